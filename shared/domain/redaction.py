@@ -1,0 +1,17 @@
+"""Blank out what looks like a credential in a text that a person will read."""
+
+import re
+
+_REDACTED = "[redacted]"
+
+# A JWT is two or more base64url parts of which the first is a JSON object ("eyJ" is '{"'); a JWE has five.
+_JSON_WEB_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,4}")
+_BEARER = re.compile(r"(\bbearer)(?:\s|%20|\+)+[^\s\"'\\,;]+", re.IGNORECASE)
+_SIGNED_URL = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"'\\]+", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """Return the text with JSON web tokens, bearer values and URL signatures replaced by `[redacted]`."""
+    text = _JSON_WEB_TOKEN.sub(_REDACTED, text)
+    text = _BEARER.sub(rf"\1 {_REDACTED}", text)
+    return _SIGNED_URL.sub(rf"\1{_REDACTED}", text)

@@ -1,0 +1,350 @@
+"""The vocabulary in which a resource type is declared: one value says all that the hub knows about a type.
+
+A 34th type is one more `ResourceType` in `shared/catalog/`. Listing, paging, indexing, references, planning, writing and the
+population tests follow from it; what an API does in its own way is a named strategy that the entry chooses.
+
+Paths. `$` is the payload that `get` returns, unwrapped. A path is dotted: `settings.designId`; `[]` is any array item,
+`{*}` any key of an object, `{key}` the key itself is the value, `**` any depth (as the last segment: any string below). A
+field path (`Fields`, `strip`, `natural_key`) is the same without the leading `$.`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class ResourceKey(NamedTuple):
+    """One configuration: its type and its id in the organisation that is spoken of."""
+
+    type: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.id}"
+
+
+class Form(StrEnum):
+    """How a value names another configuration."""
+
+    ID = "id"  # the whole string is the id
+    PREFIXED_ID = "prefixed_id"  # a fixed prefix, then the id: group_<id>
+    ROLE_ID = "role_id"  # <org id>:<slug>
+    URL = "url"  # an id or a public URL inside a longer string
+    CONTENT = "content"  # another field of the referent, such as the storage key of a file
+    SLUG = "slug"  # the same identifier in every organisation
+    SLUG_PREFIX = "slug_prefix"  # the slug is the part before the first colon
+    KEY = "key"  # like slug, for variables
+    NAME = "name"  # the other's name, compared as text
+    HANDLEBARS = "handlebars"  # {{key}} or {{~~key}} inside any string
+    ENV_TEMPLATE = "env_template"  # {{ env.key }} inside any string
+
+
+#: Forms whose value is the same in every organisation: only existence matters, nothing is rewritten.
+PORTABLE_FORMS = frozenset({Form.SLUG, Form.SLUG_PREFIX, Form.KEY, Form.NAME, Form.HANDLEBARS, Form.ENV_TEMPLATE})
+
+#: Forms that are searched for inside strings and count only where the identifier is known.
+TEXT_FORMS = frozenset({Form.URL, Form.HANDLEBARS, Form.ENV_TEMPLATE})
+
+
+class Strength(StrEnum):
+    """What it means for the referring config when the referent is not there."""
+
+    HARD = "hard"  # the referring config cannot work without it
+    SOFT = "soft"  # may be left out, with a warning
+    BACK_REFERENCE = "backref"  # bookkeeping of the API: neither followed nor copied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A place in a payload that names another configuration.
+
+    Attributes:
+        to: the types it may lead to, the likeliest first.
+        path: where, from `$`.
+        form: how the value names the referent.
+        strength: what its absence means.
+        field: the field of the referent that the value equals; `id` unless the form is CONTENT or URL of a file.
+        prefix: the fixed prefix of PREFIXED_ID.
+        siblings: properties beside the value that must agree with the target's referent, each with the referent's field
+            they are read from (`{"version": "version"}`): derived values, known only after the referent is written.
+        when: (property, value) of the nearest enclosing object that has the property; elsewhere the value is no reference.
+        required: create refuses a payload without it, so it is never deferred nor left out.
+        deferrable: the first choice when a cycle has to be broken.
+        unit: how many levels up the smallest part is that can be left out as a whole: 0 the value itself, 1 the object or
+            array item that holds it.
+        evidence: D in the definition, P public material, I inferred.
+        assumption: where the source of facts is silent, what we assume.
+    """
+
+    to: tuple[str, ...]
+    path: str
+    form: Form = Form.ID
+    strength: Strength = Strength.HARD
+    field: str = "id"
+    prefix: str = ""
+    siblings: Mapping[str, str] = EMPTY
+    when: tuple[str, str] | None = None
+    required: bool = False
+    deferrable: bool = False
+    unit: int = 0
+    evidence: str = "D"
+    assumption: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation of a downstream API.
+
+    Attributes:
+        api: stem of the published definition that has it.
+        host: server of that API.
+        operation_id: its name there.
+        method: HTTP method.
+        path: path template; its one `{parameter}` is replaced by the config's id, percent-encoded.
+        query: constant query parameters.
+        answer: field path of the payload inside the answer; empty where the answer is the payload.
+    """
+
+    api: str
+    host: str
+    operation_id: str
+    method: str
+    path: str
+    query: Mapping[str, str] = EMPTY
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOperation(Operation):
+    """An operation that lists all configs of a type.
+
+    Attributes:
+        paging: name of a paginator: none, from_size_query, from_size_body, limit_offset, page_number, entity_search.
+        page_size: what to ask for per page; None where there is no paging.
+        items: field path of the items in the answer; empty for a bare array.
+        total: field path of the number of hits, if stated.
+        body: constant fields of the request body.
+        variants: query parameters of further calls, one call each, where one call does not list everything.
+        whole: items are whole payloads; otherwise each needs a `get`.
+        only_own_org: field path and the caller's organisation must be equal, where a list shows other organisations' too.
+    """
+
+    paging: str = "none"
+    page_size: int | None = None
+    items: str = ""
+    total: str | None = None
+    body: Mapping[str, Any] = EMPTY
+    variants: tuple[Mapping[str, str], ...] = ()
+    whole: bool = True
+    only_own_org: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOperation(Operation):
+    """An operation that creates or updates one config.
+
+    Attributes:
+        wrapper: the property that holds the payload in the request body; empty where the body is the payload.
+        body: constant fields added to the payload; `{id}` and `{org_id}` inside strings are filled in.
+        rename: payload property -> property of the request body.
+        required: body properties without which the API refuses.
+        answer_id: field path of the id in the answer; empty where the answer carries none.
+        merge: True where fields that are not sent stay as they are (PATCH), False where the body replaces the config.
+        client_id: the caller chooses the id (the path carries it, or it is the config's slug or key).
+        mints_secret: the answer carries a secret that must never be logged or kept.
+    """
+
+    wrapper: str = ""
+    body: Mapping[str, Any] = EMPTY
+    rename: Mapping[str, str] = EMPTY
+    required: tuple[str, ...] = ()
+    answer_id: str = ""
+    merge: bool = False
+    client_id: bool = False
+    mints_secret: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """Where the summary fields of a config stand in a payload (or in a list item). Empty: the API has none."""
+
+    id: str
+    title: tuple[str, ...]
+    created_at: str = ""
+    updated_at: str = ""
+    updated_by: str = ""
+    tags: str = ""
+    purposes: str = ""
+    manifest: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveFlag:
+    """The field that says whether a config is in use.
+
+    Attributes:
+        path: field path.
+        active: the value that means in use (`None`: any value but `inactive`).
+        inactive: the value that means not in use.
+        settable: a config can be created inactive and activated later by this field.
+        expiry: the field is a point in time after which the config is inactive.
+    """
+
+    path: str
+    active: Any = True
+    inactive: Any = False
+    settable: bool = True
+    expiry: bool = False
+
+
+class Identity(StrEnum):
+    """Where the id of a config comes from."""
+
+    SERVER = "server"  # assigned by the API: differs per organisation
+    CLIENT = "client"  # chosen by whoever creates it
+    PORTABLE = "portable"  # slug, key or app id: the same in every organisation
+    ORG_PREFIXED = "org_prefixed"  # <org id>:<slug>
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NaturalKey:
+    """The fields by which a person would say that two configs are the same.
+
+    Attributes:
+        fields: alternatives, each a tuple of field paths compared together; the first whose values are all present counts.
+        strong: unique by contract; a weak match says so in its event.
+        assumption: where the source of facts is silent, what we assume.
+    """
+
+    fields: tuple[tuple[str, ...], ...]
+    strong: bool = False
+    assumption: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemManaged:
+    """A kind of config that the platform owns: matched, never created, changed or deleted by a job.
+
+    Attributes:
+        path: field path to look at.
+        values: the values that mark it; empty means any value that is neither absent, null nor false.
+        prefix: the value begins with it.
+        update_allowed: it exists everywhere and may be updated, but never created or deleted (built-in schemas).
+        foreign_org: marked when the value is another organisation than the config's own.
+        reason: for the row's event.
+    """
+
+    path: str
+    reason: str
+    values: tuple[Any, ...] = ()
+    prefix: str = ""
+    update_allowed: bool = False
+    foreign_org: bool = False
+
+
+class UsageSource(StrEnum):
+    """How the usage metric of a type is read."""
+
+    FIELD = "field"  # a number in the payload
+    LENGTH = "length"  # the length of an array or object in the payload
+    SUM = "sum"  # the sum of the numbers in an object in the payload
+    ENTITY_COUNT = "entity_count"  # number of entities of the config's slug
+    ASSIGNMENTS = "assignments"  # number of role assignments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageMetric:
+    """The number by which `sort=usage` orders a type, kept as `metadata.<name>` of the node."""
+
+    name: str
+    source: UsageSource
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceType:
+    """All that the hub knows about one of its resource types.
+
+    Attributes:
+        name: the contract's identifier.
+        label, icon: for people.
+        source_api, sdk_client: the contract's own table (it differs from the server for some types).
+        list, get, create, update, delete: None where the API has no such operation; `missing` then says why.
+        collected_from: types whose references name the configs of this type, where it has no list.
+        missing: operation name -> one sentence why there is none and what follows.
+        fields, list_fields: in the payload, and in list items where those differ.
+        active: the active flag, if any.
+        identity: where ids come from.
+        natural_key: None where nothing but the id identifies a config.
+        references: typed references, in every form.
+        external: what the payload refers to outside of the resource types, as field paths; kept as it is and reported.
+        strip: field paths removed before writing (server-assigned).
+        external_strip: field paths with values of the source organisation that cannot be carried over (users, domains).
+        keep_only: where set, the only properties that are sent.
+        keep_target: field paths whose value on the target stays on an update.
+        secrets: field paths removed before a payload leaves memory; on an update the target's own stay.
+        secret_note: what a person must set by hand afterwards.
+        system_managed: kinds that the platform owns.
+        skip_sync: reason why a job never writes this type; empty for all others.
+        never_overwrite: what exists on the target is never changed.
+        derived_fields: fields of a written config that others refer to and only the target knows.
+        sets: field paths of arrays whose order means nothing.
+        stringified: field paths of strings that hold JSON.
+        bytes_field: field path of the stored content of a file, copied with its bytes; empty for all others.
+        usage: the usage metric, if the API gives one.
+        limited_view: the list shows only what the calling user may see.
+        indexed_when_used: index a config only where it has a manifest or an indexed config refers to it.
+        deletable: whether the hub's delete job takes it; undeletable_reason otherwise.
+        link: deep link into the app, `{id}` filled in; empty where no public route is known.
+        assumptions: what the source of facts leaves open and we settled, one sentence each.
+    """
+
+    name: str
+    label: str
+    icon: str
+    source_api: str
+    sdk_client: str
+    fields: Fields
+    identity: Identity
+    list: ListOperation | None = None
+    get: Operation | None = None
+    create: WriteOperation | None = None
+    update: WriteOperation | None = None
+    delete: Operation | None = None
+    missing: Mapping[str, str] = EMPTY
+    collected_from: tuple[str, ...] = ()
+    list_fields: Fields | None = None
+    active: ActiveFlag | None = None
+    natural_key: NaturalKey | None = None
+    references: tuple[Reference, ...] = ()
+    external: tuple[str, ...] = ()
+    strip: tuple[str, ...] = ()
+    external_strip: tuple[str, ...] = ()
+    keep_only: tuple[str, ...] = ()
+    keep_target: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    secret_note: str = ""
+    system_managed: tuple[SystemManaged, ...] = ()
+    skip_sync: str = ""
+    never_overwrite: bool = False
+    derived_fields: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    stringified: tuple[str, ...] = ()
+    bytes_field: str = ""
+    usage: UsageMetric | None = None
+    limited_view: bool = False
+    indexed_when_used: bool = False
+    deletable: bool = True
+    undeletable_reason: str = ""
+    link: str = ""
+    assumptions: tuple[str, ...] = field(default=())
+
+
+Catalogue = Mapping[str, ResourceType]

@@ -1,0 +1,55 @@
+"""Read the environment: the only module that does, and only when a value is asked for."""
+
+import os
+from collections.abc import Callable
+
+
+class MissingSettingError(RuntimeError):
+    """An environment variable that a function needs is not set."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Environment variable {name} is not set. template.yaml sets it for the functions that need it.")
+        self.name = name
+
+
+def _required(name: str) -> Callable[[], str]:
+    def read() -> str:
+        value = os.environ.get(name, "")
+        if not value:
+            raise MissingSettingError(name)
+        return value
+
+    return read
+
+
+def _optional(name: str) -> Callable[[], str]:
+    def read() -> str:
+        return os.environ.get(name, "")
+
+    return read
+
+
+index_table = _required("INDEX_TABLE")
+sync_jobs_table = _required("SYNC_JOBS_TABLE")
+sync_resources_table = _required("SYNC_RESOURCES_TABLE")
+lineage_table = _required("LINEAGE_TABLE")
+credentials_table = _required("CREDENTIALS_TABLE")
+payload_bucket = _required("PAYLOAD_BUCKET")
+credentials_key_id = _required("CREDENTIALS_KEY_ID")
+state_machine_arn = _required("STATE_MACHINE_ARN")
+build_index_function = _required("BUILD_INDEX_FUNCTION")
+event_bus = _required("EVENT_BUS")
+downstream_url_template = _required("DOWNSTREAM_URL_TEMPLATE")
+token_issuer = _required("TOKEN_ISSUER")
+token_jwks_url = _required("TOKEN_JWKS_URL")
+environment = _required("ENVIRONMENT")
+
+# Without an access-token issuer, only user tokens are accepted; without an app URL, jobs carry no deep links.
+access_token_issuer = _optional("ACCESS_TOKEN_ISSUER")
+access_token_jwks_url = _optional("ACCESS_TOKEN_JWKS_URL")
+app_url_template = _optional("APP_URL_TEMPLATE")
+
+
+def allowed_origins() -> tuple[str, ...]:
+    """Return the browser origins that may read answers, from a comma-separated list; `*` allows every origin."""
+    return tuple(origin.strip() for origin in os.environ.get("ALLOWED_ORIGINS", "").split(",") if origin.strip())
