@@ -60,7 +60,7 @@ class Strength(StrEnum):
     BACK_REFERENCE = "backref"  # bookkeeping of the API: neither followed nor copied
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reference:
     """A place in a payload that names another configuration.
 

@@ -1,0 +1,157 @@
+"""Paths into payloads: the two notations of the catalogue, and RFC 6901 JSON pointers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+ITEMS = "[]"
+ANY_KEY = "{*}"
+KEY_ITSELF = "{key}"
+DEEP = "**"
+
+
+@lru_cache(maxsize=4096)
+def parse_path(path: str) -> tuple[str, ...]:
+    """Split a catalogue path into segments.
+
+    Args:
+        path: such as `$.steps[].uischema.**.products[]` or `settings.designId`.
+
+    Returns:
+        Property names and the wildcards `[]`, `{*}`, `{key}` and `**`; empty for the whole payload.
+
+    Raises:
+        ValueError: the path has an empty segment.
+    """
+    body = path.removeprefix("$.")
+    if body in ("", "$"):
+        return ()
+    segments: list[str] = []
+    for part in body.split("."):
+        name = part
+        items = 0
+        while name.endswith(ITEMS):
+            name = name[: -len(ITEMS)]
+            items += 1
+        if not name and not items:
+            raise ValueError(f"path {path!r} has an empty segment")
+        if name:
+            segments.append(name)
+        segments.extend([ITEMS] * items)
+    return tuple(segments)
+
+
+def values_at(payload: Any, path: str) -> Iterator[Any]:
+    """Yield all values at a path, in payload order; nothing where it leads nowhere.
+
+    Args:
+        payload: any JSON value.
+        path: a catalogue path; `**` stands for any depth, the level itself included.
+
+    Raises:
+        ValueError: the path has an empty segment.
+    """
+    yield from _values(payload, parse_path(path))
+
+
+def _values(node: Any, segments: Sequence[str]) -> Iterator[Any]:
+    if not segments:
+        yield node
+        return
+    head, rest = segments[0], segments[1:]
+    if head == ITEMS:
+        for item in node if isinstance(node, list) else ():
+            yield from _values(item, rest)
+    elif head == ANY_KEY:
+        for value in node.values() if isinstance(node, dict) else ():
+            yield from _values(value, rest)
+    elif head == KEY_ITSELF:
+        yield from node if isinstance(node, dict) else ()
+    elif head == DEEP:
+        yield from _values(node, rest)
+        for value in _children(node):
+            yield from _values(value, segments)
+    elif isinstance(node, dict) and head in node:
+        yield from _values(node[head], rest)
+
+
+def _children(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict):
+        yield from node.values()
+    elif isinstance(node, list):
+        yield from node
+
+
+def find_value(payload: Any, path: str) -> Any:
+    """Return the first value at a path that is not null, else None.
+
+    Raises:
+        ValueError: the path has an empty segment.
+    """
+    if not path:
+        return None
+    return next((value for value in values_at(payload, path) if value is not None), None)
+
+
+def remove_paths(payload: Any, paths: Sequence[str]) -> Any:
+    """Return a copy of a payload without the values at the given paths.
+
+    Array items that a path ends at are emptied out of their array; containers stay, even where they become empty.
+
+    Raises:
+        ValueError: a path has an empty segment.
+    """
+    copied = copy_json(payload)
+    for path in paths:
+        segments = parse_path(path)
+        if segments:
+            _remove(copied, segments)
+    return copied
+
+
+def _remove(node: Any, segments: Sequence[str]) -> None:
+    head, rest = segments[0], segments[1:]
+    if rest:
+        for child in _values(node, (head,)) if head != DEEP else _descend(node):
+            _remove(child, rest)
+    elif head == ITEMS and isinstance(node, list) or head == ANY_KEY and isinstance(node, dict):
+        node.clear()
+    elif isinstance(node, dict):
+        node.pop(head, None)
+
+
+def _descend(node: Any) -> Iterator[Any]:
+    yield node
+    for child in _children(node):
+        yield from _descend(child)
+
+
+def set_value(payload: Any, path: str, value: Any) -> None:
+    """Set a value at a path of plain property names, in place, making the objects on the way.
+
+    Raises:
+        ValueError: the path has a wildcard, an empty segment, or leads through something that is no object.
+    """
+    segments = parse_path(path)
+    node = payload
+    for name in segments[:-1]:
+        node = node.setdefault(name, {}) if isinstance(node, dict) else None
+    if not isinstance(node, dict) or {ITEMS, ANY_KEY, KEY_ITSELF, DEEP} & set(segments):
+        raise ValueError(f"cannot set a value at {path!r}")
+    node[segments[-1]] = value
+
+
+def copy_json(value: Any) -> Any:
+    """Return a deep copy of a JSON value, faster than `copy.deepcopy`."""
+    if isinstance(value, dict):
+        return {key: copy_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copy_json(item) for item in value]
+    return value
+
+
+def pointer_of(steps: Sequence[str | int]) -> str:
+    """Return the JSON pointer of a chain of keys and indexes (RFC 6901)."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
