@@ -1,0 +1,174 @@
+"""The summary of one configuration, as the index keeps it, and the edges between configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.domain.paths import find_value, values_at
+from shared.domain.resource_type import EMPTY, ActiveFlag, Fields, ResourceKey, ResourceType, UsageSource
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """An installed blueprint."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigNode:
+    """Summary of one configuration; field names and meaning are the contract's `ConfigNode`.
+
+    Attributes:
+        updated_at: ISO 8601 in UTC with milliseconds, or None where the API has no such field.
+        active: None where the type has no such flag.
+        usage: the value of the type's usage metric, None where there is none; also in `metadata`.
+    """
+
+    key: ResourceKey
+    title: str
+    updated_at: str | None = None
+    updated_by: str | None = None
+    tags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    link: str | None = None
+    active: bool | None = None
+    blueprints: tuple[Blueprint, ...] = ()
+    usage: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One configuration uses another.
+
+    Attributes:
+        pointers: JSON pointers of the places in the using config's payload.
+    """
+
+    source: ResourceKey
+    target: ResourceKey
+    pointers: tuple[str, ...]
+
+
+def read_node(
+    resource_type: ResourceType, payload: Mapping[str, Any], item: Mapping[str, Any] | None = None
+) -> ConfigNode:
+    """Summarise a configuration.
+
+    Args:
+        resource_type: its type.
+        payload: the payload as `get` returns it.
+        item: the list item, where the list is a summary: it fills what the payload does not have.
+
+    Raises:
+        ValueError: the payload has no id.
+    """
+    config_id = find_value(payload, resource_type.fields.id)
+    if config_id is None and item is not None:
+        config_id = find_value(item, _listed(resource_type).id)
+    if config_id is None:
+        raise ValueError(f"a {resource_type.name} payload has no {resource_type.fields.id}")
+
+    def first(name: str) -> Any:
+        value = find_value(payload, getattr(resource_type.fields, name))
+        if value is None and item is not None:
+            value = find_value(item, getattr(_listed(resource_type), name))
+        return value
+
+    updated_by = first("updated_by")
+    usage = _usage(resource_type, payload)
+    return ConfigNode(
+        key=ResourceKey(resource_type.name, str(config_id)),
+        title=_title(resource_type, payload, item) or str(config_id),
+        updated_at=normalise_time(first("updated_at")),
+        updated_by=updated_by if isinstance(updated_by, str) else None,
+        tags=_strings(payload, resource_type.fields.tags),
+        aliases=tuple(
+            alias
+            for path in resource_type.fields.aliases
+            for alias in _strings(payload, path)
+            if alias != str(config_id)
+        ),
+        purposes=_strings(payload, resource_type.fields.purposes),
+        link=resource_type.link.replace("{id}", str(config_id)) or None,
+        active=read_active(resource_type.active, payload),
+        usage=usage,
+        metadata={resource_type.usage.name: usage} if resource_type.usage and usage is not None else EMPTY,
+    )
+
+
+def _listed(resource_type: ResourceType) -> Fields:
+    return resource_type.list_fields or resource_type.fields
+
+
+def _title(resource_type: ResourceType, payload: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
+    for source, fields in ((payload, resource_type.fields), (item, _listed(resource_type))):
+        for path in fields.title if source is not None else ():
+            value = find_value(source, path)
+            if isinstance(value, str) and value.strip():
+                return value
+    return ""
+
+
+def _strings(payload: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    if not path:
+        return ()
+    found: list[str] = []
+    for value in values_at(payload, path):
+        found.extend(str(v) for v in (value if isinstance(value, list) else [value]) if isinstance(v, str) and v)
+    return tuple(dict.fromkeys(found))
+
+
+def _usage(resource_type: ResourceType, payload: Mapping[str, Any]) -> float | None:
+    metric = resource_type.usage
+    if metric is None or not metric.path:
+        return None
+    value = find_value(payload, metric.path)
+    if metric.source is UsageSource.FIELD:
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if metric.source is UsageSource.LENGTH:
+        return len(value) if isinstance(value, list | dict) else 0
+    if metric.source is UsageSource.SUM:
+        numbers: Sequence[Any] = list(value.values()) if isinstance(value, dict) else value or ()
+        return sum(n for n in numbers if isinstance(n, int | float))
+    return None
+
+
+def read_active(flag: ActiveFlag | None, payload: Mapping[str, Any]) -> bool | None:
+    """Read whether a config is in use; None where the type has no flag or the payload does not say."""
+    if flag is None:
+        return None
+    values = [value for value in values_at(payload, flag.path) if value is not None]
+    if flag.expiry:
+        return not values or (normalise_time(values[0]) or "9") > datetime.now(UTC).isoformat()
+    if not values:
+        return None
+    return any(value == flag.active if flag.active is not None else value != flag.inactive for value in values)
+
+
+def normalise_time(value: Any) -> str | None:
+    """Write a point in time as ISO 8601 in UTC with milliseconds.
+
+    Args:
+        value: an ISO 8601 text, or seconds or milliseconds since the epoch.
+
+    Returns:
+        Such as `2026-03-01T08:00:00.000Z`, so that texts sort by time; None where it is no point in time.
+    """
+    try:
+        if isinstance(value, str) and value:
+            moment = datetime.fromisoformat(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            moment = datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
+        else:
+            return None
+    except (ValueError, OverflowError, OSError):
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

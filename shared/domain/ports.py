@@ -1,0 +1,86 @@
+"""What use cases need of the world, as protocols; adapters implement them, tests fake them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from shared.domain.config_node import Blueprint
+from shared.domain.resource_type import ResourceKey, ResourceType
+
+Payload = dict[str, Any]
+
+
+class ConfigPage(NamedTuple):
+    """One page of a list.
+
+    Attributes:
+        items: the items as the API returns them (whole payloads only where the type's list says so).
+        resume: a JSON value that continues the list behind this page; None: this is the last page.
+    """
+
+    items: list[Payload]
+    resume: Any | None
+
+
+class WrittenConfig(NamedTuple):
+    """What a create or update answered: the id, and the payload where the API returns it."""
+
+    id: str
+    payload: Payload | None
+
+
+class ConfigRepository(Protocol):
+    """The configs of one organisation, through its downstream APIs.
+
+    Every method raises CredentialsExpiredError (401), DownstreamThrottledError, DownstreamUnavailableError and
+    DownstreamRejectedError; OperationUnsupportedError where the type's API has no such operation.
+    """
+
+    org_id: str
+
+    def list_pages(self, resource_type: ResourceType, resume: Any | None = None) -> Iterator[ConfigPage]:
+        """Yield the pages of a list, all variants in turn, behind `resume` where given."""
+        ...
+
+    def get_config(self, resource_type: ResourceType, config_id: str) -> Payload:
+        """Return one payload, unwrapped; secrets are still in it. Raises NotFoundError."""
+        ...
+
+    def create_config(
+        self, resource_type: ResourceType, payload: Payload, config_id: str | None = None, content: bytes | None = None
+    ) -> WrittenConfig:
+        """Create a config from a payload that is ready to send.
+
+        Args:
+            resource_type: its type.
+            payload: body without server-assigned fields.
+            config_id: the id, where the client chooses it.
+            content: bytes of the file, for types with a `bytes_field`.
+
+        Raises:
+            UnknownOutcomeError: the request left, but no answer came.
+        """
+        ...
+
+    def update_config(
+        self, resource_type: ResourceType, config_id: str, payload: Payload, content: bytes | None = None
+    ) -> WrittenConfig:
+        """Update a config; merge or replace is the operation's own semantics. Raises NotFoundError."""
+        ...
+
+    def delete_config(self, resource_type: ResourceType, config_id: str) -> None:
+        """Delete a config. Raises NotFoundError."""
+        ...
+
+    def read_content(self, resource_type: ResourceType, config_id: str) -> bytes:
+        """Return the bytes of a file, for types with a `bytes_field`. Raises NotFoundError."""
+        ...
+
+    def count_usage(self, resource_type: ResourceType, config_ids: Sequence[str]) -> Mapping[str, float]:
+        """Return the usage metric per id for metrics that no payload carries (entity counts, role assignments)."""
+        ...
+
+    def list_blueprint_members(self) -> Iterable[tuple[Blueprint, Sequence[ResourceKey]]]:
+        """Yield each blueprint of the organisation with the configs that its lineage and resources name."""
+        ...
