@@ -8,7 +8,9 @@ class MissingSettingError(RuntimeError):
     """An environment variable that a function needs is not set."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"Environment variable {name} is not set. template.yaml sets it for the functions that need it.")
+        super().__init__(
+            f"Environment variable {name} is not set. template.yaml sets it for the functions that need it."
+        )
         self.name = name
 
 

@@ -1,0 +1,56 @@
+"""The one way in for a step of the state machine: it signals by value, so that a Choice can route it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from shared.domain.errors import TerminalError, TransientError
+from shared.observability import flush_metrics, logger
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_DEFAULT_WAIT_S = 5
+_MAX_WAIT_S = 300
+
+StepResult = Mapping[str, Any]
+Step = Callable[[dict[str, Any]], StepResult]
+
+
+def step_handler(step: Step) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+    """Return the Lambda handler of one Task.
+
+    What the step returns has a `status`: done, more, wait or failed. A transient error becomes `wait`, a terminal one `failed`.
+
+    Args:
+        step: takes the task's input, with `deadline` added: the epoch seconds at which Lambda ends the invocation.
+
+    Raises:
+        Exception: whatever else the step raises, logged; the machine's Retry and Catch deal with it.
+    """
+
+    @logger.inject_lambda_context(clear_state=True)
+    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        logger.append_keys(**{key: event[key] for key in ("org_id", "job_id", "batch") if key in event})
+        try:
+            deadline = time.time() + context.get_remaining_time_in_millis() / 1000
+            result = dict(step({**event, "deadline": deadline}))
+            logger.info("Step returned", status=result.get("status"), code=result.get("code"))
+            return result
+        except TransientError as error:
+            seconds = min(_MAX_WAIT_S, max(1, math.ceil(error.retry_after or _DEFAULT_WAIT_S)))
+            logger.warning("Step waits", code=error.code, reason=error.message, wait_seconds=seconds)
+            return {"status": "wait", "wait_seconds": seconds, "code": error.code}
+        except TerminalError as error:
+            logger.error("Step failed", code=error.code, reason=error.message)
+            return {"status": "failed", "code": error.code}
+        except Exception:
+            logger.exception("Step broke off")
+            raise
+        finally:
+            flush_metrics()
+
+    return handler
