@@ -1,0 +1,260 @@
+"""Build every key of the five tables: parts are percent-encoded and joined by `#`, the caller's organisation comes first.
+
+Keys are read back only where `split` says so; every other fact about an item stands in an attribute of its own.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import unquote
+
+from shared.domain.errors import InvalidRequestError
+from shared.domain.resource_type import ResourceKey
+
+Key = dict[str, str]
+
+# A partition key of DynamoDB ends at 2,048 bytes and a sort key at 1,024; a sort key holds at most two ids.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_ID_BYTES = 256
+_MAX_ENCODED_ID_BYTES = 480
+MAX_IDENTIFIER_BYTES = 1000
+_MAX_TITLE_BYTES = 400
+
+#: Sorts before every digit, so that configs without the value come last in a descending order.
+_ABSENT = "-"
+
+
+def encode(part: str) -> str:
+    """Return a key part in which the separator cannot occur."""
+    return part.replace("%", "%25").replace("#", "%23")
+
+
+def join(*parts: str) -> str:
+    """Return the parts as one key."""
+    return "#".join(encode(part) for part in parts)
+
+
+def split(key: str) -> tuple[str, ...]:
+    """Return the parts that `join` was given."""
+    return tuple(unquote(part) for part in key.split("#"))
+
+
+def config_id(value: str, name: str = "id") -> str:
+    """Return an id as key part.
+
+    Raises:
+        InvalidRequestError: it is empty, over 256 bytes of UTF-8 (or 480 encoded), or has control characters.
+    """
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidRequestError(f"{name}: UTF-8 is expected.") from None
+    encoded = encode(value)
+    if not 0 < size <= MAX_ID_BYTES or len(encoded.encode()) > _MAX_ENCODED_ID_BYTES:
+        raise InvalidRequestError(f"{name}: an id has 1 to {MAX_ID_BYTES} bytes.")
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise InvalidRequestError(f"{name}: control characters are not allowed.")
+    return encoded
+
+
+def can_be_id(value: str) -> bool:
+    """Tell whether `config_id` takes a value."""
+    try:
+        config_id(value)
+    except InvalidRequestError:
+        return False
+    return True
+
+
+def _key(pk: str, sk: str) -> Key:
+    return {"pk": pk, "sk": sk}
+
+
+# IndexTable
+
+
+def type_partition(org_id: str, type_name: str) -> str:
+    """Partition of the nodes and forward edges of one type."""
+    return join("ORG", org_id, "TYPE", type_name)
+
+
+def used_by_partition(org_id: str, type_name: str) -> str:
+    """Partition of the inverse edges that lead to configs of one type."""
+    return join("ORG", org_id, "USEDBY", type_name)
+
+
+def identifiers_partition(org_id: str) -> str:
+    """Partition of all ids and aliases of an organisation."""
+    return join("ORG", org_id, "IDS")
+
+
+def node(org_id: str, config: ResourceKey) -> Key:
+    """Key of a config's summary."""
+    return _key(type_partition(org_id, config.type), f"NODE#{config_id(config.id)}")
+
+
+def edge(org_id: str, source: ResourceKey, target: ResourceKey) -> Key:
+    """Key of a forward edge: `source` uses `target`."""
+    return _key(
+        type_partition(org_id, source.type), f"{edges_prefix(source)}{encode(target.type)}#{config_id(target.id)}"
+    )
+
+
+def edges_prefix(source: ResourceKey) -> str:
+    """Beginning of the sort keys of all forward edges of a config."""
+    return f"EDGE#{config_id(source.id)}#"
+
+
+def used_by(org_id: str, target: ResourceKey, source: ResourceKey) -> Key:
+    """Key of an inverse edge: `target` is used by `source`."""
+    return _key(
+        used_by_partition(org_id, target.type), f"{used_by_prefix(target)}{encode(source.type)}#{config_id(source.id)}"
+    )
+
+
+def used_by_prefix(target: ResourceKey) -> str:
+    """Beginning of the sort keys of all inverse edges of a config."""
+    return f"{config_id(target.id)}#"
+
+
+def identifier(org_id: str, value: str) -> Key:
+    """Key of an id or alias.
+
+    Raises:
+        InvalidRequestError: it is empty or over 1,000 bytes.
+    """
+    encoded = encode(value)
+    if not 0 < len(encoded.encode()) <= MAX_IDENTIFIER_BYTES:
+        raise InvalidRequestError(f"identifier: 1 to {MAX_IDENTIFIER_BYTES} bytes are expected.")
+    return _key(identifiers_partition(org_id), encoded)
+
+
+def can_be_identifier(value: str) -> bool:
+    """Tell whether `identifier` takes a value."""
+    return 0 < len(encode(value).encode(errors="replace")) <= MAX_IDENTIFIER_BYTES and value.isprintable()
+
+
+def index_state(org_id: str) -> Key:
+    """Key of an organisation's build state."""
+    return _key(join("ORG", org_id, "STATE"), "STATE")
+
+
+def operation_log(org_id: str, job_id: str, seq: int) -> Key:
+    """Key of one entry of a job's operation log."""
+    return _key(operation_log_partition(org_id, job_id), f"SYNC#{config_id(job_id)}#OP#{seq:010d}")
+
+
+def operation_log_partition(org_id: str, job_id: str) -> str:
+    """Partition of a job's operation log."""
+    return join("ORG", org_id, "SYNC", job_id)
+
+
+def updated_key(updated_at: str | None, value: str) -> str:
+    """Sort key of the order by date: ISO 8601 in UTC, then the id; configs without a date sort before all others."""
+    return f"{updated_at or _ABSENT}#{config_id(value)}"
+
+
+def name_key(title: str, value: str) -> str:
+    """Sort key of the order by name: the title without case and runs of white space, then the id."""
+    folded = " ".join(unicodedata.normalize("NFKC", title).casefold().split())
+    cut = folded.encode(errors="replace")[:_MAX_TITLE_BYTES].decode(errors="ignore")
+    return f"{cut}\t{config_id(value)}"
+
+
+def usage_key(usage: float | None, value: str) -> str:
+    """Sort key of the order by usage: the number with leading zeros, then the id."""
+    return f"{_ABSENT if usage is None else format(max(0.0, usage), '020.3f')}#{config_id(value)}"
+
+
+# SyncJobsTable
+
+
+def job_partition(org_id: str, job_id: str) -> str:
+    """Partition of a job, in SyncJobsTable and in SyncResourcesTable."""
+    return f"{join('ORG', org_id, 'JOB')}#{config_id(job_id)}"
+
+
+def job(org_id: str, job_id: str) -> Key:
+    """Key of a job's header."""
+    return _key(job_partition(org_id, job_id), "JOB")
+
+
+def jobs_by_created(org_id: str, created_at: str, job_id: str) -> Key:
+    """Attributes of a job's header that put it into the list, newest first."""
+    return {"org_key": jobs_partition(org_id), "created_key": join(created_at, job_id)}
+
+
+def jobs_partition(org_id: str) -> str:
+    """Partition of the list of an organisation's jobs, in the GSI `by_created`."""
+    return join("ORG", org_id)
+
+
+def counts(org_id: str, job_id: str, batch: str) -> Key:
+    """Key of the counters that one batch keeps."""
+    return _key(job_partition(org_id, job_id), join("COUNTS", batch))
+
+
+COUNTS_PREFIX = "COUNTS#"
+
+
+def sequence(org_id: str, job_id: str) -> Key:
+    """Key of the counter from which blocks of `seq` are taken."""
+    return _key(job_partition(org_id, job_id), "SEQ")
+
+
+def rate_budget(host: str, org_id: str) -> Key:
+    """Key of the token bucket of one downstream host and organisation."""
+    return _key(join("BUDGET", host, org_id), "BUDGET")
+
+
+# SyncResourcesTable
+
+
+def row(org_id: str, job_id: str, config: ResourceKey) -> Key:
+    """Key of one row of a job."""
+    return _key(job_partition(org_id, job_id), f"{encode(config.type)}#{config_id(config.id)}")
+
+
+def status_key(status: str, config: ResourceKey) -> str:
+    """Sort key of a row in the GSI `by_status`."""
+    return f"{join(status, config.type)}#{config_id(config.id)}"
+
+
+# LineageTable
+
+
+def lineage_partition(target_org: str) -> str:
+    """Partition of everything that was synced into an organisation."""
+    return join("ORG", target_org)
+
+
+def lineage(target_org: str, source: ResourceKey, source_org: str) -> Key:
+    """Key of the entry of one source config."""
+    return _lineage_key(target_org, "SOURCE", source, source_org)
+
+
+def lineage_target(target_org: str, target: ResourceKey, source_org: str) -> Key:
+    """Key of the item that makes a target config unique per source organisation."""
+    return _lineage_key(target_org, "TARGET", target, source_org)
+
+
+def claim(target_org: str, source: ResourceKey, source_org: str) -> Key:
+    """Key of the claim that a job holds while it writes a config."""
+    return _lineage_key(target_org, "CLAIM", source, source_org)
+
+
+def lineage_prefix(kind: str, config: ResourceKey) -> str:
+    """Beginning of the sort keys of SOURCE, TARGET or CLAIM items of one config, over all source organisations."""
+    return f"{join(kind, config.type)}#{config_id(config.id)}#"
+
+
+def _lineage_key(target_org: str, kind: str, config: ResourceKey, source_org: str) -> Key:
+    return _key(lineage_partition(target_org), f"{lineage_prefix(kind, config)}{config_id(source_org, 'org_id')}")
+
+
+# CredentialsTable
+
+
+def credentials(run_id: str, role: str) -> Key:
+    """Key of one token of a run."""
+    return _key(join("RUN", run_id), encode(role))
