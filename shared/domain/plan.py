@@ -7,7 +7,7 @@ sources + identifiers --matching--> an action per resource --graph--> generation
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -108,7 +108,7 @@ class Resolution:
     referent: ResourceKey | None = None
     field: str = "id"
     value: str | None = None
-    siblings: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    siblings: Mapping[str, Any] = EMPTY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class PlannedResource:
     title: str
     action: Action
     target_id: str | None = None
-    target_fields: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    target_fields: Mapping[str, Any] = EMPTY
     reason: str = ""
     error: RowError | None = None
     warnings: tuple[str, ...] = ()
