@@ -153,6 +153,7 @@ class WriteOperation(Operation):
         wrapper: the property that holds the payload in the request body; empty where the body is the payload.
         body: constant fields added to the payload; `{id}` and `{org_id}` inside strings are filled in.
         rename: payload property -> property of the request body.
+        omit: payload properties that this operation does not take, though others do.
         required: body properties without which the API refuses.
         answer_id: field path of the id in the answer; empty where the answer carries none.
         merge: True where fields that are not sent stay as they are (PATCH), False where the body replaces the config.
@@ -163,6 +164,7 @@ class WriteOperation(Operation):
     wrapper: str = ""
     body: Mapping[str, Any] = EMPTY
     rename: Mapping[str, str] = EMPTY
+    omit: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     answer_id: str = ""
     merge: bool = False
@@ -172,7 +174,10 @@ class WriteOperation(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
-    """Where the summary fields of a config stand in a payload (or in a list item). Empty: the API has none."""
+    """Where the summary fields of a config stand in a payload (or in a list item). Empty: the API has none.
+
+    `title` holds alternatives, the first that has a value counts. A path with `[]` takes the first value; `updated_at` the latest.
+    """
 
     id: str
     title: tuple[str, ...]
@@ -286,10 +291,13 @@ class ResourceType:
         references: typed references, in every form.
         external: what the payload refers to outside of the resource types, as field paths; kept as it is and reported.
         strip: field paths removed before writing (server-assigned).
-        external_strip: field paths with values of the source organisation that cannot be carried over (users, domains).
+        external_strip: field paths with values of the source organisation that cannot be carried over (users, domains);
+            a value there that a reference of the entry holds stays.
         keep_only: where set, the only properties that are sent.
-        keep_target: field paths whose value on the target stays on an update.
-        secrets: field paths removed before a payload leaves memory; on an update the target's own stay.
+        drop_without: array path -> property; an item that lacks the property is not sent.
+        keep_target: field paths whose value on the target stays on an update; each is stripped, so a create never sends it.
+        secrets: field paths removed before a payload leaves memory; on an update the target's own stay. A value that is
+            nothing but one environment template (`{{ env.key }}`) is no secret and stays.
         secret_note: what a person must set by hand afterwards.
         system_managed: kinds that the platform owns.
         skip_sync: reason why a job never writes this type; empty for all others.
@@ -328,6 +336,7 @@ class ResourceType:
     strip: tuple[str, ...] = ()
     external_strip: tuple[str, ...] = ()
     keep_only: tuple[str, ...] = ()
+    drop_without: Mapping[str, str] = EMPTY
     keep_target: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     secret_note: str = ""
