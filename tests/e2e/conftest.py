@@ -1,0 +1,101 @@
+"""The running local stack, and organisations of the suite's own on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.control import SandboxControl
+from sandbox.hub_client import HubClient, Json
+
+STACK_FILE = Path(__file__).resolve().parents[2] / ".local" / "stack.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A seeded source, a target with some configs of its own, and a caller in each."""
+
+    source_id: str
+    target_id: str
+    source_token: str
+    target_token: str
+    selections: dict[str, list[Json]]
+    source: HubClient
+    target: HubClient
+
+    def request(self, selection: str = "clean", **changes: Any) -> Json:
+        """Return the body of a sync request from source to target."""
+        return {
+            "source_org_id": self.source_id,
+            "target_org_id": self.target_id,
+            "target_auth_token": self.target_token,
+            "resources": self.selections[selection],
+            **changes,
+        }
+
+
+@pytest.fixture(scope="session")
+def stack() -> Json:
+    """Where everything is."""
+    assert STACK_FILE.exists(), "the local stack does not run: make stack"
+    described: Json = json.loads(STACK_FILE.read_text())
+    return described
+
+
+@pytest.fixture(scope="session")
+def control(stack: Json) -> SandboxControl:
+    """The sandbox's control interface."""
+    return SandboxControl(stack["sandbox_url"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _conformance(control: SandboxControl) -> Iterator[None]:
+    """Whatever the suite makes the hub do, no request and no answer may break a published downstream definition."""
+    before = len(control.call("GET", "/violations")["violations"])
+    yield
+    after = control.call("GET", "/violations")["violations"][before:]
+    assert not after, "\n".join(map(str, after[:20]))
+
+
+def make_pair(stack: Json, control: SandboxControl, seed: int) -> Pair:
+    """Make two organisations that nobody else uses."""
+    source_id, target_id = control.make_organisation(), control.make_organisation()
+    selections = control.seed(source_id, target_id, seed=seed)
+    tokens = control.make_token(source_id), control.make_token(target_id)
+    return Pair(
+        source_id,
+        target_id,
+        *tokens,
+        selections,
+        HubClient(stack["api_url"], tokens[0]),
+        HubClient(stack["api_url"], tokens[1]),
+    )
+
+
+@pytest.fixture(scope="session")
+def pair(stack: Json, control: SandboxControl) -> Pair:
+    """Two indexed organisations that the reading tests share."""
+    made = make_pair(stack, control, seed=11)
+    for hub in (made.source, made.target):
+        state = hub.rebuild_index()
+        assert state["status"] == "ready", state
+    return made
+
+
+@pytest.fixture(scope="session")
+def synced(pair: Pair) -> tuple[Json, list[Json], Json]:
+    """The dry run's rows, the rows and the header of one sync of the clean selection."""
+    dry = pair.source.post("/v1/configs/sync-jobs", pair.request(dry_run=True, name="plan"))
+    assert pair.source.run_job(dry["id"])["status"] == "succeeded"
+    created = pair.source.post("/v1/configs/sync-jobs", pair.request(name="sync"))
+    job = pair.source.run_job(created["id"])
+    rows = {
+        job_id: list(pair.source.pages(f"/v1/configs/sync-jobs/{job_id}/resources", size=100))
+        for job_id in (dry["id"], job["id"])
+    }
+    return {"dry": rows[dry["id"]]}, rows[job["id"]], job
