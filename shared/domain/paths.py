@@ -155,3 +155,16 @@ def copy_json(value: Any) -> Any:
 def pointer_of(steps: Sequence[str | int]) -> str:
     """Return the JSON pointer of a chain of keys and indexes (RFC 6901)."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def merge_patch(payload: Any, patch: Any) -> Any:
+    """Return a payload with a JSON merge patch applied (RFC 7386): null removes, arrays are replaced as a whole."""
+    if not isinstance(patch, dict):
+        return copy_json(patch)
+    merged = dict(payload) if isinstance(payload, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return copy_json(merged)

@@ -6,14 +6,14 @@ sources + identifiers --matching--> an action per resource --graph--> generation
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from shared.domain.references import FoundReference
-from shared.domain.resource_type import EMPTY, ResourceKey
-from shared.domain.sync_job import RowError
+from shared.domain.references import FoundReference, Identifiers
+from shared.domain.resource_type import EMPTY, Catalogue, ResourceKey
+from shared.domain.sync_job import RowError, RowStatus
 
 
 class Action(StrEnum):
@@ -36,6 +36,8 @@ class SourceConfig:
         selected: the request named it.
         by_name_only: reached only through portable references (slug, key, role), never by an id.
         overridden: a payload override was applied.
+        source_fingerprint: of the payload before the override; needed only where one was applied.
+        override_fingerprint: of the override, see `domain.fingerprint.override_fingerprint`.
     """
 
     key: ResourceKey
@@ -45,6 +47,8 @@ class SourceConfig:
     selected: bool = False
     by_name_only: bool = False
     overridden: bool = False
+    source_fingerprint: str = ""
+    override_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,11 @@ class PlannedResource:
         resolve: is written (again) in phase_a5: it yields derived values and has deferred references.
         patch: is patched in phase_b: a deferred reference or a derived value.
         activate: is created inactive and activated by a finalizer.
+        rule: the rule of matching that decided: `1`, `2`, `3`, `4`, `4a`, `5`, `6` or `7`.
+        create_id: the id to create it under, where the caller chooses it (slug, key, role id, client-chosen UUID).
+        record_lineage: a SKIP that pairs source and target for the first time: its lineage is written, nothing else.
+        target_fingerprint: of the target as the snapshot saw it, for `record_lineage`.
+        remaining: number of links of the longest chain that waits for it: work on the longest first.
     """
 
     key: ResourceKey
@@ -141,6 +150,11 @@ class PlannedResource:
     resolve: bool = False
     patch: bool = False
     activate: bool = False
+    rule: str = ""
+    create_id: str | None = None
+    record_lineage: bool = False
+    target_fingerprint: str = ""
+    remaining: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,3 +170,44 @@ class Plan:
 
     resources: tuple[PlannedResource, ...]
     stages: tuple[tuple[int, ...], ...]
+
+
+def plan(
+    *,
+    catalogue: Catalogue,
+    source_org_id: str,
+    target_org_id: str,
+    sources: Mapping[ResourceKey, SourceConfig],
+    identifiers: Identifiers,
+    targets: Mapping[str, Sequence[TargetConfig]],
+    lineage: Mapping[ResourceKey, LineageEntry],
+    claimed: Collection[tuple[str, str]],
+    referents: Mapping[ResourceKey, SourceConfig] = EMPTY,
+    match: str = "heuristic",
+    batch_size: int = 50,
+) -> Plan:
+    """Decide what becomes of every resource of a closure.
+
+    Args:
+        catalogue: all resource types.
+        source_org_id: the organisation that is read.
+        target_org_id: the organisation that is written.
+        sources: the closure: what was selected and, with dependencies, all that it leads to. A referent that the source
+            answers 404 for stands here with the error code NOT_FOUND and gets no row unless it was selected.
+        identifiers: ids and aliases that the source organisation knows; those of `sources` and `referents` are added.
+        targets: the snapshot of the target, per type.
+        lineage: per source config, of this pair of organisations.
+        claimed: (type, target id) that lineage of this source organisation claims.
+        referents: unselected referents of a job without dependencies: resolved read-only, they get no row.
+        match: `heuristic` or `lineage_only`.
+        batch_size: most resources in a batch.
+
+    Returns:
+        The same plan for the same input, whatever the order of mappings.
+    """
+    raise NotImplementedError
+
+
+def planned_status(planned: PlannedResource, dry_run: bool) -> RowStatus:
+    """Return the status that a row has when the plan is written."""
+    raise NotImplementedError

@@ -290,6 +290,17 @@ def resolve(found: FoundReference, identifiers: Identifiers) -> Identified | Non
     return known[0] if len(keys) == 1 else None
 
 
+def referents_of(resource_type: ResourceType, payload: Any, identifiers: Identifiers) -> dict[ResourceKey, bool]:
+    """Return the configs that a payload leads to when it is copied: what a closure follows.
+
+    Places that are not copied (server-assigned, secrets, values bound to the source organisation) do not count.
+
+    Returns:
+        In payload order; True where it is reached only by name (slug, key, template, role).
+    """
+    raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
 class Replacement:
     """What becomes of a found reference.
