@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from shared.domain.paths import find_value, values_at
 from shared.domain.resource_type import EMPTY, ActiveFlag, Fields, ResourceKey, ResourceType, UsageSource
@@ -57,7 +58,11 @@ class Edge:
 
 
 def read_node(
-    resource_type: ResourceType, payload: Mapping[str, Any], item: Mapping[str, Any] | None = None
+    resource_type: ResourceType,
+    payload: Mapping[str, Any],
+    item: Mapping[str, Any] | None = None,
+    *,
+    now: datetime,
 ) -> ConfigNode:
     """Summarise a configuration.
 
@@ -65,6 +70,7 @@ def read_node(
         resource_type: its type.
         payload: the payload as `get` returns it.
         item: the list item, where the list is a summary: it fills what the payload does not have.
+        now: decides whether a config that expires is still active.
 
     Raises:
         ValueError: the payload has no id.
@@ -81,26 +87,56 @@ def read_node(
             value = find_value(item, getattr(_listed(resource_type), name))
         return value
 
+    def strings(name: str) -> tuple[str, ...]:
+        paths = [(payload, getattr(resource_type.fields, name))]
+        if item is not None:
+            paths.append((item, getattr(_listed(resource_type), name)))
+        found: list[str] = []
+        for source, path in paths:
+            for one in (path,) if isinstance(path, str) else path:
+                found.extend(strings_at(source, one))
+        return tuple(dict.fromkeys(found))
+
     updated_by = first("updated_by")
-    usage = _usage(resource_type, payload)
-    return ConfigNode(
-        key=ResourceKey(resource_type.name, str(config_id)),
-        title=_title(resource_type, payload, item) or str(config_id),
-        updated_at=normalise_time(first("updated_at")),
-        updated_by=updated_by if isinstance(updated_by, str) else None,
-        tags=_strings(payload, resource_type.fields.tags),
-        aliases=tuple(
-            alias
-            for path in resource_type.fields.aliases
-            for alias in _strings(payload, path)
-            if alias != str(config_id)
+    return with_usage(
+        ConfigNode(
+            key=ResourceKey(resource_type.name, str(config_id)),
+            title=_title(resource_type, payload, item) or str(config_id),
+            updated_at=normalise_time(first("updated_at")),
+            updated_by=updated_by if isinstance(updated_by, str) else None,
+            tags=strings("tags"),
+            aliases=tuple(alias for alias in strings("aliases") if alias != str(config_id)),
+            purposes=strings("purposes"),
+            link=resource_type.link.replace("{id}", quote(str(config_id), safe="")) or None,
+            active=read_active(resource_type.active, payload, now),
         ),
-        purposes=_strings(payload, resource_type.fields.purposes),
-        link=resource_type.link.replace("{id}", str(config_id)) or None,
-        active=read_active(resource_type.active, payload),
-        usage=usage,
-        metadata={resource_type.usage.name: usage} if resource_type.usage and usage is not None else EMPTY,
+        resource_type,
+        _usage(resource_type, payload),
     )
+
+
+def with_usage(node: ConfigNode, resource_type: ResourceType, usage: float | None) -> ConfigNode:
+    """Return the node with the value of its type's usage metric; unchanged where there is none."""
+    if resource_type.usage is None or usage is None:
+        return node
+    return replace(node, usage=usage, metadata={**node.metadata, resource_type.usage.name: usage})
+
+
+def summary_of(node: ConfigNode) -> dict[str, Any]:
+    """Return a node as the contract's `ConfigNode`; what is not known is left out."""
+    optional: dict[str, Any] = {
+        "updated_at": node.updated_at,
+        "updated_by": node.updated_by,
+        "tags": list(node.tags),
+        "aliases": list(node.aliases),
+        "purposes": list(node.purposes),
+        "link": node.link,
+        "active": node.active,
+        "blueprints": [{"id": blueprint.id, "title": blueprint.title} for blueprint in node.blueprints],
+        "metadata": dict(node.metadata),
+    }
+    known = {name: value for name, value in optional.items() if value not in (None, [], {})}
+    return {"type": node.key.type, "id": node.key.id, "title": node.title, **known}
 
 
 def _listed(resource_type: ResourceType) -> Fields:
@@ -116,7 +152,8 @@ def _title(resource_type: ResourceType, payload: Mapping[str, Any], item: Mappin
     return ""
 
 
-def _strings(payload: Mapping[str, Any], path: str) -> tuple[str, ...]:
+def strings_at(payload: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    """Return the strings at a field path, those of an array at its end included, each once; none for an empty path."""
     if not path:
         return ()
     found: list[str] = []
@@ -140,13 +177,14 @@ def _usage(resource_type: ResourceType, payload: Mapping[str, Any]) -> float | N
     return None
 
 
-def read_active(flag: ActiveFlag | None, payload: Mapping[str, Any]) -> bool | None:
-    """Read whether a config is in use; None where the type has no flag or the payload does not say."""
+def read_active(flag: ActiveFlag | None, payload: Mapping[str, Any], now: datetime) -> bool | None:
+    """Read whether a config is in use at a point in time; None where the type has no flag or the payload does not say."""
     if flag is None:
         return None
     values = [value for value in values_at(payload, flag.path) if value is not None]
     if flag.expiry:
-        return not values or (normalise_time(values[0]) or "9") > datetime.now(UTC).isoformat()
+        expiry = normalise_time(values[0]) if values else None
+        return expiry is None or expiry > (normalise_time(now.isoformat()) or "")
     if not values:
         return None
     return any(value == flag.active if flag.active is not None else value != flag.inactive for value in values)
