@@ -45,7 +45,9 @@ _RETRY_LATER = frozenset({429, 503})
 _DEFAULT_RETRY_AFTER_S = 5
 
 
-def http_handler(operation: Callable[[Request], Response | Any]) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+def http_handler(
+    operation: Callable[[Request], Response | Any],
+) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Return the Lambda handler that serves one operation.
 
     Args:

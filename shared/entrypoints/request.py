@@ -158,10 +158,14 @@ class Request:
             return None
         try:
             # A plus sign that the client did not encode arrives as a space.
-            moment = datetime.fromisoformat(value.replace(" ", "+") if value.count(" ") == 1 and "T" in value else value)
+            moment = datetime.fromisoformat(
+                value.replace(" ", "+") if value.count(" ") == 1 and "T" in value else value
+            )
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except (ValueError, OverflowError):
-            raise InvalidRequestError(f"{name}: an ISO 8601 date-time is expected, such as 2026-01-31T12:00:00Z.") from None
+            raise InvalidRequestError(
+                f"{name}: an ISO 8601 date-time is expected, such as 2026-01-31T12:00:00Z."
+            ) from None
 
     def json(self, *, optional: bool = False) -> dict[str, Any]:
         """Return the body, a JSON object.
@@ -187,7 +191,9 @@ class Request:
         except UnicodeEncodeError:
             raise InvalidRequestError("The body is not valid JSON: a string holds half of a surrogate pair.") from None
         except (ValueError, RecursionError):
-            raise InvalidRequestError("The body is not valid JSON: a number is out of range or it is nested too deeply.") from None
+            raise InvalidRequestError(
+                "The body is not valid JSON: a number is out of range or it is nested too deeply."
+            ) from None
         if not isinstance(value, dict):
             raise InvalidRequestError("The body must be a JSON object.")
         return value

@@ -1,0 +1,150 @@
+"""Keep the tokens of a run as ciphertext, for as short a time as possible.
+
+Envelope encryption: KMS gives a data key under the encryption context (run, role), AES-256-GCM seals the token with the same
+context as associated data. A ciphertext moved to another run or role opens for nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from shared.adapters.dynamodb import keys
+from shared.domain.errors import CredentialsExpiredError, InvalidRequestError, NotFoundError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_kms.client import KMSClient
+
+MAX_TOKEN_BYTES = 16 * 1024
+ROLES = ("caller", "source", "target")
+
+# NIST SP 800-38D: a 96-bit nonce; each data key seals one token only.
+_NONCE_BYTES = 12
+# How KMS refuses a wrong context, an altered data key, or one of another key.
+_CANNOT_OPEN = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
+
+
+class CredentialsStore:
+    """Tokens by run and role (`caller`, `source` or `target`).
+
+    Args:
+        table: CredentialsTable.
+        kms: KMS client.
+        key_id: the key that wraps the data keys.
+        clock: epoch seconds.
+    """
+
+    def __init__(self, table: Table, kms: KMSClient, key_id: str, clock: Callable[[], float] = time.time) -> None:
+        self._table = table
+        self._kms = kms
+        self._key_id = key_id
+        self._clock = clock
+
+    def put(self, run_id: str, role: str, token: str, expires_at: int) -> None:
+        """Seal a token and keep it until it expires.
+
+        Args:
+            run_id: sync job, index build or delete job that it belongs to.
+            role: what it is for.
+            token: the bearer token, without the scheme.
+            expires_at: epoch seconds.
+
+        Raises:
+            InvalidRequestError: the token is over 16 KB.
+        """
+        plaintext = token.encode()
+        if len(plaintext) > MAX_TOKEN_BYTES:
+            raise InvalidRequestError(f"A token of at most {MAX_TOKEN_BYTES:,} bytes is expected.")
+        context = _context(run_id, role)
+        data_key = self._kms.generate_data_key(KeyId=self._key_id, KeySpec="AES_256", EncryptionContext=context)
+        nonce = os.urandom(_NONCE_BYTES)
+        self._table.put_item(
+            Item={
+                **keys.credentials(run_id, role),
+                "data_key": data_key["CiphertextBlob"],
+                "nonce": nonce,
+                "ciphertext": AESGCM(data_key["Plaintext"]).encrypt(nonce, plaintext, _associated_data(context)),
+                "token_expires_at": int(expires_at),
+                "expires_at": int(expires_at),
+            }
+        )
+
+    def get(self, run_id: str, role: str) -> str:
+        """Return a token.
+
+        Raises:
+            NotFoundError: the run has none for this role.
+            CredentialsExpiredError: its time is over, whether or not the table has dropped it yet.
+        """
+        item: dict[str, Any] | None = self._table.get_item(Key=keys.credentials(run_id, role), ConsistentRead=True).get(
+            "Item"
+        )
+        if item is None:
+            raise NotFoundError(f"Run {run_id} has no credentials for its {role} side.")
+        if int(item["expires_at"]) <= self._clock():
+            raise CredentialsExpiredError(f"The credentials of run {run_id} for its {role} side have expired.")
+        context = _context(run_id, role)
+        try:
+            data_key = self._kms.decrypt(
+                CiphertextBlob=bytes(item["data_key"]), KeyId=self._key_id, EncryptionContext=context
+            )
+            opened = AESGCM(data_key["Plaintext"]).decrypt(
+                bytes(item["nonce"]), bytes(item["ciphertext"]), _associated_data(context)
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _CANNOT_OPEN:
+                raise
+            raise CredentialsExpiredError(f"The credentials of run {run_id} cannot be opened.") from None
+        except InvalidTag:
+            raise CredentialsExpiredError(f"The credentials of run {run_id} cannot be opened.") from None
+        return opened.decode()
+
+    def copy(self, from_run_id: str, to_run_id: str, role: str) -> None:
+        """Seal a token of one run again for another, with the same expiry.
+
+        Raises:
+            NotFoundError: the first run has none for this role.
+            CredentialsExpiredError: its time is over.
+        """
+        token = self.get(from_run_id, role)
+        item = self._table.get_item(Key=keys.credentials(from_run_id, role), ConsistentRead=True)["Item"]
+        self.put(to_run_id, role, token, int(str(item["expires_at"])))
+
+    def limit(self, run_id: str, until: int) -> None:
+        """Let the run's tokens go at a point in time (epoch seconds), or when they expire if that is earlier."""
+        for role, item in self._items(run_id):
+            until_this = min(int(str(item["token_expires_at"])), int(until))
+            self._table.update_item(
+                Key=keys.credentials(run_id, role),
+                UpdateExpression="SET expires_at = :until",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues={":until": until_this},
+            )
+
+    def delete(self, run_id: str) -> None:
+        """Delete all tokens of a run; it is no error if there are none."""
+        for role in ROLES:
+            self._table.delete_item(Key=keys.credentials(run_id, role))
+
+    def _items(self, run_id: str) -> list[tuple[str, dict[str, Any]]]:
+        found = (
+            (role, self._table.get_item(Key=keys.credentials(run_id, role), ConsistentRead=True).get("Item"))
+            for role in ROLES
+        )
+        return [(role, item) for role, item in found if item is not None]
+
+
+def _context(run_id: str, role: str) -> dict[str, str]:
+    return {"run": run_id, "role": role}
+
+
+def _associated_data(context: dict[str, str]) -> bytes:
+    return json.dumps(context, sort_keys=True).encode()

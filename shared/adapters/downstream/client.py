@@ -1,0 +1,444 @@
+"""Call a downstream API: once more where that is safe, never twice where it might create something twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
+
+from shared.domain.errors import (
+    CredentialsExpiredError,
+    DownstreamRejectedError,
+    DownstreamThrottledError,
+    DownstreamTimeoutError,
+    DownstreamUnavailableError,
+    ForbiddenError,
+    HubError,
+    NotFoundError,
+    PayloadTooLargeError,
+    UnknownOutcomeError,
+)
+from shared.domain.redaction import redact
+from shared.domain.resource_type import ListOperation, Operation
+
+USER_AGENT = "configuration-hub"
+POOL_SIZE = 32
+CONNECT_TIMEOUT_S = 3.05
+#: API Gateway, which all downstream APIs stand behind, ends a request after 29 s.
+READ_TIMEOUT_S = 30.0
+_TIMEOUTS_S = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+_STORAGE_ATTEMPTS = 3
+MAX_ATTEMPTS = 6
+CALL_DEADLINE_S = 60.0
+_BACKOFF_BASE_S = 0.2
+_BACKOFF_CAP_S = 10.0
+# A file is held in the memory of the function that copies it; the smallest of these has 1 GB.
+MAX_CONTENT_BYTES = 256 * 1024 * 1024
+_MAX_DETAIL = 300
+_DETAIL_KEYS = ("message", "error", "reason", "code")
+
+
+class RateBudget(Protocol):
+    """How many calls an organisation has left at a host."""
+
+    def take(self, host: str, pool: str, timeout_s: float) -> None:
+        """Wait until one call is allowed. Raises DownstreamThrottledError when that takes longer than the timeout."""
+        ...
+
+    def throttled(self, host: str, pool: str, retry_after_s: float) -> None:
+        """Hear that the host answered 429."""
+        ...
+
+
+def new_session(pool_size: int = POOL_SIZE) -> requests.Session:
+    """Return a session with room for that many threads, which sends nothing of its own accord: no cookies, no netrc."""
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.clear()
+    session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"})
+    adapter = HTTPAdapter(pool_connections=POOL_SIZE, pool_maxsize=pool_size, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What an attempt led to that did not succeed.
+
+    Attributes:
+        error: what to raise when the tries run out.
+        may_be_done: the other side may have done the work.
+        retry_after_s: how long it asked us to wait.
+        throttled: it answered 429, so it did nothing.
+    """
+
+    error: HubError
+    may_be_done: bool = False
+    retry_after_s: float | None = None
+    throttled: bool = False
+
+
+class DownstreamClient:
+    """The downstream APIs, on behalf of one organisation.
+
+    What may be sent again:
+
+        answer            read    update, delete        create (a POST that is no search)
+        429               yes     yes                   yes: nothing was done
+        not connected     yes     yes                   yes: nothing was sent
+        lost, timed out   yes     yes (same outcome)    never: UnknownOutcomeError
+        5xx               yes     yes                   never: UnknownOutcomeError, but 503 with Retry-After: yes
+
+    Args:
+        token: bearer token of the organisation.
+        url_template: base URL with `{host}`, such as `https://{host}`.
+        budget: rate budget of the organisation; None: unlimited.
+        session: shared by all clients of a Lambda, so that connections outlive an invocation.
+        read_only: refuse every operation that is no read before it leaves.
+        ends_at: epoch seconds after which no attempt begins, such as the end of the invocation.
+        call_deadline_s: how long one call may take with all its attempts.
+        on_throttled: called with the host for every 429.
+        clock: epoch seconds.
+        sleep: waits that many seconds.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        url_template: str,
+        *,
+        budget: RateBudget | None = None,
+        session: requests.Session | None = None,
+        read_only: bool = False,
+        ends_at: float | None = None,
+        call_deadline_s: float = CALL_DEADLINE_S,
+        max_attempts: int = MAX_ATTEMPTS,
+        on_throttled: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._authorization = f"Bearer {token}"
+        self._url_template = url_template
+        self._budget = budget
+        self._session = session or new_session()
+        self._read_only = read_only
+        self._ends_at = ends_at
+        self._call_deadline_s = call_deadline_s
+        self._max_attempts = max_attempts
+        self._on_throttled = on_throttled
+        self._clock = clock
+        self._sleep = sleep
+
+    def call(
+        self,
+        operation: Operation,
+        *,
+        config_id: str | None = None,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        repeatable: bool = False,
+    ) -> Any:
+        """Call an operation and return its answer, parsed; None where it has no body.
+
+        Args:
+            operation: what to call; a `ListOperation` is a read, whatever its method.
+            config_id: the config that it is about: fills the path's parameter, and makes a 404 mean that it is gone.
+            query: query parameters beside the operation's own.
+            body: JSON value.
+            repeatable: a POST that may be sent twice, since what it makes is nothing until something names it.
+
+        Raises:
+            CredentialsExpiredError: 401.
+            NotFoundError: 404 for a config.
+            DownstreamThrottledError: 429 until the tries ran out.
+            DownstreamUnavailableError: 5xx, an unreadable answer or no connection until the tries ran out; nothing was written.
+            DownstreamTimeoutError: no answer in time on a read.
+            UnknownOutcomeError: a write may or may not have been done.
+            DownstreamRejectedError: any other 4xx, or a redirect.
+            ForbiddenError: a write through a client that only reads.
+        """
+        is_read = operation.method == "GET" or isinstance(operation, ListOperation)
+        if self._read_only and not is_read:
+            raise ForbiddenError(f"{operation.operation_id} was refused before it left: this client only reads.")
+        request = self._request(operation, config_id, query, body)
+        deadline = self._clock() + self._call_deadline_s
+        if self._ends_at is not None:
+            deadline = min(deadline, self._ends_at)
+            if deadline <= self._clock():
+                raise DownstreamUnavailableError(f"{operation.operation_id} did not begin: no time is left.")
+        pool = "" if operation.method == "GET" else "search" if is_read else "mutation"
+        return self._send_until_settled(operation, request, config_id, deadline, pool, harmless=is_read or repeatable)
+
+    def fetch_content(self, url: str) -> bytes:
+        """Return what a pre-signed URL leads to; the organisation's token is not sent there.
+
+        Raises:
+            DownstreamUnavailableError: it cannot be read now.
+            DownstreamRejectedError: the storage refuses, or the URL is none that we follow.
+            PayloadTooLargeError: it has over 256 MB.
+        """
+        return self._try_storage(lambda: self._download(url), url)
+
+    def send_content(self, url: str, content: bytes, mime_type: str) -> None:
+        """Put bytes to a pre-signed URL; the organisation's token is not sent there, and a repeat does no harm.
+
+        Raises:
+            DownstreamUnavailableError: they cannot be written now.
+            DownstreamRejectedError: the storage refuses, or the URL is none that we follow.
+            ForbiddenError: this client only reads.
+        """
+        if self._read_only:
+            raise ForbiddenError("An upload was refused before it left: this client only reads.")
+        self._try_storage(lambda: self._upload(url, content, mime_type), url)
+
+    def _try_storage[T](self, transfer: Callable[[], T], url: str) -> T:
+        if urlsplit(url).scheme != urlsplit(self._url_template).scheme:
+            raise DownstreamRejectedError("The file API answered with a URL that is not followed.")
+        for attempt in range(1, _STORAGE_ATTEMPTS + 1):
+            try:
+                return transfer()
+            except DownstreamUnavailableError:
+                if attempt == _STORAGE_ATTEMPTS:
+                    raise
+            except requests.RequestException as error:
+                if attempt == _STORAGE_ATTEMPTS:
+                    raise DownstreamUnavailableError(f"The file storage broke off: {type(error).__name__}.") from None
+            self._sleep(_backoff(attempt, None))
+        raise AssertionError("the last attempt raises or returns")
+
+    def _download(self, url: str) -> bytes:
+        with self._session.get(url, timeout=_TIMEOUTS_S, allow_redirects=False, stream=True) as answer:
+            _raise_for_storage(answer)
+            content = bytearray()
+            for chunk in answer.iter_content(1024 * 1024):
+                content += chunk
+                if len(content) > MAX_CONTENT_BYTES:
+                    raise PayloadTooLargeError(f"A file of over {MAX_CONTENT_BYTES:,} bytes is not copied.")
+            return bytes(content)
+
+    def _upload(self, url: str, content: bytes, mime_type: str) -> None:
+        headers = {"Content-Type": mime_type}
+        _raise_for_storage(
+            self._session.put(url, data=content, headers=headers, timeout=_TIMEOUTS_S, allow_redirects=False)
+        )
+
+    def _request(
+        self, operation: Operation, config_id: str | None, query: Mapping[str, Any] | None, body: Any
+    ) -> requests.PreparedRequest:
+        headers = {"Authorization": self._authorization}
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body, separators=(",", ":")).encode()
+        return self._session.prepare_request(
+            requests.Request(
+                operation.method,
+                self._url_template.replace("{host}", operation.host) + _filled_path(operation, config_id),
+                params={**operation.query, **(query or {})},
+                headers=headers,
+                data=data,
+            )
+        )
+
+    def _send_until_settled(
+        self,
+        operation: Operation,
+        request: requests.PreparedRequest,
+        config_id: str | None,
+        deadline: float,
+        pool: str,
+        *,
+        harmless: bool,
+    ) -> Any:
+        is_create = operation.method == "POST" and not harmless
+        may_be_done = False
+        for attempt in range(1, self._max_attempts + 1):
+            if self._budget is not None and pool:
+                self._budget.take(operation.host, pool, max(0.0, deadline - self._clock()))
+            try:
+                answered = self._attempt(operation, request, deadline, harmless=harmless)
+            except _NotFound as missing:
+                if operation.method == "DELETE" and may_be_done:
+                    return None
+                if config_id is None:
+                    raise DownstreamRejectedError(missing.message) from None
+                raise NotFoundError(missing.message) from None
+            if not isinstance(answered, _Outcome):
+                return answered.value
+            if answered.throttled:
+                if self._on_throttled is not None:
+                    self._on_throttled(operation.host)
+                if self._budget is not None and pool:
+                    self._budget.throttled(operation.host, pool, answered.retry_after_s or 0.0)
+            may_be_done = may_be_done or (answered.may_be_done and not harmless)
+            wait = _backoff(attempt, answered.retry_after_s)
+            is_last = attempt == self._max_attempts or self._clock() + wait >= deadline
+            if is_last or (is_create and may_be_done):
+                if may_be_done:
+                    raise UnknownOutcomeError(
+                        f"{answered.error.message} Whether {operation.operation_id} was done is not known."
+                    )
+                raise answered.error
+            self._sleep(wait)
+        raise AssertionError("the last attempt raises or returns")
+
+    def _attempt(
+        self, operation: Operation, request: requests.PreparedRequest, deadline: float, *, harmless: bool
+    ) -> _Answer | _Outcome:
+        name = f"The {operation.api} API"
+        read_timeout = min(READ_TIMEOUT_S, max(1.0, deadline - self._clock())) if harmless else READ_TIMEOUT_S
+        try:
+            answer = self._session.send(
+                request, timeout=(CONNECT_TIMEOUT_S, read_timeout), allow_redirects=False, proxies={}, verify=True
+            )
+        except requests.ConnectTimeout:
+            return _Outcome(DownstreamUnavailableError(f"{name} could not be reached in time."))
+        except requests.ReadTimeout:
+            return _Outcome(
+                DownstreamTimeoutError(f"{name} did not answer {operation.operation_id} in time."), may_be_done=True
+            )
+        except requests.RequestException as error:
+            if _was_never_sent(error):
+                return _Outcome(DownstreamUnavailableError(f"{name} could not be reached."))
+            return _Outcome(
+                DownstreamUnavailableError(f"{name} cut the connection during {operation.operation_id}."),
+                may_be_done=True,
+            )
+        status = answer.status_code
+        if 200 <= status < 300:
+            return _parsed(answer, name, operation)
+        detail = _detail(answer)
+        message = f"{name} answered {status} to {operation.operation_id}{detail}."
+        retry_after_s = _retry_after(answer.headers.get("Retry-After"), self._clock())
+        if status == 429:
+            return _Outcome(
+                DownstreamThrottledError(message, retry_after_s), retry_after_s=retry_after_s, throttled=True
+            )
+        if status >= 500 or status == 408:
+            was_turned_away = status == 503 and retry_after_s is not None
+            return _Outcome(
+                DownstreamUnavailableError(message, retry_after_s),
+                may_be_done=not was_turned_away,
+                retry_after_s=retry_after_s,
+            )
+        if status == 401:
+            raise CredentialsExpiredError(f"{name} no longer accepts the token.")
+        if status == 404:
+            raise _NotFound(message)
+        raise DownstreamRejectedError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    value: Any
+
+
+class _NotFound(Exception):
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def _filled_path(operation: Operation, config_id: str | None) -> str:
+    before, brace, rest = operation.path.partition("{")
+    if not brace:
+        return operation.path
+    if not config_id:
+        raise ValueError(f"{operation.operation_id} needs the id of a config.")
+    if config_id in (".", ".."):
+        # URL libraries take these for steps through the path, however they are encoded.
+        raise NotFoundError(f"No config of the {operation.api} API can have the id {config_id!r}.")
+    return before + quote(config_id, safe="") + rest.partition("}")[2]
+
+
+def _parsed(answer: requests.Response, name: str, operation: Operation) -> _Answer | _Outcome:
+    if not answer.content:
+        return _Answer(None)
+    try:
+        return _Answer(json.loads(answer.content))
+    except ValueError:
+        return _Outcome(
+            DownstreamUnavailableError(f"{name} answered {operation.operation_id} with something that is no JSON."),
+            may_be_done=True,
+        )
+
+
+def _detail(answer: requests.Response) -> str:
+    """Return what an error body says, shortened and without credentials; the APIs use four keys for it."""
+    try:
+        body = json.loads(answer.content)
+    except ValueError:
+        return ""
+    if not isinstance(body, dict):
+        return ""
+    said: list[str] = []
+    for key in _DETAIL_KEYS:
+        value = body.get(key)
+        value = value.get("message") if isinstance(value, dict) else value
+        if isinstance(value, str) and value and value not in said:
+            said.append(value)
+    text = " ".join(redact(" ".join(said)).split())
+    return f": {text[:_MAX_DETAIL].rstrip('.')}" if text else ""
+
+
+def _was_never_sent(error: Exception) -> bool:
+    """Tell whether a request failed before any of it left, because no connection came about."""
+    seen: list[BaseException] = [error]
+    while seen:
+        current = seen.pop()
+        if isinstance(current, NewConnectionError | requests.exceptions.InvalidURL):
+            return True
+        reason = getattr(current, "reason", None)
+        seen.extend(part for part in (*current.args, reason) if isinstance(part, BaseException))
+    return False
+
+
+def _retry_after(value: str | None, now: float) -> float | None:
+    """Read a Retry-After header: seconds, or a date (RFC 9110, 10.2.3)."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def _backoff(attempt: int, retry_after_s: float | None) -> float:
+    """Return the seconds to wait after an attempt: full jitter, on top of what the other side asked for.
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    ceiling = min(_BACKOFF_CAP_S, _BACKOFF_BASE_S * 2.0**attempt)
+    if retry_after_s is not None:
+        return retry_after_s + random.uniform(0, min(1.0, ceiling))
+    return random.uniform(0, ceiling)
+
+
+def _raise_for_storage(answer: requests.Response) -> None:
+    if answer.status_code >= 500 or answer.status_code == 429:
+        raise DownstreamUnavailableError(f"The file storage answered {answer.status_code}.")
+    if not 200 <= answer.status_code < 300:
+        raise DownstreamRejectedError(f"The file storage answered {answer.status_code}.")
+
+
+@cache
+def shared_session() -> requests.Session:
+    """Return the session that all clients of this Lambda share."""
+    return new_session()

@@ -1,0 +1,209 @@
+"""Share the calls that a downstream API allows an organisation between all Lambdas that work for it.
+
+One token bucket per host, organisation and pool (searches, mutations) stands in SyncJobsTable. A Lambda takes blocks out of it
+and spends them in memory, so that most calls cost no storage call. A 429 halves the rate, quiet minutes raise it again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from shared.adapters.dynamodb import keys
+from shared.domain.errors import DownstreamThrottledError, StorageThrottledError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+#: Calls a minute and organisation, as the entity API's documentation states them.
+DOCUMENTED_LIMITS: Mapping[tuple[str, str], int] = {
+    ("entity.sls.epilot.io", "mutation"): 500,
+    ("entity.sls.epilot.io", "search"): 5_000,
+}
+#: Where nothing is documented: high enough to be no obstacle; the first 429 teaches better.
+UNDOCUMENTED_LIMIT = 6_000
+MIN_LIMIT = 30
+_WINDOW_S = 60.0
+_BLOCKS_PER_MINUTE = 20
+_INCREASES_TO_FULL = 10
+#: Parallel calls are refused together: that is one signal, not many.
+_DECREASE_INTERVAL_S = 10.0
+_CONFLICT_TRIES = 8
+_ITEM_LIFETIME_S = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A token bucket as it stands at a moment; capacity is one minute.
+
+    Attributes:
+        limit: tokens that flow in per minute.
+        tokens: tokens in it.
+        at: epoch seconds at which that was so.
+        blocked_until: epoch seconds before which nothing may leave, since the host said so.
+        decreased_at: epoch seconds of the last halving or raise.
+    """
+
+    limit: float
+    tokens: float
+    at: float
+    blocked_until: float = 0.0
+    decreased_at: float = 0.0
+
+
+def refill(bucket: Bucket, now: float, ceiling: float) -> Bucket:
+    """Return the bucket as it stands now, its rate raised by a tenth of the ceiling for each minute without a 429."""
+    elapsed = max(0.0, now - bucket.at)
+    limit, decreased_at = bucket.limit, bucket.decreased_at
+    quiet_minutes = int(max(0.0, now - decreased_at) // _WINDOW_S)
+    if limit < ceiling and quiet_minutes:
+        limit = min(ceiling, limit + quiet_minutes * ceiling / _INCREASES_TO_FULL)
+        decreased_at += quiet_minutes * _WINDOW_S
+    tokens = min(limit, bucket.tokens + elapsed * bucket.limit / _WINDOW_S)
+    return replace(bucket, limit=limit, tokens=tokens, at=now, decreased_at=decreased_at)
+
+
+def halve(bucket: Bucket, now: float, retry_after_s: float) -> Bucket:
+    """Return the bucket after a 429: half the rate, at most once in 10 s; empty, and shut for as long as the host asked."""
+    is_new_signal = now - bucket.decreased_at >= _DECREASE_INTERVAL_S
+    return replace(
+        bucket,
+        limit=max(MIN_LIMIT, bucket.limit / 2) if is_new_signal else bucket.limit,
+        tokens=0.0,
+        blocked_until=max(bucket.blocked_until, now + retry_after_s),
+        decreased_at=now if is_new_signal else bucket.decreased_at,
+    )
+
+
+class _Block:
+    """Tokens that this process holds for one host and pool."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.tokens = 0
+        self.expires_at = 0.0
+
+
+class DynamoRateBudget:
+    """The rate budget of one organisation.
+
+    Args:
+        table: SyncJobsTable.
+        org_id: the organisation whose calls are counted.
+        limits: calls a minute by (host, pool), where they differ from the documented ones.
+        clock: epoch seconds.
+        sleep: waits that many seconds.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        org_id: str,
+        limits: Mapping[tuple[str, str], int] = DOCUMENTED_LIMITS,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._table = table
+        self._org_id = org_id
+        self._limits = limits
+        self._clock = clock
+        self._sleep = sleep
+        self._blocks: dict[tuple[str, str], _Block] = {}
+        self._blocks_lock = threading.Lock()
+
+    def take(self, host: str, pool: str, timeout_s: float) -> None:
+        """Wait until one call is allowed.
+
+        Raises:
+            DownstreamThrottledError: it would take longer than the timeout.
+            StorageThrottledError: the bucket is too busy.
+        """
+        block = self._block(host, pool)
+        give_up_at = self._clock() + timeout_s
+        with block.lock:
+            while not (block.tokens > 0 and self._clock() < block.expires_at):
+                taken, wait_s = self._take_block(host, pool)
+                if taken:
+                    block.tokens, block.expires_at = taken, self._clock() + _WINDOW_S
+                    break
+                if self._clock() + wait_s > give_up_at:
+                    raise DownstreamThrottledError(f"The rate budget of {host} is spent.", retry_after=wait_s)
+                self._sleep(wait_s)
+            block.tokens -= 1
+
+    def throttled(self, host: str, pool: str, retry_after_s: float) -> None:
+        """Hear that the host answered 429: slow down, here and in every other Lambda.
+
+        Raises:
+            StorageThrottledError: the bucket is too busy.
+        """
+        block = self._block(host, pool)
+        with block.lock:
+            block.tokens = 0
+            self._change(host, pool, lambda bucket: halve(bucket, self._clock(), retry_after_s))
+
+    def _take_block(self, host: str, pool: str) -> tuple[int, float]:
+        """Take a block out of the shared bucket; return how many tokens that are, else how long to wait for some."""
+        size = max(1, int(self._ceiling(host, pool) / _BLOCKS_PER_MINUTE))
+        taken, wait_s = 0, 0.0
+
+        def spend(bucket: Bucket) -> Bucket | None:
+            nonlocal taken, wait_s
+            shut_s = bucket.blocked_until - self._clock()
+            taken = 0 if shut_s > 0 else min(size, int(bucket.tokens))
+            wait_s = max(shut_s, (1.0 - bucket.tokens) * _WINDOW_S / bucket.limit, 0.01)
+            return replace(bucket, tokens=bucket.tokens - taken) if taken else None
+
+        self._change(host, pool, spend)
+        return taken, wait_s
+
+    def _change(self, host: str, pool: str, change: Callable[[Bucket], Bucket | None]) -> None:
+        """Replace the shared bucket by what becomes of it, unless another Lambda was faster: then look again."""
+        key = keys.rate_budget(host, self._org_id)
+        for _ in range(_CONFLICT_TRIES):
+            item = self._table.get_item(Key=key, ConsistentRead=True).get("Item") or {}
+            stored: dict[str, Any] | None = item.get(pool)  # type: ignore[assignment]
+            now = self._clock()
+            ceiling = self._ceiling(host, pool)
+            bucket = refill(_bucket(stored) if stored else Bucket(ceiling, ceiling, now), now, ceiling)
+            changed = change(bucket)
+            if changed is None:
+                return
+            try:
+                self._table.update_item(
+                    Key=key,
+                    UpdateExpression="SET #pool = :new, expires_at = :expires_at",
+                    ConditionExpression="#pool = :old" if stored else "attribute_not_exists(#pool)",
+                    ExpressionAttributeNames={"#pool": pool},
+                    ExpressionAttributeValues={
+                        ":new": _attributes(changed),
+                        ":expires_at": int(now) + _ITEM_LIFETIME_S,
+                        **({":old": stored} if stored else {}),
+                    },
+                )
+                return
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+        raise StorageThrottledError(f"The rate budget of {host} is changed by too many at once.", retry_after=1.0)
+
+    def _ceiling(self, host: str, pool: str) -> float:
+        return float(self._limits.get((host, pool), UNDOCUMENTED_LIMIT))
+
+    def _block(self, host: str, pool: str) -> _Block:
+        with self._blocks_lock:
+            return self._blocks.setdefault((host, pool), _Block())
+
+
+def _bucket(stored: Mapping[str, Any]) -> Bucket:
+    return Bucket(**{name: float(value) for name, value in stored.items()})
+
+
+def _attributes(bucket: Bucket) -> dict[str, Decimal]:
+    return {name: Decimal(f"{getattr(bucket, name):.3f}") for name in Bucket.__dataclass_fields__}

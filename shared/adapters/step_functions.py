@@ -1,0 +1,44 @@
+"""Start the state machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from shared.domain.errors import PayloadTooLargeError
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.client import SFNClient
+
+# AWS Step Functions quotas: the largest input of an execution.
+MAX_INPUT_BYTES = 256 * 1024
+
+
+class SyncExecutions:
+    """Executions of the sync state machine, each named by its job.
+
+    Args:
+        client: Step Functions client.
+        state_machine_arn: the machine.
+    """
+
+    def __init__(self, client: SFNClient, state_machine_arn: str) -> None:
+        self._client = client
+        self._state_machine_arn = state_machine_arn
+
+    def start(self, job_id: str, execution_input: Mapping[str, Any]) -> str:
+        """Start the execution of a job and return its ARN; a job that was started before is left alone.
+
+        Raises:
+            PayloadTooLargeError: the input has 256 KB or more.
+        """
+        text = json.dumps(execution_input, separators=(",", ":"))
+        if len(text.encode()) >= MAX_INPUT_BYTES:
+            raise PayloadTooLargeError("The input of an execution must stay under 256 KB: keep payloads in the bucket.")
+        try:
+            return self._client.start_execution(stateMachineArn=self._state_machine_arn, name=job_id, input=text)[
+                "executionArn"
+            ]
+        except self._client.exceptions.ExecutionAlreadyExists:
+            return f"{self._state_machine_arn.replace(':stateMachine:', ':execution:')}:{job_id}"

@@ -1,0 +1,206 @@
+"""Verify bearer tokens: who is calling, for which organisation."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import requests
+
+from shared.domain.errors import ForbiddenError, UnauthorizedError
+
+MAX_TOKEN_BYTES = 16 * 1024
+MAX_ORG_ID_BYTES = 256
+ORG_CLAIMS = ("custom:ivy_org_id", "custom:org_id", "org_id")
+USER_CLAIMS = ("custom:ivy_user_id", "custom:user_id", "user_id", "sub")
+
+_REFETCH_INTERVAL_S = 60
+_KEY_SET_LIFETIME_S = 3600
+_FETCH_TIMEOUT_S = (2, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a verified token says.
+
+    Attributes:
+        org_id: the organisation it acts for.
+        user_id: who acts.
+        expires_at: epoch seconds; None where the issuer's tokens may live for ever and this one does.
+    """
+
+    org_id: str
+    user_id: str
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """A party whose tokens are accepted.
+
+    Attributes:
+        name: the exact value of the claim `iss`.
+        jwks_url: where its keys are; from our settings, never from a token.
+        expiry_required: refuse tokens without `exp`.
+    """
+
+    name: str
+    jwks_url: str
+    expiry_required: bool = True
+
+
+class KeySet:
+    """The public keys of one issuer, fetched when needed.
+
+    An unknown key id fetches again, at most once a minute: a flood of made-up ids costs the issuer nothing.
+    """
+
+    def __init__(self, url: str, fetch: Callable[[str], Mapping[str, Any]], clock: Callable[[], float]) -> None:
+        self._url = url
+        self._fetch = fetch
+        self._clock = clock
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._tried_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def find(self, key_id: str) -> jwt.PyJWK | None:
+        """Return the signing key of that id, or None where the issuer has none."""
+        with self._lock:
+            age = self._clock() - self._tried_at
+            is_stale = age >= _KEY_SET_LIFETIME_S
+            is_unknown = key_id not in self._keys
+            if is_stale or (is_unknown and age >= _REFETCH_INTERVAL_S):
+                self._tried_at = self._clock()
+                self._keys = _signing_keys(self._fetch(self._url))
+            return self._keys.get(key_id)
+
+
+class TokenVerifier:
+    """Verify RS256 bearer tokens of the issuers that the settings name.
+
+    Args:
+        issuers: accepted issuers; where two have the same name the first counts.
+        fetch: reads a key set from a URL; by default over HTTPS.
+        clock: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        issuers: Sequence[Issuer],
+        fetch: Callable[[str], Mapping[str, Any]] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._issuers = {issuer.name: issuer for issuer in reversed(issuers)}
+        self._key_sets = {
+            name: KeySet(issuer.jwks_url, fetch or _fetch_jwks, clock) for name, issuer in self._issuers.items()
+        }
+
+    def verify(self, token: str) -> Identity:
+        """Return who the caller is.
+
+        Raises:
+            UnauthorizedError: the token does not verify, for whatever reason.
+        """
+        try:
+            return self._verify(token)
+        except UnauthorizedError:
+            raise
+        except (
+            jwt.PyJWTError,
+            requests.RequestException,
+            ValueError,
+            TypeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
+            raise UnauthorizedError(f"The token does not verify ({type(error).__name__}).") from None
+
+    def verify_for_org(self, token: str, org_id: str, field: str = "target_auth_token") -> Identity:
+        """Return the identity behind a second token, one that the request's body carries.
+
+        Args:
+            token: the token.
+            org_id: the organisation that it must act for.
+            field: name of the body field, for the message.
+
+        Raises:
+            ForbiddenError: it does not verify, or acts for another organisation.
+        """
+        try:
+            identity = self.verify(token)
+        except UnauthorizedError as error:
+            raise ForbiddenError(f"{field}: {error.message}") from None
+        if identity.org_id != org_id:
+            raise ForbiddenError(f"{field}: the token belongs to another organisation than the one that is stated.")
+        return identity
+
+    def _verify(self, token: str) -> Identity:
+        if not token or len(token.encode(errors="replace")) > MAX_TOKEN_BYTES:
+            raise UnauthorizedError(f"A bearer token of 1 to {MAX_TOKEN_BYTES:,} bytes is expected.")
+        unverified = jwt.decode_complete(token, options={"verify_signature": False})
+        name = unverified["payload"].get("iss")
+        issuer = self._issuers.get(name) if isinstance(name, str) else None
+        if issuer is None:
+            raise UnauthorizedError("The token comes from an issuer that is not accepted.")
+        key_id = unverified["header"].get("kid")
+        key = self._key_sets[issuer.name].find(key_id) if isinstance(key_id, str) else None
+        if key is None:
+            raise UnauthorizedError("The token is signed with a key that its issuer does not publish.")
+        # No leeway: the caller's clock plays no part in `exp`, and `iat` proves nothing.
+        claims = jwt.decode(
+            token,
+            key=key.key,
+            algorithms=["RS256"],
+            issuer=issuer.name,
+            options={
+                "require": ["iss", "exp"] if issuer.expiry_required else ["iss"],
+                "verify_aud": False,
+                "verify_iat": False,
+                "verify_sub": False,
+                "verify_jti": False,
+            },
+        )
+        expires_at = claims.get("exp")
+        return Identity(_org_id(claims), _user_id(claims), None if expires_at is None else int(expires_at))
+
+
+def _org_id(claims: Mapping[str, Any]) -> str:
+    named = [claims[claim] for claim in ORG_CLAIMS if claims.get(claim) not in (None, "")]
+    if not named or not all(isinstance(value, str) for value in named):
+        raise UnauthorizedError("The token names no organisation.")
+    org_id = str(named[0])
+    if any(value != org_id for value in named):
+        raise UnauthorizedError("The token names more than one organisation.")
+    if len(org_id.encode()) > MAX_ORG_ID_BYTES or not org_id.isprintable():
+        raise UnauthorizedError(f"The token's organisation is no id of at most {MAX_ORG_ID_BYTES} printable bytes.")
+    return org_id
+
+
+def _user_id(claims: Mapping[str, Any]) -> str:
+    for claim in USER_CLAIMS:
+        value = claims.get(claim)
+        if isinstance(value, str) and value:
+            return value
+    raise UnauthorizedError("The token names no user.")
+
+
+def _signing_keys(key_set: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
+    keys = {}
+    for entry in key_set.get("keys") or []:
+        is_rsa = entry.get("kty") == "RSA"
+        is_for_signatures = entry.get("use") in (None, "sig")
+        is_for_rs256 = entry.get("alg") in (None, "RS256")
+        if is_rsa and is_for_signatures and is_for_rs256 and entry.get("kid"):
+            keys[entry["kid"]] = jwt.PyJWK.from_dict(entry, algorithm="RS256")
+    return keys
+
+
+def _fetch_jwks(url: str) -> Mapping[str, Any]:
+    answer = requests.get(url, timeout=_FETCH_TIMEOUT_S, allow_redirects=False)
+    answer.raise_for_status()
+    key_set: Mapping[str, Any] = answer.json()
+    return key_set
