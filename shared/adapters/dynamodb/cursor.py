@@ -1,0 +1,63 @@
+"""Opaque cursors: where a page ended, bound to the operation, the filters and the organisation that it was made for."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.domain.errors import InvalidRequestError
+
+_VERSION = 1
+_MAX_CURSOR_BYTES = 8192
+_MAX_KEY_BYTES = 2048
+
+
+def encode_cursor(operation: str, org_id: str, filters: Mapping[str, Any], last: Sequence[str]) -> str:
+    """Return a cursor.
+
+    Args:
+        operation: such as `listConfigs`.
+        org_id: the caller's organisation.
+        filters: everything that decides which results there are and in which order.
+        last: sort keys of the last result; the partition key is never in a cursor, it comes from the token.
+    """
+    text = json.dumps([_VERSION, operation, _hash(filters), _hash(org_id), list(last)], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str | None, operation: str, org_id: str, filters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the sort keys of the last result; empty without a cursor.
+
+    Raises:
+        InvalidRequestError: the cursor is garbled, of another version, operation, query or organisation.
+    """
+    if not cursor:
+        return ()
+    refused = InvalidRequestError("cursor: the next_cursor of the same query is expected.")
+    if len(cursor) > _MAX_CURSOR_BYTES:
+        raise refused
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        value = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        raise refused from None
+    expected = [_VERSION, operation, _hash(filters), _hash(org_id)]
+    if not isinstance(value, list) or value[:-1] != expected or not isinstance(value[-1], list):
+        raise refused
+    last = value[-1]
+    if not last or not all(_is_sort_key(part) for part in last):
+        raise refused
+    return tuple(last)
+
+
+def _is_sort_key(part: Any) -> bool:
+    return isinstance(part, str) and 0 < len(part.encode(errors="replace")) <= _MAX_KEY_BYTES
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
