@@ -1,0 +1,81 @@
+# Every target works on a clean clone: what it needs is made on the way.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON := .venv/bin/python
+BIN := .venv/bin
+# sam finds pip and CPython 3.13 through the PATH.
+SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
+FAST_TESTS := $(wildcard tests/unit tests/adapters tests/functions tests/workflow tests/contract)
+
+.PHONY: help setup stack stack-down demo test test-fast lint format build docs pr
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+
+setup: .local/setup/development .local/setup/engine .local/setup/node ## everything a fresh machine needs; quick when nothing changed
+
+.local/setup/uv:
+	@mkdir -p $(@D)
+	@command -v uv >/dev/null || python3 -m pip install --quiet --user uv || python3 -m pip install --quiet --user --break-system-packages uv
+	@touch $@
+
+# A system's own CPython 3.13 is taken where there is one; otherwise uv fetches it.
+define make_environment
+	export PATH="$$HOME/.local/bin:$$PATH"; \
+	test -x $(1)/bin/python || uv venv --quiet --seed --python 3.13 $(1); \
+	uv pip install --quiet --python $(1)/bin/python --require-hashes --requirement $(2)
+endef
+
+.local/setup/development: requirements.txt | .local/setup/uv
+	@echo "Installing the development environment"
+	@$(call make_environment,.venv,requirements.txt)
+	@touch $@
+
+.local/setup/engine: requirements-engine.txt | .local/setup/uv
+	@echo "Installing the local AWS engine"
+	@$(call make_environment,.venv-engine,requirements-engine.txt)
+	@touch $@
+
+.local/setup/node: package.json package-lock.json
+	@echo "Installing the published client and definitions"
+	@mkdir -p $(@D)
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+stack: setup ## start the local AWS engine and the sandbox, deploy, seed
+	@$(PYTHON) -m sandbox.stack up
+
+stack-down: ## stop what `make stack` started
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m sandbox.stack down; fi
+
+demo: stack ## the main job, on the running stack
+	@$(PYTHON) -m sandbox.demo
+
+test: setup ## all tests, those on the local stack included
+	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
+	@$(PYTHON) -m pytest
+
+test-fast: setup ## the tests that need no running stack
+	@$(PYTHON) -m pytest $(FAST_TESTS)
+
+lint: setup ## ruff, mypy, cfn-lint, sam validate
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/cfn-lint template.yaml
+	@AWS_DEFAULT_REGION=eu-central-1 $(SAM) validate --lint
+
+format: setup ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+build: setup ## sam build
+	@$(SAM) build
+
+docs: setup ## write the generated pages under docs/
+	@$(PYTHON) docs/generate.py
+
+pr: lint build test ## what has to pass before a change is proposed

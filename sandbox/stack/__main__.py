@@ -1,0 +1,116 @@
+"""Start and stop the local stack: `python -m sandbox.stack up | down`."""
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from sandbox.stack import deployment, organisations, processes
+from sandbox.stack.processes import Service, StackError
+from sandbox.stack.settings import LOOPBACK, StackSettings, read_settings
+
+HEALTHY_WITHIN_SECONDS = 60
+
+
+def _engine(settings: StackSettings) -> Service:
+    scratch = settings.local / "engine"
+    scratch.mkdir(parents=True, exist_ok=True)
+    environment = settings.environment() | {
+        "BIND_HOST": LOOPBACK,
+        "GATEWAY_PORT": str(settings.aws_port),
+        "MINISTACK_HOST": LOOPBACK,
+        "MINISTACK_REGION": settings.environment()["AWS_REGION"],
+        "LOG_LEVEL": "INFO",
+        "TMPDIR": str(scratch),
+    }
+    return Service(
+        name="The local AWS engine",
+        command=[str(settings.root / ".venv-engine" / "bin" / "python"), "-m", "ministack"],
+        environment=environment,
+        health_url=f"{settings.aws_url}/_ministack/health",
+        log=settings.logs / "engine.log",
+        pid_file=settings.local / "engine.pid",
+    )
+
+
+def _sandbox(settings: StackSettings) -> Service:
+    python = str(settings.root / ".venv" / "bin" / "python")
+    command = [python, "-m", "sandbox.server", "--port", str(settings.sandbox_port)]
+    validating = [*command, "--validate"]
+    return Service(
+        name="The sandbox",
+        command=validating if settings.validate else command,
+        also_accepted=() if settings.validate is not None else (validating,),
+        environment=settings.environment(),
+        health_url=f"{settings.sandbox_url}/_sandbox/health",
+        log=settings.logs / "sandbox.log",
+        pid_file=settings.local / "sandbox.pid",
+    )
+
+
+def up(settings: StackSettings) -> None:
+    """Bring the stack up to date and write down where everything is.
+
+    Raises:
+        StackError: a process or the deployment failed.
+    """
+    began = time.monotonic()
+    settings.local.mkdir(exist_ok=True)
+    known: dict[str, Any] = json.loads(settings.stack_file.read_text()) if settings.stack_file.is_file() else {}
+    sandbox_is_new = processes.start(_sandbox(settings), HEALTHY_WITHIN_SECONDS)
+    _say("sandbox", settings.sandbox_url, sandbox_is_new)
+    _say("engine", settings.aws_url, processes.start(_engine(settings), HEALTHY_WITHIN_SECONDS))
+    _say("stack", deployment.stack_name(settings), deployment.deploy(settings))
+    inhabitants = organisations.prepare(settings, {} if sandbox_is_new else known.get("selections", {}))
+    settings.stack_file.write_text(json.dumps(_describe(settings) | inhabitants, indent=2) + "\n")
+    _say("described in", str(settings.stack_file.relative_to(settings.root)), None)
+    print(f"Ready after {time.monotonic() - began:.1f} s. The API: {_describe(settings)['api_url']}")
+
+
+def down(settings: StackSettings) -> None:
+    """Stop what `up` started, and nothing else."""
+    for service in (_engine(settings), _sandbox(settings)):
+        stopped = processes.stop(service.pid_file)
+        print(f"{service.name}: {'stopped' if stopped else 'was not running'}")
+    (settings.local / "deployed").unlink(missing_ok=True)
+    settings.stack_file.unlink(missing_ok=True)
+
+
+def _describe(settings: StackSettings) -> dict[str, Any]:
+    outputs = deployment.find_outputs(settings)
+    if outputs is None:
+        raise StackError("The stack is not deployed.")
+    tables = ("IndexTable", "SyncJobsTable", "SyncResourcesTable", "LineageTable", "CredentialsTable")
+    return {
+        "api_url": f"{settings.aws_url}/_aws/execute-api/{outputs['ApiId']}/{outputs['StageName']}",
+        "aws_endpoint_url": settings.aws_url,
+        "sandbox_url": settings.sandbox_url,
+        "stack_name": deployment.stack_name(settings),
+        "state_machine_arn": outputs["StateMachineArn"],
+        "tables": {name: outputs[name] for name in tables},
+        "payload_bucket": outputs["PayloadBucket"],
+        "log_groups": deployment.list_physical_ids(settings, "AWS::Logs::LogGroup"),
+    }
+
+
+def _say(what: str, where: str, is_new: bool | None) -> None:
+    how = {True: "started", False: "unchanged", None: ""}[is_new]
+    print(f"{what:>14}  {where}  {how}", flush=True)
+
+
+def main() -> int:
+    """Run one command; return 0 when it worked."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.stack", description=__doc__)
+    parser.add_argument("command", choices=("up", "down"))
+    command = parser.parse_args().command
+    try:
+        {"up": up, "down": down}[command](read_settings())
+    except StackError as error:
+        print(f"{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Build the application and deploy it to the local engine, when something changed."""
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from sandbox.stack.processes import StackError
+from sandbox.stack.settings import FAKE_CREDENTIALS, REGION, StackSettings
+
+ENVIRONMENT = "local"
+DEPLOYED_SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "shared")
+
+
+def client(settings: StackSettings, service: str) -> Any:
+    """Return an AWS client that talks to the local engine."""
+    return boto3.client(
+        service,
+        endpoint_url=settings.aws_url,
+        region_name=REGION,
+        aws_access_key_id=FAKE_CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=FAKE_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def deploy(settings: StackSettings) -> bool:
+    """Build and deploy unless the engine already runs exactly this; return whether anything was deployed.
+
+    Raises:
+        StackError: sam refused; its output is in `.local/logs/sam.log`.
+    """
+    fingerprint = _fingerprint(settings)
+    marker = settings.local / "deployed"
+    if marker.is_file() and marker.read_text() == fingerprint and find_outputs(settings):
+        return False
+    marker.unlink(missing_ok=True)
+    s3 = client(settings, "s3")
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(
+            Bucket=_sam_setting(settings, "s3_bucket"), CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+    _sam(settings, "build")
+    overrides = " ".join(f"{name}={value}" for name, value in _parameters(settings).items())
+    _sam(settings, "deploy", "--no-progressbar", "--parameter-overrides", overrides)
+    marker.write_text(fingerprint)
+    return True
+
+
+def stack_name(settings: StackSettings) -> str:
+    """Return the name of the stack on the local engine."""
+    return _sam_setting(settings, "stack_name")
+
+
+def find_outputs(settings: StackSettings) -> dict[str, str] | None:
+    """Return the outputs of the deployed stack, or None when it is not deployed."""
+    try:
+        (stack,) = client(settings, "cloudformation").describe_stacks(StackName=stack_name(settings))["Stacks"]
+    except ClientError:
+        return None
+    if not stack["StackStatus"].endswith("_COMPLETE") or "ROLLBACK" in stack["StackStatus"]:
+        return None
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def list_physical_ids(settings: StackSettings, resource_type: str) -> list[str]:
+    """Return the physical ids of the stack's resources of one CloudFormation type."""
+    pages = client(settings, "cloudformation").get_paginator("list_stack_resources")
+    return sorted(
+        resource["PhysicalResourceId"]
+        for page in pages.paginate(StackName=stack_name(settings))
+        for resource in page["StackResourceSummaries"]
+        if resource["ResourceType"] == resource_type
+    )
+
+
+def _parameters(settings: StackSettings) -> Mapping[str, str]:
+    issuer = f"{settings.sandbox_url}/_sandbox"
+    return {
+        "Environment": ENVIRONMENT,
+        "DownstreamUrlTemplate": f"{settings.sandbox_url}/{{host}}",
+        "TokenIssuer": issuer,
+        "TokenJwksUrl": f"{issuer}/jwks.json",
+        "ReserveConcurrency": "false",
+        "ThrottlingRateLimit": "10000",
+        "ThrottlingBurstLimit": "10000",
+    }
+
+
+def _sam(settings: StackSettings, command: str, *arguments: str) -> None:
+    # sam finds pip through the Python on the PATH.
+    binaries = settings.root / ".venv" / "bin"
+    environment = settings.environment() | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    log = settings.logs / "sam.log"
+    with log.open("ab") as output:
+        finished = subprocess.run(
+            [str(binaries / "sam"), command, "--config-env", ENVIRONMENT, *arguments],
+            cwd=settings.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if finished.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
+        raise StackError(f"sam {command} failed. The end of {log.relative_to(settings.root)}:\n{tail}")
+
+
+def _sam_setting(settings: StackSettings, name: str) -> str:
+    with (settings.root / "samconfig.toml").open("rb") as file:
+        return str(tomllib.load(file)[ENVIRONMENT]["deploy"]["parameters"][name])
+
+
+def _fingerprint(settings: StackSettings) -> str:
+    digest = hashlib.sha256(json.dumps(_parameters(settings), sort_keys=True).encode())
+    for file in _deployed_files(settings.root):
+        digest.update(f"{file.relative_to(settings.root)}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _deployed_files(root: Path) -> Iterator[Path]:
+    for source in DEPLOYED_SOURCES:
+        path = root / source
+        files = [path] if path.is_file() else sorted(path.rglob("*"))
+        yield from (file for file in files if file.is_file() and "__pycache__" not in file.parts)
