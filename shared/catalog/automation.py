@@ -70,12 +70,11 @@ AUTOMATION_FLOW = ResourceType(
     active=ActiveFlag(path="enabled"),
     identity=Identity.SERVER,
     natural_key=NaturalKey(
-        fields=(("flow_name",),), assumption="Names are not unique; trigger and source are left for a person to compare."
+        fields=(("flow_name",),),
+        assumption="Names are not unique; trigger and source are left for a person to compare.",
     ),
     references=(
-        Reference(
-            to=("journey",), path="$.triggers[].configuration.source_id", when=("type", "journey_submission")
-        ),
+        Reference(to=("journey",), path="$.triggers[].configuration.source_id", when=("type", "journey_submission")),
         Reference(to=("journey",), path="$.triggers[].configuration.journey_id"),
         Reference(to=("journey",), path="$.actions[].config.journey_id", strength=Strength.SOFT),
         Reference(
@@ -101,9 +100,7 @@ AUTOMATION_FLOW = ResourceType(
             path="$.triggers[].configuration.ecp_config.portal_id",
             strength=Strength.SOFT,
         ),
-        Reference(
-            to=("usergroup",), path="$.actions[].config.assignees[].group_id", strength=Strength.SOFT, unit=1
-        ),
+        Reference(to=("usergroup",), path="$.actions[].config.assignees[].group_id", strength=Strength.SOFT, unit=1),
         Reference(
             to=("usergroup",), path="$.actions[].config.candidate_group.group_id", strength=Strength.SOFT, unit=1
         ),

@@ -74,7 +74,9 @@ ENVIRONMENT_VARIABLE = ResourceType(
     secrets=("value",),
     secret_note="Set the value of the variable: values never leave the organisation they were entered in.",
     system_managed=(
-        SystemManaged(path="protected", reason="The variable is protected: only a person may edit it in its environment."),
+        SystemManaged(
+            path="protected", reason="The variable is protected: only a person may edit it in its environment."
+        ),
     ),
     never_overwrite=True,
     assumptions=(

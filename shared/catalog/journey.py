@@ -176,7 +176,9 @@ JOURNEY = ResourceType(
     secrets=("settings.publicToken",),
     secret_note="The public token of the journey is issued by the target organisation itself.",
     system_managed=(
-        SystemManaged(path="protected", reason="The journey is protected: it is read-only for everybody but its maker."),
+        SystemManaged(
+            path="protected", reason="The journey is protected: it is read-only for everybody but its maker."
+        ),
     ),
     sets=("settings.filePurposes", "settings.entityTags"),
     link="/app/v2/journey-builder/editor/{id}",
@@ -185,9 +187,9 @@ JOURNEY = ResourceType(
         "`skipAutomation` keeps the API from making a mapping and an automation of its own next to ours.",
         "Whether PATCH merges inside `settings` is not stated: the target's own server-managed settings are sent back.",
         "The automation that runs a journey's mapping is not named in the journey; it is found from its own trigger.",
-        "Blocks may take options from environment variables by bare key; only the template form can be told from a word.",
+        "Blocks may name environment variables by bare key; only the template form can be told from a word.",
         "Data sources of a journey live in an API without a published definition and are not copied.",
-        "The `design` object is a copy of the theme with asset addresses of the source organisation; it is kept as it is.",
+        "The `design` object is a copy of the theme with asset addresses of the source; it is kept as it is.",
         "How a stored submission names its journey is not defined, so journeys have no usage number.",
         "No maximum page size is stated: 100 is asked for, and paging goes by what an answer holds.",
     ),

@@ -86,9 +86,7 @@ WORKFLOW_DEFINITION = ResourceType(
         *_step_references("$.flow[]"),
         Reference(to=("closing_reason",), path="$.closingReasons[].id", unit=1),
         *_purposes("$.taxonomies[]"),
-        Reference(
-            to=("schema",), path="$.updateEntityAttributes[].target.entitySchema", form=Form.SLUG, unit=2
-        ),
+        Reference(to=("schema",), path="$.updateEntityAttributes[].target.entitySchema", form=Form.SLUG, unit=2),
     ),
     external=("assignedTo[]", "flow[].assignedTo[]", "flow[].steps[].assignedTo[]"),
     strip=("id", "creationTime", "lastUpdateTime", "_manifest", "dueDate"),
