@@ -92,8 +92,8 @@ DESIGNBUILDER = ResourceType(
         "brand_name",
         "is_default",
         "_manifest",
-        "style.consumer.widgets[]",
-        "style.consumer.customer_portals[]",
+        "style.consumer.widgets",
+        "style.consumer.customer_portals",
     ),
     usage=UsageMetric(name="journeys", source=UsageSource.LENGTH, path="style.consumer.widgets"),
     assumptions=(

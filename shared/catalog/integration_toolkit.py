@@ -111,7 +111,7 @@ INTEGRATION = ResourceType(
         "connector_config.latest_types_package_name",
     ),
     external_strip=("settings.notifications.recipients[]",),
-    keep_target=("_manifest", "settings.notifications.recipients[]"),
+    keep_target=("_manifest", "settings.notifications.recipients"),
     secret_note="Credentials of an integration are environment variables: set their values.",
     system_managed=(
         SystemManaged(path="protected", reason="The integration is protected: it must not be changed by a job."),

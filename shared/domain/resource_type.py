@@ -176,7 +176,8 @@ class WriteOperation(Operation):
 class Fields:
     """Where the summary fields of a config stand in a payload (or in a list item). Empty: the API has none.
 
-    `title` holds alternatives, the first that has a value counts. A path with `[]` takes the first value; `updated_at` the latest.
+    `title` holds alternatives: the first that has a value counts. Of several values at a path with `[]` the first counts, of
+    `updated_at` the latest.
     """
 
     id: str
@@ -295,7 +296,8 @@ class ResourceType:
             a value there that a reference of the entry holds stays.
         keep_only: where set, the only properties that are sent.
         drop_without: array path -> property; an item that lacks the property is not sent.
-        keep_target: field paths whose value on the target stays on an update; each is stripped, so a create never sends it.
+        keep_target: field paths, without wildcards, whose value on the target stays on an update. The source's own value is
+            stripped, so a create sends none.
         secrets: field paths removed before a payload leaves memory; on an update the target's own stay. A value that is
             nothing but one environment template (`{{ env.key }}`) is no secret and stays.
         secret_note: what a person must set by hand afterwards.
