@@ -6,14 +6,16 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.domain.config_node import Blueprint, ConfigNode, Edge, read_node, strings_at, summary_of
 from shared.domain.errors import HubError, InvalidRequestError
 from shared.domain.paths import remove_paths
 from shared.domain.references import FoundReference, Identified, Identifiers, find_references, resolve
 from shared.domain.resource_type import Catalogue, Reference, ResourceKey, ResourceType
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 # Items outlive a rebuild that does not touch them; one under half of its time is given the whole again.
 ITEM_LIFETIME_S = 30 * 86_400

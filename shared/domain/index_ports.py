@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.domain.config_node import Blueprint
-from shared.domain.index import BuildResult, Changes, IndexState, ItemKey, NodeQuery, Page, Partition, StoredItem
-from shared.domain.references import Identifiers
-from shared.domain.resource_type import ResourceKey
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from shared.domain.config_node import Blueprint
+    from shared.domain.index import BuildResult, Changes, IndexState, ItemKey, NodeQuery, Page, Partition, StoredItem
+    from shared.domain.references import Identifiers
+    from shared.domain.resource_type import ResourceKey
 
 
 class Cursors(Protocol):

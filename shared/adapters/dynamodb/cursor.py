@@ -6,10 +6,12 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _VERSION = 1
 _MAX_CURSOR_BYTES = 8192
@@ -55,7 +57,10 @@ def decode_cursor(cursor: str | None, operation: str, org_id: str, filters: Mapp
 
 
 def _is_sort_key(part: Any) -> bool:
-    return isinstance(part, str) and 0 < len(part.encode(errors="replace")) <= _MAX_KEY_BYTES
+    try:
+        return isinstance(part, str) and 0 < len(part.encode()) <= _MAX_KEY_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def _hash(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Build every key of the five tables: parts are percent-encoded and joined by `#`, the caller's organisation comes first.
+"""Build every key of the five tables: percent-encoded parts joined by `#`, the caller's organisation first.
 
 Keys are read back only where `split` says so; every other fact about an item stands in an attribute of its own.
 """
@@ -6,10 +6,13 @@ Keys are read back only where `split` says so; every other fact about an item st
 from __future__ import annotations
 
 import unicodedata
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from shared.domain.errors import InvalidRequestError
-from shared.domain.resource_type import ResourceKey
+
+if TYPE_CHECKING:
+    from shared.domain.resource_type import ResourceKey
 
 Key = dict[str, str]
 
