@@ -12,7 +12,7 @@ A row is `created` or `patched` only when nothing is left to do for it, its veri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -45,6 +45,35 @@ class Phase(StrEnum):
     PATCH = "phase_b"
     FINALIZE = "finalize"
 
+    @property
+    def order(self) -> int:
+        """Place among the phases."""
+        return tuple(Phase).index(self)
+
+
+class Work(StrEnum):
+    """What can be left to do for a row, in this order; a step does one kind of work."""
+
+    WRITE = "write"  # phase_a: create or patch
+    RESOLVE = "resolve"  # phase_a5: write again with all references, then read the derived values
+    PATCH = "patch"  # phase_b: patch deferred references and derived values
+    ACTIVATE = "activate"  # finalize: activate what was created inactive
+    VERIFY = "verify"  # finalize: read back, remember the fingerprints
+
+    @property
+    def phase(self) -> Phase:
+        """The phase in which this work is done."""
+        return _PHASE_OF_WORK[self]
+
+
+_PHASE_OF_WORK = {
+    Work.WRITE: Phase.CREATE,
+    Work.RESOLVE: Phase.RESOLVE,
+    Work.PATCH: Phase.PATCH,
+    Work.ACTIVATE: Phase.FINALIZE,
+    Work.VERIFY: Phase.FINALIZE,
+}
+
 
 class RowStatus(StrEnum):
     """Status of one row."""
@@ -66,6 +95,11 @@ class RowStatus(StrEnum):
         if self in (RowStatus.PENDING, RowStatus.IN_PROGRESS, RowStatus.FAILED):
             return self.value
         return "skipped_unchanged" if self in (RowStatus.SKIPPED, RowStatus.WOULD_SKIP) else "succeeded"
+
+    @property
+    def unresolved(self) -> bool:
+        """A retry takes the row up again."""
+        return self in (RowStatus.PENDING, RowStatus.IN_PROGRESS, RowStatus.FAILED)
 
 
 COUNTERS = ("pending", "in_progress", "succeeded", "failed", "skipped_unchanged")
@@ -96,9 +130,11 @@ class Row:
     Attributes:
         key: type and source id.
         action: what the plan decided, an `Action` of `domain.plan`.
-        batch: number of the batch in which it is created or patched.
+        batch: number of the batch in which it is created or patched; 0 where nothing is to be done.
         target_fields: fields of the target's config that others refer to (derived values, aliases), once known.
-        left: work that is left, in order: names of `Phase` members or `activate`, `verify`.
+        left: work that is left, in order; empty once nothing is left.
+        leftovers: identifiers of the source organisation that were found in the target's config when it was read back.
+        version: optimistic lock, counts the writes of the row.
     """
 
     key: ResourceKey
@@ -106,14 +142,22 @@ class Row:
     status: RowStatus
     phase: Phase
     action: str
-    batch: int
-    generation: int
+    batch: int = 0
+    generation: int = 0
     target_id: str | None = None
     target_fields: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     attempt: int = 0
-    left: tuple[str, ...] = ()
+    left: tuple[Work, ...] = ()
     error: RowError | None = None
+    leftovers: tuple[str, ...] = ()
     updated_at: str = ""
+    version: int = 0
+
+    @property
+    def next_work(self) -> Work | None:
+        """The work to do next; None where nothing is left or the row is done with."""
+        is_open = self.status in (RowStatus.PENDING, RowStatus.IN_PROGRESS)
+        return self.left[0] if is_open and self.left else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +168,13 @@ class Job:
         org_id: the organisation that created it; only it sees the job.
         match: `heuristic` or `lineage_only`.
         retry_of: the job whose unresolved rows this one takes up.
+        request_hash: of the request's body without its tokens, so that an idempotency key is not used for two requests.
+        execution_id: the execution that drives the job; its steps stop when it is another one.
+        planned: the plan stands in rows and batches.
         stages: per stage of phase_a the numbers of the batches that may run at the same time.
+        next_stage: the first stage that NextBatches has not handed out yet.
+        hand_outs: how often the stage before it was handed out.
+        batches: per kind of work after phase_a the batches that have it.
     """
 
     id: str
@@ -142,8 +192,87 @@ class Job:
     finished_at: str | None = None
     phase: Phase = Phase.FETCH_AND_PLAN
     retry_of: str | None = None
+    request_hash: str = ""
+    execution_id: str | None = None
+    planned: bool = False
     total: int = 0
     stages: tuple[tuple[int, ...], ...] = ()
+    next_stage: int = 0
+    hand_outs: int = 0
+    batches: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: EMPTY)
     current_batch: Mapping[str, int] | None = None
     error: RowError | None = None
     errors_sample: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One entry of a job's activity log; `seq` is assigned when it is written."""
+
+    ts: str
+    status: str
+    phase: Phase | None = None
+    key: ResourceKey | None = None
+    target_id: str | None = None
+    message: str = ""
+    error: str = ""
+    seq: int = 0
+
+
+def event_of(row: Row, message: str = "") -> Event:
+    """Return the event that says what became of a row."""
+    return Event(
+        ts=row.updated_at,
+        status=row.status,
+        phase=row.phase,
+        key=row.key,
+        target_id=row.target_id,
+        message=message,
+        error=str(row.error) if row.error else "",
+    )
+
+
+def count_change(before: Row, after: Row) -> dict[str, int]:
+    """Return by how much each counter changes when a row goes from one state to another."""
+    if before.status.counted_as == after.status.counted_as:
+        return {}
+    return {before.status.counted_as: -1, after.status.counted_as: 1}
+
+
+def final_status(counts: Mapping[str, int], *, interrupted: bool) -> JobStatus:
+    """Return the status that a job ends with.
+
+    Args:
+        counts: rows by counter, once no step runs any more.
+        interrupted: the job could not be planned, or was stopped by an error that belongs to no row.
+    """
+    total = sum(counts.values())
+    if total == 0:
+        return JobStatus.FAILED if interrupted else JobStatus.SUCCEEDED
+    if counts["failed"] == total:
+        return JobStatus.FAILED
+    if interrupted or counts["failed"] or counts["pending"] or counts["in_progress"]:
+        return JobStatus.PARTIAL
+    return JobStatus.SUCCEEDED
+
+
+#: The contract's bound.
+MAX_ERRORS_SAMPLE = 20
+
+
+def sample_errors(rows: Iterable[Row]) -> tuple[dict[str, str], ...]:
+    """Return up to 20 errors of a job's rows: root causes first, then their dependents, then identifiers left over."""
+    failed = sorted(
+        (row for row in rows if row.error is not None or row.leftovers),
+        key=lambda row: (row.error is None, row.error is not None and row.error.root is not None, row.key),
+    )
+    return tuple(
+        {
+            "type": row.key.type,
+            "source_id": row.key.id,
+            "error": str(row.error)
+            if row.error
+            else f"SOURCE_ID_LEFT: the target's config still names {', '.join(row.leftovers)} of the source organisation.",
+        }
+        for row in failed[:MAX_ERRORS_SAMPLE]
+    )

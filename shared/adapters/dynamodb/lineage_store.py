@@ -1,0 +1,123 @@
+"""Lineage: which target config a source config became, and that no two of one organisation became the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from shared.adapters.dynamodb import keys
+from shared.adapters.dynamodb.sync_requests import batch_get, transact
+from shared.domain.plan import LineageEntry
+from shared.domain.resource_type import ResourceKey
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+
+class LineageStore:
+    """Lineage of one pair of organisations at a time; reads are strongly consistent.
+
+    Args:
+        client: the client of a boto3 DynamoDB resource, which takes and gives Python values.
+        table: name of LineageTable.
+    """
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def find_entries(
+        self, target_org: str, source_org: str, sources: Iterable[ResourceKey]
+    ) -> dict[ResourceKey, LineageEntry]:
+        """Return the entries of source configs; those that have none are left out."""
+        items = batch_get(self._client, self._table, [keys.lineage(target_org, key, source_org) for key in sources])
+        return {ResourceKey(item["type"], item["source_id"]): _entry(item) for item in items}
+
+    def find_inactive(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> set[ResourceKey]:
+        """Return the source configs whose target was created inactive and waits to be activated."""
+        items = batch_get(self._client, self._table, [keys.lineage(target_org, key, source_org) for key in sources])
+        return {ResourceKey(item["type"], item["source_id"]) for item in items if item.get("inactive")}
+
+    def find_claimed_targets(
+        self, target_org: str, source_org: str, targets: Sequence[ResourceKey]
+    ) -> dict[ResourceKey, ResourceKey]:
+        """Return, of the given target configs, those that a source config became, with that source config."""
+        items = batch_get(
+            self._client, self._table, [keys.lineage_target(target_org, key, source_org) for key in targets]
+        )
+        return {
+            ResourceKey(item["type"], item["target_id"]): ResourceKey(item["type"], item["source_id"]) for item in items
+        }
+
+    def put_entries(self, entries: Iterable[LineageEntry]) -> list[LineageEntry]:
+        """Write entries that no commit of a row carries.
+
+        Returns:
+            Those that were refused, because their target is another source config's already.
+        """
+        refused = []
+        for entry in entries:
+            source, target = lineage_items(self._table, entry, None)
+            if transact(self._client, [{"Update": source}, {"Update": target}]) is not None:
+                refused.append(entry)
+        return refused
+
+
+def lineage_items(table: str, entry: LineageEntry, inactive: bool | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the updates of a transaction that record an entry: the entry, and the item that makes its target unique.
+
+    An `origin` that stands there stays. `inactive` marks a target that waits to be activated; None leaves the mark alone.
+    """
+    source = ResourceKey(entry.type, entry.source_id)
+    values: dict[str, Any] = {
+        "type": entry.type,
+        "source_id": entry.source_id,
+        "source_org_id": entry.source_org_id,
+        "target_id": entry.target_id,
+        "target_org_id": entry.target_org_id,
+        "source_fingerprint": entry.source_fingerprint,
+        "target_fingerprint": entry.target_fingerprint,
+        "override_fingerprint": entry.override_fingerprint,
+        "last_synced_at": entry.last_synced_at,
+        "last_sync_job_id": entry.last_sync_job_id,
+    }
+    if inactive is not None:
+        values["inactive"] = inactive
+    update = {
+        "TableName": table,
+        "Key": keys.lineage(entry.target_org_id, source, entry.source_org_id),
+        **_set_all(values),
+    }
+    unique = _set_all({"type": entry.type, "target_id": entry.target_id, "source_id": entry.source_id})
+    unique["ExpressionAttributeValues"][":mine"] = entry.source_id
+    target = {
+        "TableName": table,
+        "Key": keys.lineage_target(entry.target_org_id, ResourceKey(entry.type, entry.target_id), entry.source_org_id),
+        "ConditionExpression": "attribute_not_exists(source_id) OR source_id = :mine",
+        **unique,
+    }
+    return update, target
+
+
+def _set_all(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in values),
+        "ExpressionAttributeNames": {f"#{name}": name for name in values},
+        "ExpressionAttributeValues": {f":{name}": value for name, value in values.items()},
+    }
+
+
+def _entry(item: Mapping[str, Any]) -> LineageEntry:
+    return LineageEntry(
+        type=item["type"],
+        source_org_id=item["source_org_id"],
+        source_id=item["source_id"],
+        target_org_id=item["target_org_id"],
+        target_id=item["target_id"],
+        source_fingerprint=item.get("source_fingerprint") or "",
+        target_fingerprint=item.get("target_fingerprint") or "",
+        override_fingerprint=item.get("override_fingerprint") or "",
+        origin=item.get("origin"),
+        last_synced_at=item.get("last_synced_at"),
+        last_sync_job_id=item.get("last_sync_job_id"),
+    )

@@ -1,0 +1,601 @@
+"""Job headers, their counters, rows and activity log: SyncJobsTable, SyncResourcesTable and the op-log rows of IndexTable."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from shared.adapters.dynamodb import keys
+from shared.adapters.dynamodb.sync_requests import batch_get, batch_put, cancellation_codes
+from shared.domain.errors import ConflictError, NotFoundError, TooManyJobsError
+from shared.domain.resource_type import ResourceKey
+from shared.domain.sync_job import COUNTERS, Event, Job, JobStatus, Phase, Row, RowError, RowStatus, Work
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+MAX_RUNNING_JOBS = 3
+RETENTION_S = 180 * 24 * 3600
+# The state machine ends an execution after a day; the hour more lets its end be recorded.
+_SLOT_LEASE_S = 25 * 3600
+_RETRY_AFTER_S = 30
+
+_RUNNING = (JobStatus.PENDING.value, JobStatus.IN_PROGRESS.value)
+
+
+class SyncStore:
+    """Jobs and rows. Reads are strongly consistent, except lists for people.
+
+    Args:
+        client: the client of a boto3 DynamoDB resource, which takes and gives Python values.
+        jobs_table, rows_table, index_table: names; an operation that needs one that is empty fails.
+        clock: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        jobs_table: str,
+        rows_table: str = "",
+        index_table: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._jobs = jobs_table
+        self._rows = rows_table
+        self._index = index_table
+        self._clock = clock
+
+    # Headers
+
+    def create_job(self, job: Job) -> bool:
+        """Store a new header and take one of the target organisation's places for running jobs.
+
+        Returns:
+            False where the job exists already.
+
+        Raises:
+            TooManyJobsError: as many jobs as allowed are running into the target organisation.
+        """
+        header: dict[str, Any] = {
+            "TableName": self._jobs,
+            "Item": {
+                **keys.job(job.org_id, job.id),
+                **keys.jobs_by_created(job.org_id, job.started_at, job.id),
+                **_job_item(job),
+                "expires_at": self._expires_at(),
+            },
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+        for number in range(1, MAX_RUNNING_JOBS + 1):
+            try:
+                self._client.transact_write_items(TransactItems=[{"Put": header}, {"Put": self._slot(job, number)}])
+                return True
+            except self._client.exceptions.TransactionCanceledException as error:
+                if cancellation_codes(error)[0] == "ConditionalCheckFailed":
+                    return False
+                if "TransactionConflict" in cancellation_codes(error) and self._exists(job):
+                    return False
+        raise TooManyJobsError(
+            f"{MAX_RUNNING_JOBS} jobs are running into this organisation already: wait until one of them has ended.",
+            retry_after=_RETRY_AFTER_S,
+        )
+
+    def _slot(self, job: Job, number: int) -> dict[str, Any]:
+        now = int(self._clock())
+        return {
+            "TableName": self._jobs,
+            "Item": {
+                **_slot_key(job.target_org_id, number),
+                "job_id": job.id,
+                "lease_until": now + _SLOT_LEASE_S,
+                "expires_at": now + _SLOT_LEASE_S,
+            },
+            "ConditionExpression": "attribute_not_exists(job_id) OR lease_until < :now",
+            "ExpressionAttributeValues": {":now": now},
+        }
+
+    def _exists(self, job: Job) -> bool:
+        return "Item" in self._client.get_item(
+            TableName=self._jobs, Key=keys.job(job.org_id, job.id), ConsistentRead=True
+        )
+
+    def release_slot(self, job: Job) -> None:
+        """Give back the place that a job took among the running ones."""
+        for number in range(1, MAX_RUNNING_JOBS + 1):
+            try:
+                self._client.update_item(
+                    TableName=self._jobs,
+                    Key=_slot_key(job.target_org_id, number),
+                    UpdateExpression="REMOVE job_id, lease_until",
+                    ConditionExpression="job_id = :job",
+                    ExpressionAttributeValues={":job": job.id},
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                continue
+
+    def get_job(self, org_id: str, job_id: str) -> Job:
+        """Return a header.
+
+        Raises:
+            NotFoundError: this organisation has no such job.
+        """
+        item = self._client.get_item(TableName=self._jobs, Key=keys.job(org_id, job_id), ConsistentRead=True).get(
+            "Item"
+        )
+        if item is None:
+            raise NotFoundError(f"There is no sync job {job_id}.")
+        return _job(item)
+
+    def list_jobs(
+        self, org_id: str, status: str | None, size: int, resume: dict[str, Any] | None
+    ) -> tuple[list[Job], dict[str, Any] | None]:
+        """Return one page of an organisation's jobs, newest first, and the key to go on from."""
+        query: dict[str, Any] = {
+            "TableName": self._jobs,
+            "IndexName": "by_created",
+            "KeyConditionExpression": "org_key = :org",
+            "ExpressionAttributeValues": {":org": keys.jobs_partition(org_id)},
+            "ScanIndexForward": False,
+        }
+        if status:
+            query |= {
+                "FilterExpression": "#status = :status",
+                "ExpressionAttributeNames": {"#status": "status"},
+            }
+            query["ExpressionAttributeValues"][":status"] = status
+        items, last = self._page(query, size, resume, ("pk", "sk", "org_key", "created_key"))
+        return [_job(item) for item in items], last
+
+    def start_job(self, org_id: str, job_id: str, execution_id: str) -> Job:
+        """Mark a job as running under an execution and return its header.
+
+        Raises:
+            NotFoundError: there is no such job.
+            ConflictError: it is final, or another execution drives it.
+        """
+        try:
+            answer = self._client.update_item(
+                TableName=self._jobs,
+                Key=keys.job(org_id, job_id),
+                UpdateExpression="SET #status = :running, execution_id = :execution",
+                ConditionExpression="#status IN (:pending, :running) "
+                "AND (attribute_not_exists(execution_id) OR execution_id = :execution)",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":running": JobStatus.IN_PROGRESS.value,
+                    ":pending": JobStatus.PENDING.value,
+                    ":execution": execution_id,
+                },
+                ReturnValues="ALL_NEW",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            job = self.get_job(org_id, job_id)
+            raise ConflictError(f"The job is {job.status} or driven by another execution.") from None
+        return _job(answer["Attributes"])
+
+    def mark_planned(
+        self,
+        job: Job,
+        *,
+        total: int,
+        stages: Sequence[Sequence[int]],
+        batches: Mapping[str, Sequence[int]],
+        counts: Mapping[str, Mapping[str, int]],
+        next_seq: int,
+    ) -> None:
+        """Record that the plan stands: totals, stages, batches and where the activity log goes on.
+
+        Args:
+            job: the header.
+            total: number of rows.
+            stages: batch numbers per stage.
+            batches: batch numbers per kind of later work.
+            counts: batch -> counter -> number of rows.
+            next_seq: how many events the plan wrote.
+
+        Raises:
+            ConflictError: it is recorded already, or the job is final.
+        """
+        partition = keys.job_partition(job.org_id, job.id)
+        expires_at = self._expires_at()
+        batch_put(
+            self._client,
+            self._jobs,
+            [
+                {
+                    **keys.counts(job.org_id, job.id, batch),
+                    **{name: numbers.get(name, 0) for name in COUNTERS},
+                    "expires_at": expires_at,
+                }
+                for batch, numbers in counts.items()
+            ]
+            + [{**keys.sequence(job.org_id, job.id), "next_seq": next_seq, "expires_at": expires_at}],
+        )
+        try:
+            self._client.update_item(
+                TableName=self._jobs,
+                Key={"pk": partition, "sk": "JOB"},
+                UpdateExpression="SET planned = :yes, #total = :total, stages = :stages, batches = :batches",
+                ConditionExpression="planned = :no AND #status IN (:pending, :running)",
+                ExpressionAttributeNames={"#total": "total", "#status": "status"},
+                ExpressionAttributeValues={
+                    ":yes": True,
+                    ":no": False,
+                    ":total": total,
+                    ":stages": [list(stage) for stage in stages],
+                    ":batches": {work: list(numbers) for work, numbers in batches.items()},
+                    ":pending": JobStatus.PENDING.value,
+                    ":running": JobStatus.IN_PROGRESS.value,
+                },
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            raise ConflictError("The job is planned already, or it is final.") from None
+
+    def hand_out_stage(self, job: Job, stage: int, hand_outs: int) -> None:
+        """Remember that a stage of phase_a was handed out, for the so-manieth time."""
+        self._update_header(
+            job.org_id, job.id, "SET next_stage = :stage, hand_outs = :times", {":stage": stage, ":times": hand_outs}
+        )
+
+    def enter_phase(self, job: Job, phase: Phase, current_batch: Mapping[str, int] | None) -> None:
+        """Say where a running job is; a job that is further or final is left alone."""
+        try:
+            self._update_header(
+                job.org_id,
+                job.id,
+                "SET phase = :phase, phase_order = :order, current_batch = :batch",
+                {":phase": phase.value, ":order": phase.order, ":batch": dict(current_batch or {}) or None},
+                condition="(attribute_not_exists(phase_order) OR phase_order <= :order)",
+            )
+        except ConflictError:
+            return
+
+    def stop_for(self, org_id: str, job_id: str, error: RowError) -> None:
+        """Record the error that belongs to no row and ends the job; the first one stays."""
+        try:
+            self._update_header(
+                org_id,
+                job_id,
+                "SET job_error = :error",
+                {":error": _error_item(error)},
+                condition="(attribute_not_exists(job_error) OR attribute_type(job_error, :null))",
+                values={":null": "NULL"},
+            )
+        except ConflictError:
+            return
+
+    def finish_job(
+        self, job: Job, status: JobStatus, finished_at: str, errors_sample: Sequence[Mapping[str, str]]
+    ) -> Job:
+        """Close a job; one that is final keeps its status and gets the sample of errors only.
+
+        Returns:
+            The header as it stands afterwards.
+        """
+        sample = [dict(entry) for entry in errors_sample]
+        try:
+            self._update_header(
+                job.org_id,
+                job.id,
+                "SET #status = :status, finished_at = :at, errors_sample = :sample, current_batch = :none",
+                {":status": status.value, ":at": finished_at, ":sample": sample, ":none": None},
+            )
+        except ConflictError:
+            self._client.update_item(
+                TableName=self._jobs,
+                Key=keys.job(job.org_id, job.id),
+                UpdateExpression="SET errors_sample = :sample",
+                ExpressionAttributeValues={":sample": sample},
+            )
+        return self.get_job(job.org_id, job.id)
+
+    def cancel_job(self, org_id: str, job_id: str, finished_at: str) -> Job:
+        """Mark a running job as cancelled and return its header.
+
+        Raises:
+            NotFoundError: this organisation has no such job.
+            ConflictError: it is final already.
+        """
+        self.get_job(org_id, job_id)
+        try:
+            self._update_header(
+                org_id,
+                job_id,
+                "SET #status = :cancelled, finished_at = :at",
+                {":cancelled": JobStatus.CANCELLED.value, ":at": finished_at},
+            )
+        except ConflictError:
+            raise ConflictError(f"The job has ended already ({self.get_job(org_id, job_id).status}).") from None
+        return self.get_job(org_id, job_id)
+
+    def _update_header(
+        self,
+        org_id: str,
+        job_id: str,
+        update: str,
+        updated: dict[str, Any],
+        condition: str = "",
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
+        try:
+            self._client.update_item(
+                TableName=self._jobs,
+                Key=keys.job(org_id, job_id),
+                UpdateExpression=update,
+                ConditionExpression="#status IN (:run1, :run2)" + (f" AND {condition}" if condition else ""),
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={":run1": _RUNNING[0], ":run2": _RUNNING[1], **updated, **(values or {})},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            raise ConflictError("The job is final, or further than that.") from None
+
+    # Counters and activity log
+
+    def counts(self, org_id: str, job_id: str) -> dict[str, dict[str, int]]:
+        """Return batch -> counter -> number of rows."""
+        items = self._query(
+            {
+                "TableName": self._jobs,
+                "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+                "ExpressionAttributeValues": {
+                    ":pk": keys.job_partition(org_id, job_id),
+                    ":prefix": keys.COUNTS_PREFIX,
+                },
+                "ConsistentRead": True,
+            }
+        )
+        return {keys.split(item["sk"])[1]: {name: int(item.get(name, 0)) for name in COUNTERS} for item in items}
+
+    def total_counts(self, org_id: str, job_id: str) -> dict[str, int]:
+        """Return the sum of all batches' counters."""
+        batches = self.counts(org_id, job_id).values()
+        return {name: sum(numbers[name] for numbers in batches) for name in COUNTERS}
+
+    def list_events(self, org_id: str, job_id: str, limit: int = 10) -> list[Event]:
+        """Return the latest events, the newest first."""
+        answer = self._client.query(
+            TableName=self._index,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": keys.operation_log_partition(org_id, job_id)},
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [_event(item) for item in answer["Items"]]
+
+    def put_events(self, org_id: str, job_id: str, events: Sequence[Event]) -> None:
+        """Write events whose `seq` is set."""
+        expires_at = self._expires_at()
+        batch_put(
+            self._client,
+            self._index,
+            [event_item(org_id, job_id, event, event.seq, expires_at) for event in events],
+        )
+
+    # Rows
+
+    def put_rows(self, job: Job, rows: Sequence[Row]) -> None:
+        """Write the rows of a plan, over those of an earlier attempt to plan."""
+        expires_at = self._expires_at()
+        batch_put(self._client, self._rows, [row_item(job.org_id, job.id, row, expires_at) for row in rows])
+
+    def get_rows(self, org_id: str, job_id: str, wanted: Iterable[ResourceKey]) -> dict[ResourceKey, Row]:
+        """Return the rows of the given source configs; those that the job does not have are left out."""
+        items = batch_get(self._client, self._rows, [keys.row(org_id, job_id, key) for key in wanted])
+        rows = (_row(item) for item in items)
+        return {row.key: row for row in rows}
+
+    def list_rows(self, org_id: str, job_id: str) -> Iterator[Row]:
+        """Yield all rows of a job, strongly consistent."""
+        items = self._query(
+            {
+                "TableName": self._rows,
+                "KeyConditionExpression": "pk = :pk",
+                "ExpressionAttributeValues": {":pk": keys.job_partition(org_id, job_id)},
+                "ConsistentRead": True,
+            }
+        )
+        yield from (_row(item) for item in items)
+
+    def list_rows_page(
+        self, org_id: str, job_id: str, status: str | None, size: int, resume: dict[str, Any] | None
+    ) -> tuple[list[Row], dict[str, Any] | None]:
+        """Return one page of rows for a person, and the key to go on from."""
+        query: dict[str, Any] = {
+            "TableName": self._rows,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": keys.job_partition(org_id, job_id)},
+        }
+        key_names: tuple[str, ...] = ("pk", "sk")
+        if status:
+            query["IndexName"] = "by_status"
+            query["KeyConditionExpression"] += " AND begins_with(status_key, :status)"
+            query["ExpressionAttributeValues"][":status"] = f"{keys.encode(status)}#"
+            key_names = ("pk", "sk", "status_key")
+        items, last = self._page(query, size, resume, key_names)
+        return [_row(item) for item in items], last
+
+    # Requests
+
+    def _query(self, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        while True:
+            answer: dict[str, Any] = self._client.query(**query)  # type: ignore[assignment]
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            query = {**query, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _page(
+        self, query: dict[str, Any], size: int, resume: dict[str, Any] | None, key_names: tuple[str, ...]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """Read until the page is full, at most 4 pages of the table: a filter may leave a short page with a key behind it."""
+        found: list[dict[str, Any]] = []
+        for _ in range(4):
+            request = {**query, "Limit": size if "FilterExpression" not in query else max(size, 100)}
+            if resume:
+                request["ExclusiveStartKey"] = resume
+            answer: dict[str, Any] = self._client.query(**request)
+            found += answer["Items"]
+            resume = answer.get("LastEvaluatedKey")
+            if len(found) >= size or resume is None:
+                break
+        if len(found) > size:
+            found = found[:size]
+            resume = {name: found[-1][name] for name in key_names}
+        return found, resume
+
+    def _expires_at(self) -> int:
+        return int(self._clock()) + RETENTION_S
+
+
+def row_item(org_id: str, job_id: str, row: Row, expires_at: int) -> dict[str, Any]:
+    """Return the table item of a row."""
+    return {
+        **keys.row(org_id, job_id, row.key),
+        "status_key": keys.status_key(row.status, row.key),
+        "type": row.key.type,
+        "source_id": row.key.id,
+        "title": row.title,
+        "status": row.status.value,
+        "phase": row.phase.value,
+        "action": row.action,
+        "batch": row.batch,
+        "generation": row.generation,
+        "target_id": row.target_id,
+        # JSON keeps the numbers as they are: the table has decimals only.
+        "target_fields": json.dumps(dict(row.target_fields), separators=(",", ":")),
+        "attempt": row.attempt,
+        "left": [work.value for work in row.left],
+        "error": _error_item(row.error),
+        "leftovers": list(row.leftovers),
+        "updated_at": row.updated_at,
+        "version": row.version,
+        "expires_at": expires_at,
+    }
+
+
+def event_item(org_id: str, job_id: str, event: Event, seq: int, expires_at: int) -> dict[str, Any]:
+    """Return the table item of an event."""
+    return {
+        **keys.operation_log(org_id, job_id, seq),
+        "seq": seq,
+        "ts": event.ts,
+        "status": str(event.status),
+        "phase": event.phase.value if event.phase else None,
+        "type": event.key.type if event.key else None,
+        "source_id": event.key.id if event.key else None,
+        "target_id": event.target_id,
+        "message": event.message,
+        "error": event.error,
+        "expires_at": expires_at,
+    }
+
+
+def _event(item: Mapping[str, Any]) -> Event:
+    return Event(
+        seq=int(item["seq"]),
+        ts=item["ts"],
+        status=item["status"],
+        phase=Phase(item["phase"]) if item.get("phase") else None,
+        key=ResourceKey(item["type"], item["source_id"]) if item.get("type") else None,
+        target_id=item.get("target_id"),
+        message=item.get("message") or "",
+        error=item.get("error") or "",
+    )
+
+
+def _row(item: Mapping[str, Any]) -> Row:
+    return Row(
+        key=ResourceKey(item["type"], item["source_id"]),
+        title=item["title"],
+        status=RowStatus(item["status"]),
+        phase=Phase(item["phase"]),
+        action=item["action"],
+        batch=int(item["batch"]),
+        generation=int(item["generation"]),
+        target_id=item["target_id"],
+        target_fields=json.loads(item["target_fields"]),
+        attempt=int(item["attempt"]),
+        left=tuple(Work(work) for work in item["left"]),
+        error=_error(item["error"]),
+        leftovers=tuple(item["leftovers"]),
+        updated_at=item["updated_at"],
+        version=int(item["version"]),
+    )
+
+
+def _error_item(error: RowError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {"code": error.code, "message": error.message, "root": list(error.root) if error.root else None}
+
+
+def _error(item: Mapping[str, Any] | None) -> RowError | None:
+    if item is None:
+        return None
+    return RowError(item["code"], item["message"], ResourceKey(*item["root"]) if item.get("root") else None)
+
+
+def _job_item(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "org_id": job.org_id,
+        "user_id": job.user_id,
+        "name": job.name,
+        "status": job.status.value,
+        "direction": job.direction,
+        "source_org_id": job.source_org_id,
+        "target_org_id": job.target_org_id,
+        "dry_run": job.dry_run,
+        "include_dependencies": job.include_dependencies,
+        "match": job.match,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "phase": job.phase.value,
+        "retry_of": job.retry_of,
+        "request_hash": job.request_hash,
+        "planned": job.planned,
+        "total": job.total,
+        "next_stage": job.next_stage,
+        "hand_outs": job.hand_outs,
+    }
+
+
+def _job(item: Mapping[str, Any]) -> Job:
+    current = item.get("current_batch")
+    return Job(
+        id=item["id"],
+        org_id=item["org_id"],
+        user_id=item["user_id"],
+        name=item["name"],
+        status=JobStatus(item["status"]),
+        direction=item["direction"],
+        source_org_id=item["source_org_id"],
+        target_org_id=item["target_org_id"],
+        dry_run=item["dry_run"],
+        include_dependencies=item["include_dependencies"],
+        match=item["match"],
+        started_at=item["started_at"],
+        finished_at=item.get("finished_at"),
+        phase=Phase(item["phase"]),
+        retry_of=item.get("retry_of"),
+        request_hash=item["request_hash"],
+        execution_id=item.get("execution_id"),
+        planned=item["planned"],
+        total=int(item["total"]),
+        stages=tuple(tuple(int(batch) for batch in stage) for stage in item.get("stages") or ()),
+        next_stage=int(item["next_stage"]),
+        hand_outs=int(item["hand_outs"]),
+        batches={work: tuple(int(batch) for batch in numbers) for work, numbers in (item.get("batches") or {}).items()},
+        current_batch={name: int(value) for name, value in current.items()} if current else None,
+        error=_error(item.get("job_error")),
+        errors_sample=tuple(item.get("errors_sample") or ()),
+    )
+
+
+def _slot_key(org_id: str, number: int) -> keys.Key:
+    return {"pk": keys.join("ORG", org_id, "RUNNING"), "sk": keys.join("SLOT", str(number))}

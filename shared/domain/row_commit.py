@@ -1,0 +1,78 @@
+"""What is recorded together for one row of a job, and the claim under which it was written.
+
+claim (lease) ---- request leaves ---- answer ---- commit: row + lineage + event, claim gone
+      |                 |
+      |                 +-- process dies: the claim stays until its lease ends, whoever takes it over looks for what was made
+      +-- not reached: given back with the row
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.domain.plan import LineageEntry
+from shared.domain.resource_type import ResourceKey
+from shared.domain.sync_job import Event, Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to write the target config of one source config.
+
+    Attributes:
+        owner: one invocation of a step; another invocation of the same step is another owner.
+        lease_until: epoch seconds; past it, nothing that the owner sent can still be running.
+    """
+
+    key: ResourceKey
+    job_id: str
+    owner: str
+    action: str
+    attempt: int
+    lease_until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimOutcome:
+    """What an attempt to claim rows gave.
+
+    Attributes:
+        claimed: the rows that are ours now, as they stand in the table.
+        taken_over: those of them whose earlier claim ran out: what its owner sent may or may not have been done.
+        blocked: rows that somebody else holds.
+    """
+
+    claimed: Mapping[ResourceKey, Row] = field(default_factory=dict)
+    taken_over: frozenset[ResourceKey] = frozenset()
+    blocked: frozenset[ResourceKey] = frozenset()
+
+
+class Lost(StrEnum):
+    """Why a commit could not be recorded."""
+
+    ROW = "row"  # somebody else changed the row
+    CLAIM = "claim"  # somebody else took the claim over
+    TARGET = "target"  # the target config is another source config's already
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCommit:
+    """One row's transition with all that must become true at the same moment.
+
+    Attributes:
+        before: the row as it was read; its version must still be the stored one.
+        lineage: written where the target config is known.
+        inactive: whether the target config waits to be activated; remembered with its lineage. None leaves that as it is.
+        owner: holder of the claim that ends with this commit; None where there is no claim.
+        keep_claim: let the claim run out instead, because the outcome of the request is not known.
+    """
+
+    before: Row
+    after: Row
+    events: tuple[Event, ...] = ()
+    lineage: LineageEntry | None = None
+    inactive: bool | None = None
+    owner: str | None = None
+    keep_claim: bool = False
