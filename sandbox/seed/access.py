@@ -48,7 +48,7 @@ def add_base_access(base: SharedBase) -> None:
     base.add("role", role(factory, "portal_user", "Portalnutzer", "portal_role", portal_grants))
     base.add("usergroup", usergroup(factory, "Alle Mitarbeitenden"))
     for user in factory.users:
-        base.add("_assignment", {"id": user, "user_id": user, "roles": [f"{factory.org_id}:owner"]})
+        base.add("_assignment", {"user_id": user, "roles": [f"{factory.org_id}:owner"]})
 
 
 def add_access(pack: SolutionPack) -> None:
@@ -70,9 +70,7 @@ def add_access(pack: SolutionPack) -> None:
             },
         ]
         pack.add("role", role(factory, slug, pack.named(name), "user_role", grants, parent))
-        pack.add(
-            "_assignment", {"id": factory.user(), "user_id": factory.user(), "roles": [f"{factory.org_id}:{slug}"]}
-        )
+        pack.add("_assignment", {"user_id": factory.new_user(), "roles": [f"{factory.org_id}:{slug}"]})
         parent = slug
 
 

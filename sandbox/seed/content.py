@@ -82,7 +82,7 @@ def add_file(inventory: Inventory, title: str, extension: str, content: bytes, *
     inventory.add("document_template" if kind == "document_template" else "file", payload)
     inventory.add(
         "_file_bytes",
-        {"id": payload["_id"], "file_id": payload["_id"], "content_base64": base64.b64encode(content).decode()},
+        {"file_id": payload["_id"], "content_base64": base64.b64encode(content).decode()},
     )
     return payload
 

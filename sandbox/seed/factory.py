@@ -22,6 +22,9 @@ IDENTIFIER_FIELDS = {
     "environment_variable": "key",
     "app": "app_id",
     "portal_config": "portal_id",
+    "_assignment": "user_id",
+    "_file_bytes": "file_id",
+    "_submission": "_id",
     "validation_rule": "_id",
     "emailtemplate": "_id",
     "product": "_id",
@@ -48,6 +51,11 @@ class Resource:
     def id(self) -> str:
         """The identifier that the downstream API gave it."""
         return str(self.payload[IDENTIFIER_FIELDS.get(self.type, "id")])
+
+    @property
+    def is_auxiliary(self) -> bool:
+        """Whether this is something around configurations, bytes of a file for instance."""
+        return self.type.startswith("_")
 
 
 def global_id(name: str) -> str:
@@ -96,6 +104,10 @@ class Factory:
     def user(self) -> str:
         """Give the id of one of the organisation's users."""
         return self._identity.choice(self.users)
+
+    def new_user(self) -> str:
+        """Give the id of a user that nothing else names."""
+        return str(self._identity.randrange(10**9, 10**10))
 
     def stamps(self) -> tuple[str, str]:
         """Give a creation and a later update time in ISO 8601, UTC, milliseconds."""

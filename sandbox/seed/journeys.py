@@ -10,11 +10,17 @@ DATE_BLOCK = global_id("block date")
 
 
 def journey(
-    factory: Factory, identifier: str, name: str, design_id: str, steps: list[Payload], **extra: object
+    factory: Factory,
+    identifier: str,
+    name: str,
+    design_id: str,
+    steps: list[Payload],
+    settings: Payload | None = None,
+    **extra: object,
 ) -> Payload:
-    """Build the published record of a journey; `extra` may hold further `settings`."""
+    """Build the published record of a journey; `settings` come on top of the usual ones."""
     created, updated = factory.stamps()
-    settings: Payload = {
+    usual: Payload = {
         "designId": design_id,
         "entityId": factory.uuid(),
         "publicToken": f"SECRET-JOURNEY-{identifier}",
@@ -26,14 +32,13 @@ def journey(
         "status": "published",
         "embedOptions": {"mode": "inline", "lang": "de", "topBar": True, "scrollToTop": True},
     }
-    settings |= extra.pop("settings", {})  # type: ignore[arg-type]
     return {
         "journeyId": identifier,
         "organizationId": factory.org_id,
         "brandId": "1",
         "name": name,
         "steps": steps,
-        "settings": settings,
+        "settings": usual | (settings or {}),
         "contextSchema": [],
         "rules": [],
         "logics": [],
@@ -95,7 +100,7 @@ def add_validation_rules(pack: SolutionPack) -> None:
         "type": "regex",
         "conditions": {"all": [{"fact": "inputValue", "operator": "regexMatch", "value": "^DE[0-9]{11}$"}]},
     }
-    rules = (
+    rules: tuple[tuple[str, Payload, list[Payload]], ...] = (
         ("Leistung höchstens", numeric("lessThanInclusive", maximum), []),
         ("Leistung im Bereich", numeric("between", {"source": "range", "min": minimum, "max": external}), []),
         ("Netzkapazität frei", numeric("lessThan", external, applies_when=when), []),
@@ -255,4 +260,4 @@ def add_submissions(pack: SolutionPack) -> None:
         for number in range(factory.content.randrange(0, 4)):
             attributes = {"journey_id": identifier, "source_id": identifier, "journey_name": payload["name"]}
             submission = factory.entity("submission", f"Einreichung {number + 1}", attributes)
-            pack.add("_submission", submission | {"id": submission["_id"]})
+            pack.add("_submission", submission)

@@ -8,9 +8,9 @@ from random import Random
 from sandbox.seed.factory import Payload, Resource
 
 MATCH_SHARE = 0.20
-EQUAL_IN = 4
 LARGEST_GROUP = 12
 WITHOUT_NATURAL_KEY = {"access_token"}
+ALIASES = {"custom_variable": "key", "taxonomy_classification": "slug"}
 TOKEN = re.compile(r"[\w:.-]{4,}")
 
 
@@ -23,11 +23,11 @@ def dependencies(resources: list[Resource], texts: list[str]) -> list[set[int]]:
     """
     positions: dict[str, int] = {}
     for position, resource in enumerate(resources):
+        if resource.is_auxiliary:
+            continue
         positions[resource.id] = position
-        for key in ("key", "slug"):
-            alias = resource.payload.get(key)
-            if isinstance(alias, str) and resource.type in ("custom_variable", "taxonomy_classification"):
-                positions[alias] = position
+        if resource.type in ALIASES:
+            positions[resource.payload[ALIASES[resource.type]]] = position
     found = []
     for position, text in enumerate(texts):
         tokens = set(TOKEN.findall(text))
@@ -65,19 +65,20 @@ def _closure(start: int, references: list[set[int]], free: set[int]) -> set[int]
     return reached if len(reached) <= LARGEST_GROUP else set()
 
 
-def localised(resources: list[Resource], system: set[int]) -> list[Resource]:
-    """Give the target its own content: most matches differ, one in `EQUAL_IN` is equal, built-ins always differ."""
+def localised(resources: list[Resource], equal_every: int | None) -> list[Resource]:
+    """Copy resources with content of the target's own.
+
+    Args:
+        resources: What the target has under the same natural key.
+        equal_every: Leave one in so many as it is; None leaves none.
+    """
     result = []
-    for number, (position, resource) in enumerate(zip(_positions(resources, system), resources, strict=True)):
+    for number, resource in enumerate(resources):
         payload = json.loads(json.dumps(resource.payload))
-        if position or number % EQUAL_IN:
+        if equal_every is None or number % equal_every:
             DIFFERENCES.get(resource.type, _unchanged)(payload)
         result.append(Resource(resource.type, payload))
     return result
-
-
-def _positions(resources: list[Resource], system: set[int]) -> list[bool]:
-    return [position in system for position in range(len(resources))]
 
 
 def _unchanged(payload: Payload) -> None:

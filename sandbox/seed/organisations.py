@@ -3,9 +3,20 @@
 import json
 from dataclasses import dataclass
 
-from sandbox.seed import access, content, edge_cases, entities, integrations, journeys, matches, portals, pricing, views
-from sandbox.seed import workflows
-from sandbox.seed.factory import Factory, Resource
+from sandbox.seed import (
+    access,
+    content,
+    edge_cases,
+    entities,
+    integrations,
+    journeys,
+    matches,
+    portals,
+    pricing,
+    views,
+    workflows,
+)
+from sandbox.seed.factory import Factory, Payload, Resource
 from sandbox.seed.inventory import SharedBase, SolutionPack
 
 LARGEST_SELECTION = 1_000
@@ -118,7 +129,7 @@ def build(source_org_id: str, target_org_id: str, scale: float, seed: int) -> Se
             "clean": _select(_clean_roots(source.packs[0])),
             "ambiguous": _select(clashes),
             "dangling": _select(breaks),
-            "large": _select(_configurations(sound))[:LARGEST_SELECTION],
+            "large": _select(_configurations(sound, set(source.base.ids("file"))))[:LARGEST_SELECTION],
         },
     )
 
@@ -130,15 +141,21 @@ def _organisation(org_id: str, scale: float, seed: int) -> _Organisation:
     packs: list[SolutionPack] = []
     for number in range(max(1, round(scale))):
         pack = SolutionPack(base, number, packs[-1] if packs else None)
-        pack.add("_blueprint", _blueprint(pack))
         for add in PACK_STEPS:
             add(pack)
+        pack.add("_blueprint", _blueprint(pack))
         packs.append(pack)
     return _Organisation(base, packs)
 
 
-def _blueprint(pack: SolutionPack) -> dict[str, object]:
+def _blueprint(pack: SolutionPack) -> Payload:
+    """Build the blueprint of a pack, with the resources that name it and the views, which cannot."""
     created, updated = pack.factory.stamps()
+    members = [
+        {"id": resource.id, "type": resource.type, "is_root": resource.type in ("journey", "saved_view")}
+        for resource in pack.resources
+        if resource.type == "saved_view" or pack.blueprint in (resource.payload.get("_manifest") or ())
+    ]
     return {
         "id": pack.blueprint,
         "title": pack.named("Lösungspaket"),
@@ -146,6 +163,7 @@ def _blueprint(pack: SolutionPack) -> dict[str, object]:
         "version": f"1.{pack.number}.0",
         "source_type": "marketplace" if pack.number % 2 else "custom",
         "installation_status": "SUCCESS",
+        "resources": members,
         "created_at": created,
         "updated_at": updated,
     }
@@ -153,23 +171,31 @@ def _blueprint(pack: SolutionPack) -> dict[str, object]:
 
 def _target(twin: _Organisation, source: list[Resource], texts: list[str], seed: int) -> list[Resource]:
     """Keep the twin's base and a fifth of its packs, with content of its own, and add what clashes."""
-    shared = len(twin.base.resources)
-    packed = [resource for pack in twin.packs for resource in pack.resources]
-    candidates = [shared + position for position, resource in enumerate(packed) if not resource.type.startswith("_")]
+    base, packed = twin.base.resources, [resource for pack in twin.packs for resource in pack.resources]
+    both = [*base, *packed]
+    candidates = [number for number, resource in enumerate(both) if number >= len(base) and not resource.is_auxiliary]
     chosen = matches.choose_matches(source, matches.dependencies(source, texts), candidates, f"{seed}/matches")
-    bytes_of = {shared + position: resource for position, resource in enumerate(packed)}
-    kept = [resource for resource in twin.base.resources if resource.type not in ("file", "_file_bytes")]
-    system = set(range(len(kept)))
-    for position in sorted(chosen):
-        kept.append(bytes_of[position])
-    files = {resource.id for resource in kept if resource.type in ("file", "document_template")}
-    kept += [
-        resource
-        for resource in packed
-        if resource.type == "_blueprint" or (resource.type == "_file_bytes" and resource.id in files)
-    ]
+    built_in = [resource for resource in base if resource.type not in ("file", "_file_bytes")]
+    matching = [both[number] for number in sorted(chosen)]
     clashes = [resource for edition in (1, 2) for resource in edge_cases.clashing(twin.base, edition)]
-    return [*matches.localised(kept, system), *clashes]
+    return [
+        *matches.localised(built_in, equal_every=None),
+        *matches.localised(matching, equal_every=4),
+        *_accompanying(packed, {resource.id for resource in matching}),
+        *clashes,
+    ]
+
+
+def _accompanying(packed: list[Resource], kept: set[str]) -> list[Resource]:
+    """Take the bytes of the kept files, and the blueprints as far as their resources are kept."""
+    taken = []
+    for resource in packed:
+        if resource.type == "_file_bytes" and resource.id in kept:
+            taken.append(resource)
+        elif resource.type == "_blueprint":
+            members = [member for member in resource.payload["resources"] if member["id"] in kept]
+            taken.append(Resource("_blueprint", resource.payload | {"resources": members}))
+    return taken
 
 
 def _clean_roots(pack: SolutionPack) -> list[Resource]:
@@ -180,14 +206,9 @@ def _clean_roots(pack: SolutionPack) -> list[Resource]:
     ]
 
 
-def _configurations(resources: list[Resource]) -> list[Resource]:
+def _configurations(resources: list[Resource], uploads: set[str]) -> list[Resource]:
     """Leave out auxiliary kinds and files that are customer uploads, not configuration."""
-    uploads = {"Zählerfoto"}
-    return [
-        resource
-        for resource in resources
-        if not resource.type.startswith("_") and str(resource.payload.get("_title")).split(" ")[0] not in uploads
-    ]
+    return [resource for resource in resources if not (resource.is_auxiliary or resource.id in uploads)]
 
 
 def _select(resources: list[Resource]) -> Selection:

@@ -1,5 +1,7 @@
 """Automations, flow templates, workflow definitions and closing reasons."""
 
+from itertools import pairwise
+
 from sandbox.seed.factory import Factory, Payload, global_id
 from sandbox.seed.inventory import SharedBase, SolutionPack
 from sandbox.seed.vocabulary import CLOSING_REASONS, JOURNEYS, LONG_TEXT
@@ -242,7 +244,7 @@ def flow_template(
     created, updated = factory.stamps()
     edges = [
         {"id": f"e{number}", "from_id": before["id"], "to_id": after["id"]}
-        for number, (before, after) in enumerate(zip(tasks, tasks[1:], strict=False))
+        for number, (before, after) in enumerate(pairwise(tasks))
     ]
     return {
         "id": identifier,
