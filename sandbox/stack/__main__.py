@@ -22,6 +22,8 @@ def _engine(settings: StackSettings) -> Service:
         "MINISTACK_HOST": LOOPBACK,
         "MINISTACK_REGION": settings.environment()["AWS_REGION"],
         "LOG_LEVEL": "INFO",
+        # Every function runs under its own role, so a permission that the template forgets shows here.
+        "AUTH": "true",
         "TMPDIR": str(scratch),
     }
     return Service(
