@@ -180,7 +180,7 @@ def _usage(resource_type: ResourceType, payload: Mapping[str, Any]) -> float | N
 
 
 def read_active(flag: ActiveFlag | None, payload: Mapping[str, Any], now: datetime) -> bool | None:
-    """Read whether a config is in use at a point in time; None where the type has no flag or the payload does not say."""
+    """Read whether a config is in use; None where the type has no flag or the payload does not say."""
     if flag is None:
         return None
     values = [value for value in values_at(payload, flag.path) if value is not None]

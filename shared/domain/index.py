@@ -143,7 +143,7 @@ _PLAIN_NODE_FIELDS = (
 
 
 def identifying_fields(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:
-    """Return per type the fields whose values name a config: its aliases, and what references of other types compare."""
+    """Return per type the fields whose values name a config: aliases, and what references of other types compare."""
     fields = {name: dict.fromkeys(resource_type.fields.aliases) for name, resource_type in catalogue.items()}
     for resource_type in catalogue.values():
         for reference in resource_type.references:
@@ -283,8 +283,8 @@ class ItemKind:
     IDENTIFIER = "identifier"
 
 
-#: A kind, then what tells its items apart: node: type, id; edge: from type, from id, to type, to id; used_by: to type, to id,
-#: from type, from id; identifier: the value.
+#: A kind, then what tells its items apart: node: type, id; edge: from type, from id, to type, to id;
+#: used_by: to type, to id, from type, from id; identifier: the value.
 ItemKey = tuple[str, ...]
 #: JSON attributes of an item.
 Content = Mapping[str, Any]
@@ -335,6 +335,7 @@ class Changes:
     kept: list[ItemKey] = field(default_factory=list)
 
     def __len__(self) -> int:
+        """Return how many writes there are."""
         return len(self.puts) + len(self.touches) + len(self.deletes)
 
 

@@ -87,7 +87,7 @@ class IndexWriter(IndexReader, Protocol):
         ...
 
     def apply(self, org_id: str, build_token: str, user_id: str, changes: Changes) -> Iterator[int]:
-        """Write changes, each item on condition that no newer build wrote it; yield how many are done, from time to time.
+        """Write changes, each item on condition that no newer build wrote it; yield after every round of writes.
 
         Raises:
             SupersededError: a newer build wrote an item.
