@@ -29,6 +29,7 @@ def _engine(settings: StackSettings) -> Service:
     return Service(
         name="The local AWS engine",
         command=[str(settings.root / ".venv-engine" / "bin" / "python"), "-m", "ministack"],
+        folder=settings.root,
         environment=environment,
         health_url=f"{settings.aws_url}/_ministack/health",
         log=settings.logs / "engine.log",
@@ -44,6 +45,7 @@ def _sandbox(settings: StackSettings) -> Service:
         name="The sandbox",
         command=validating if settings.validate else command,
         also_accepted=() if settings.validate is not None else (validating,),
+        folder=settings.root,
         environment=settings.environment(),
         health_url=f"{settings.sandbox_url}/_sandbox/health",
         log=settings.logs / "sandbox.log",

@@ -26,6 +26,7 @@ class Service:
 
     name: str
     command: Sequence[str]
+    folder: Path
     environment: Mapping[str, str]
     health_url: str
     log: Path
@@ -87,6 +88,7 @@ def start(service: Service, within_seconds: float) -> bool:
     with service.log.open("ab") as log:
         process = subprocess.Popen(
             list(service.command),
+            cwd=service.folder,
             env=dict(service.environment),
             stdin=subprocess.DEVNULL,
             stdout=log,
