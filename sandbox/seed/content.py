@@ -135,9 +135,9 @@ def custom_variable(
     }
 
 
-def notification_template(factory: Factory, kind: str, name: str, text: str, system: bool = False) -> Payload:
+def notification_template(factory: Factory, kind: str, name: str, text: str, **attributes: object) -> Payload:
     """Build a notification template, whose texts are JSON of a rich-text editor."""
-    attributes = {
+    usual = {
         "name": name,
         "type": kind,
         "notification_title": _rich_text(name),
@@ -145,11 +145,11 @@ def notification_template(factory: Factory, kind: str, name: str, text: str, sys
         "action_label": "Öffnen",
         "action_url": "/app/entity/{{entity.id}}",
         "style": "info",
-        "system_template": system,
+        "system_template": False,
         "created_by": factory.user(),
         "updated_by": factory.user(),
     }
-    return factory.entity("notification_template", name, attributes)
+    return factory.entity("notification_template", name, usual | attributes)
 
 
 def _rich_text(text: str) -> str:
@@ -162,7 +162,8 @@ def add_base_content(base: SharedBase) -> None:
     for name in ("Anmeldung bestätigen", "Einladung ins Portal"):
         base.add("emailtemplate", email_template(factory, name, system_template=True))
     base.add(
-        "notification_template", notification_template(factory, "workflow.task.assigned", "Aufgabe (System)", "…", True)
+        "notification_template",
+        notification_template(factory, "workflow.task.assigned", "Aufgabe (System)", "…", system_template=True),
     )
     for variable in (
         environment_variable(factory, "erp_base_url", "String", value="https://erp.stadtwerke.example"),
@@ -186,6 +187,7 @@ def add_environment(pack: SolutionPack) -> None:
     secret = f"SECRET-{pack.slug}-{factory.org_id}"
     for variable in (
         environment_variable(factory, pack.key("netz.url"), "String", value=f"https://netz.example/{pack.slug}"),
+        environment_variable(factory, pack.key("portal_client"), "String", value="kundenportal"),
         environment_variable(
             factory, pack.key("netz_token"), "SecretString", value=secret, description="Zugang Netzportal"
         ),
@@ -277,14 +279,21 @@ def add_templates(pack: SolutionPack) -> None:
             attributes["file"] = relation(files[4]["_id"])
         attributes["body"] = "".join(lines)
         attributes["subject"] = f"{name}: {{{{~~{key('anrede')}}}}}"
+        if position == 6:
+            attributes["subject"] += f" {{{{ env.{key('max_leistung')} }}}}"
         if position in (1, 4):
             attributes["json_template"] = json.dumps({"blocks": lines}, ensure_ascii=False)
         manifest = pack.manifest if position < 3 else None
         pack.add("emailtemplate", email_template(pack.factory, title, manifest, **attributes))
     for position, name in enumerate(NOTIFICATIONS):
         kind = "workflow.task.assigned" if position % 2 else "entity.created"
-        text = f"{{{{{key('anrede')}}}}} {name} {{{{ env.{key('max_leistung')} }}}}"
-        pack.add("notification_template", notification_template(pack.factory, kind, pack.named(name), text))
+        used = f"{{{{{key('anrede')}}}}} {{{{ env.{key('max_leistung')} }}}}"
+        fields = ("notification_title", "action_label", "action_url")
+        attributes = dict.fromkeys(fields, f"{name} {used}") if position == 1 else {}
+        pack.add(
+            "notification_template",
+            notification_template(pack.factory, kind, pack.named(name), f"{name} {used}", **attributes),
+        )
 
 
 def _attachment(document: Payload) -> Payload:

@@ -81,7 +81,7 @@ def add_webhooks(pack: SolutionPack) -> None:
     oauth = {
         "clientId": "netzportal",
         "clientSecret": None,
-        "endpoint": "https://login.example/token",
+        "endpoint": f"{{{{ env.{key('netz.url')} }}}}/token",
         "httpMethod": "POST",
         "customParameterList": [{"type": "body", "key": "scope", "value": "netz"}],
     }
@@ -89,6 +89,11 @@ def add_webhooks(pack: SolutionPack) -> None:
     api_key = {"keyName": "X-Schluessel", "keyValue": f"{{{{ env.{key('netz_token')} }}}}", "keyValueIsEnvVar": True}
     headers = {"X-Ziel": f"{{{{ env.{key('netz.url')} }}}}", "X-Mandant": pack.slug}
     own = webhook(factory, pack.named("Eigene Meldungen"), "webhook.failed")
+    variable = f"{{{{ env.{key('netz_token')} }}}}"
+    named = {"username": f"{{{{ env.{key('portal_client')} }}}}", "password": variable, "passwordIsEnvVar": True}
+    own["auth"] = {"authType": "BASIC", "basicAuthConfig": named}
+    own["deliveryMode"] = "binary_multipart"
+    own["multipartConfig"] = {"fileFieldName": "datei", "extraFields": {"ziel": headers["X-Ziel"]}}
     own["filter"] = {"keyToFilter": "metadata.webhook_id", "supportedValues": [own["id"]]}
     proxy = {"integration_id": pack.integration_ids[0], "use_case_slug": key("proxy").replace("_", "-")}
     for payload in (

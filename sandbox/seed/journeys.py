@@ -191,9 +191,14 @@ def _special_blocks(pack: SolutionPack) -> list[Payload]:
         "bundleURL": f"https://apps.example/{pack.app_id}/v1.4.0/bundle.js",
     }
     power_options = {"environmentKey": pack.key("leistungsstufen")}
+    image_options = {
+        "imageFileId": files[1]["_id"],
+        "imageUrl": public_url(files[1]),
+        "caption": f"Netzportal: {{{{ env.{pack.key('netz.url')} }}}}",
+    }
     return [
         block("AppBlockControl", "Netzauskunft", options=app_options),
-        block("ImageControl", "Bild", options={"imageFileId": files[1]["_id"], "imageUrl": public_url(files[1])}),
+        block("ImageControl", "Bild", options=image_options),
         block("EnvironmentOptionsControl", "Leistung", id=POWER_BLOCK, options=power_options),
         block("MultichoiceControl", "Strasse", options={"optionsSource": {"type": "csv", "fileId": files[6]["_id"]}}),
     ]

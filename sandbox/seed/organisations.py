@@ -71,6 +71,7 @@ CLEAN_ROOTS = {
     "automation_flow": (2,),
     "kanban": (0,),
     "integration": (0,),
+    "webhook": (3,),
     "saved_view": (0,),
     "dashboard": (0,),
     "coupon": (2,),

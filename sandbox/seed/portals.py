@@ -91,12 +91,15 @@ def add_portal(pack: SolutionPack) -> None:
         "oidc_config": {
             "type": "authorization_code",
             "oidc_issuer": "https://login.example",
-            "client_id": "portal",
+            "client_id": f"{{{{ env.{key('portal_client')} }}}}",
             "client_secret": f"{{{{ env.{key('netz_token')} }}}}",
             "scope": "openid",
             "metadata": {"test_auth_username": "test", "test_auth_password": f"SECRET-OIDC-{pack.slug}-{org}"},
         },
-        "mobile_oidc_config": {"client_id": "mobil", "client_secret": f"SECRET-MOBILE-{pack.slug}-{org}"},
+        "mobile_oidc_config": {
+            "client_id": f"{{{{ env.{key('portal_client')} }}}}",
+            "client_secret": f"SECRET-MOBILE-{pack.slug}-{org}",
+        },
     }
     surface = {
         "id": "zaehler",
@@ -157,7 +160,7 @@ def add_portal(pack: SolutionPack) -> None:
                     "type": "footer",
                     "order": 1,
                     "props": {
-                        "content": {"text": "Impressum"},
+                        "content": {"text": "Impressum", "image": public_url(files[8])},
                         "visibility": {"visible_for_targets": [targets[2]], "hidden_for_targets": [targets[0]]},
                     },
                 }

@@ -83,7 +83,8 @@ def add_prices(pack: SolutionPack) -> None:
     factory = pack.factory
     for position, name in enumerate(("Konzessionsabgabe", "Kommunalabgabe")):
         rate = round(1 + position + pack.number / 100, 2)
-        pack.add("tax", tax(factory, "Custom", pack.slug, pack.region, rate, pack.named(name), pack.manifest))
+        levy = tax(factory, "Custom", pack.slug, pack.region, rate, pack.named(name), pack.manifest)
+        pack.add("tax", levy | {"_purpose": [pack.purposes[position]]})
     taxes = [*pack.base.ids("tax"), *pack.ids("tax")]
     for tier in ("S", "M", "L"):
         for position, name in enumerate(PRICES):
@@ -125,7 +126,7 @@ def add_prices(pack: SolutionPack) -> None:
 
 
 def add_products(pack: SolutionPack) -> None:
-    """Add products that sell each other, two with images and downloads, one with an availability file."""
+    """Add products that sell each other; two relate to images and downloads, the last one embeds them."""
     factory, prices, files = pack.factory, pack.ids("price"), pack.payloads("file")
     composite = prices[-2:]
     for position, name in enumerate(PRODUCTS):
@@ -147,6 +148,8 @@ def add_products(pack: SolutionPack) -> None:
             extra["product_downloads"] = relation(files[2]["_id"], files[3]["_id"])
         if position == len(PRODUCTS) - 1:
             extra["_availability_files"] = [_embedded_file(files[7])]
+            extra["product_images"] = [_embedded_file(files[1])]
+            extra["product_downloads"] = [_embedded_file(files[2])]
             extra["cross_sellable_products"] = relation(_related_product(pack))
         payload = product(factory, pack.named(name), offered, pack.manifest if position < 4 else None, **extra)
         payload["_id"] = pack.product_ids[position]
