@@ -2,27 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import json
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
-from shared.domain.resource_type import ResourceType
+from shared.domain.paths import ITEMS, parse_path, replace_values, values_at
+from shared.domain.references import sendable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.domain.resource_type import ResourceType
 
 
 def fingerprint(resource_type: ResourceType, payload: Mapping[str, Any]) -> str:
     """Return a SHA-256 of the canonical content of a payload, in hex."""
-    raise NotImplementedError
+    return _digest(canonical(resource_type, payload))
 
 
 def override_fingerprint(override: Any) -> str:
     """Return a fingerprint of a payload override as it is: keys in any order, nulls counted (they remove)."""
-    raise NotImplementedError
+    return _digest(override)
 
 
 def canonical(resource_type: ResourceType, payload: Mapping[str, Any]) -> Any:
-    """Return what of a payload counts for its fingerprint."""
-    raise NotImplementedError
+    """Return what of a payload counts for its fingerprint.
+
+    Only what may be sent counts. A property that is null counts as absent, since APIs write an unset property either way;
+    1.0 counts as 1; sets stand sorted; stringified JSON counts by its content.
+    """
+    content = sendable(resource_type, payload)
+    for path in resource_type.stringified:
+        replace_values(content, path, _parsed)
+    content = _normalised(content)
+    _sort_sets(resource_type, content)
+    return content
 
 
 def equal_where_sent(resource_type: ResourceType, body: Mapping[str, Any], target_payload: Mapping[str, Any]) -> bool:
-    """Tell whether writing a body would leave a target config as it is: only the fields of the body count."""
-    raise NotImplementedError
+    """Tell whether writing a body would leave a target config as it is.
+
+    Only the properties of the body count, at every depth, so that defaults which the server filled in do not. Arrays count
+    as a whole: as many items, in the same order, each by the properties of the body's item; in sets the order is free.
+
+    Args:
+        resource_type: the type of both.
+        body: what would be sent, references remapped.
+        target_payload: what is on the target, whole.
+    """
+    sets = frozenset(parse_path(path) for path in resource_type.sets)
+    ours, theirs = dict(body), dict(target_payload)
+    for path in resource_type.stringified:
+        ours, theirs = _with_parsed(ours, path), _with_parsed(theirs, path)
+    return _is_within(ours, theirs, (), sets)
+
+
+def _digest(value: Any) -> str:
+    return sha256(_text(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _with_parsed(payload: dict[str, Any], path: str) -> dict[str, Any]:
+    copied: dict[str, Any] = _normalised(payload)
+    replace_values(copied, path, _parsed)
+    return copied
+
+
+def _parsed(value: Any) -> Any:
+    """Read stringified JSON; what is none stays as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _normalised(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _normalised(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_normalised(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _sort_sets(resource_type: ResourceType, content: Any) -> None:
+    """Sort the sets in place, inner ones first."""
+    for path in sorted(resource_type.sets, key=lambda path: -len(parse_path(path))):
+        for items in values_at(content, path):
+            if isinstance(items, list):
+                items.sort(key=_text)
+
+
+def _is_within(ours: Any, theirs: Any, path: tuple[str, ...], sets: frozenset[tuple[str, ...]]) -> bool:
+    if isinstance(ours, dict):
+        if not isinstance(theirs, dict):
+            return False
+        return all(_is_within(value, theirs.get(name), (*path, name), sets) for name, value in ours.items())
+    if isinstance(ours, list):
+        if not isinstance(theirs, list) or len(ours) != len(theirs):
+            return False
+        below = (*path, ITEMS)
+        if path not in sets:
+            return all(_is_within(one, other, below, sets) for one, other in zip(ours, theirs, strict=True))
+        return _pairs_up(ours, theirs, below, sets)
+    return type(_number(ours)) is type(_number(theirs)) and ours == theirs
+
+
+def _number(value: Any) -> Any:
+    """Make numbers of one type, so that 1 equals 1.0 but not true."""
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _pairs_up(ours: list[Any], theirs: list[Any], path: tuple[str, ...], sets: frozenset[tuple[str, ...]]) -> bool:
+    """Find a partner of its own for every item: equal ones first, then those that carry more properties."""
+    left = list(theirs)
+    unequal: list[Any] = []
+    for item in ours:
+        if item in left:
+            left.remove(item)
+        else:
+            unequal.append(item)
+    for item in unequal:
+        partner = next((index for index, other in enumerate(left) if _is_within(item, other, path, sets)), None)
+        if partner is None:
+            return False
+        del left[partner]
+    return True

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 ITEMS = "[]"
 ANY_KEY = "{*}"
@@ -116,7 +118,7 @@ def _remove(node: Any, segments: Sequence[str]) -> None:
     if rest:
         for child in _values(node, (head,)) if head != DEEP else _descend(node):
             _remove(child, rest)
-    elif head == ITEMS and isinstance(node, list) or head == ANY_KEY and isinstance(node, dict):
+    elif (head == ITEMS and isinstance(node, list)) or (head == ANY_KEY and isinstance(node, dict)):
         node.clear()
     elif isinstance(node, dict):
         node.pop(head, None)
@@ -138,9 +140,127 @@ def set_value(payload: Any, path: str, value: Any) -> None:
     node = payload
     for name in segments[:-1]:
         node = node.setdefault(name, {}) if isinstance(node, dict) else None
-    if not isinstance(node, dict) or {ITEMS, ANY_KEY, KEY_ITSELF, DEEP} & set(segments):
+    if not isinstance(node, dict) or not is_plain(path):
         raise ValueError(f"cannot set a value at {path!r}")
     node[segments[-1]] = value
+
+
+def places_at(payload: Any, path: str) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Yield the chain of keys and indexes that leads to each value at a path, and the value, in payload order.
+
+    Raises:
+        ValueError: the path has an empty segment.
+    """
+    yield from _places(payload, parse_path(path), ())
+
+
+def _places(
+    node: Any, segments: Sequence[str], steps: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if not segments:
+        yield steps, node
+        return
+    head, rest = segments[0], segments[1:]
+    children: list[tuple[str | int, Any]] = (
+        list(node.items()) if isinstance(node, dict) else list(enumerate(node)) if isinstance(node, list) else []
+    )
+    if head == DEEP:
+        yield from _places(node, rest, steps)
+        for step, value in children:
+            yield from _places(value, segments, (*steps, step))
+        return
+    for step, value in children:
+        if isinstance(step, int) if head == ITEMS else isinstance(step, str) and head in (ANY_KEY, step):
+            yield from _places(value, rest, (*steps, step))
+
+
+class _Removed:
+    """Marks an array item that is taken out when all are marked, so that indexes hold until then."""
+
+
+_REMOVED = _Removed()
+
+
+def remove_places(payload: Any, places: Iterable[Sequence[str | int]]) -> None:
+    """Remove properties and array items, in place; one below a removed part is gone with it.
+
+    Args:
+        payload: any JSON value.
+        places: chains of keys and indexes, as they are before anything is removed; the payload itself is never removed.
+    """
+    touched: list[list[Any]] = []
+    for steps in places:
+        container = follow(payload, steps[:-1])
+        if not steps or container is None:
+            continue
+        if isinstance(container, list) and isinstance(steps[-1], int):
+            container[steps[-1]] = _REMOVED
+            touched.append(container)
+        elif isinstance(container, dict):
+            container.pop(str(steps[-1]), None)
+    for items in touched:
+        items[:] = [item for item in items if item is not _REMOVED]
+
+
+def follow(payload: Any, steps: Iterable[str | int]) -> Any:
+    """Return the value at the end of a chain of keys and indexes; None where it leads nowhere."""
+    node = payload
+    for step in steps:
+        fits = isinstance(node, dict) if isinstance(step, str) else isinstance(node, list) and step < len(node)
+        if not fits or (isinstance(step, str) and step not in node):
+            return None
+        node = node[step]
+    return node
+
+
+def replace_values(payload: Any, path: str, replace: Callable[[Any], Any]) -> bool:
+    """Replace every value at a path, in place.
+
+    Args:
+        payload: any JSON value.
+        path: a catalogue path that ends in a property name.
+        replace: from the old value to the new one.
+
+    Returns:
+        Whether there was any value.
+
+    Raises:
+        ValueError: the path has an empty segment.
+    """
+    *way, name = parse_path(path)
+    found = False
+    for container in list(_values(payload, way)):
+        if isinstance(container, dict) and name in container:
+            container[name] = replace(container[name])
+            found = True
+    return found
+
+
+def is_plain(path: str) -> bool:
+    """Tell whether a path has property names only: it leads to one place."""
+    return not {ITEMS, ANY_KEY, KEY_ITSELF, DEEP} & set(parse_path(path))
+
+
+def covers(path: str, steps: Sequence[str | int]) -> bool:
+    """Tell whether a place in a payload is at or below a path.
+
+    Args:
+        path: a catalogue path.
+        steps: keys and indexes that lead to the place.
+    """
+    return _covers(parse_path(path), steps)
+
+
+def _covers(segments: Sequence[str], steps: Sequence[str | int]) -> bool:
+    if not segments:
+        return True
+    head = segments[0]
+    if head == DEEP:
+        return any(_covers(segments[1:], steps[skipped:]) for skipped in range(len(steps) + 1))
+    if not steps:
+        return False
+    fits = isinstance(steps[0], int) if head == ITEMS else head in (ANY_KEY, steps[0]) and isinstance(steps[0], str)
+    return fits and _covers(segments[1:], steps[1:])
 
 
 def copy_json(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """Find the references in a payload and rewrite exactly those places: the one walker of index, planner and writer.
 
-First the typed references of the catalogue, then a scan of every other string for identifiers that the organisation knows.
-Strings are searched in their raw form, so ids inside longer strings, URLs, templates and stringified JSON are found alike, and
-what is not a reference stays as it is, byte for byte.
+First the typed references of the catalogue, then a scan of every other string for identifiers that the organisation
+knows. Strings are searched in their raw form, so ids inside longer strings, URLs, templates and stringified JSON are found
+alike, and what is not a reference stays as it is, byte for byte.
 """
 
 from __future__ import annotations
@@ -13,7 +13,20 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from shared.domain.paths import ANY_KEY, DEEP, ITEMS, KEY_ITSELF, copy_json, parse_path, pointer_of
+from shared.domain.paths import (
+    ANY_KEY,
+    DEEP,
+    ITEMS,
+    KEY_ITSELF,
+    copy_json,
+    find_value,
+    follow,
+    parse_path,
+    places_at,
+    pointer_of,
+    remove_paths,
+    remove_places,
+)
 from shared.domain.resource_type import (
     PORTABLE_FORMS,
     TEXT_FORMS,
@@ -94,7 +107,7 @@ Identifiers = Mapping[str, Sequence[Identified]]
 
 @dataclass(slots=True, eq=False)
 class _Branch:
-    """A position in the tree of all reference paths of a type; a deep one (`**`) stays reached on every further level."""
+    """A position in the tree of all reference paths of a type; a deep one (`**`) stays reached on further levels."""
 
     deep: bool = False
     children: dict[str, _Branch] = field(default_factory=dict)
@@ -137,10 +150,12 @@ def find_references(resource_type: ResourceType, payload: Any, is_known: IsKnown
             identifier, overlapping ones included, to be resolved when all configs are read.
 
     Returns:
-        Typed references whether known or not; text references and scanned ids only where known. Back references are left out.
+        Typed references whether known or not; text references and scanned ids only where known. Back references are left
+        out. Of several typed references that fit one place the catalogue's first counts.
     """
-    root = _tree(resource_type.references)
-    return list(_walk(payload, (), _reach([root]), (), is_known))
+    walk = _Walk(is_known)
+    walk.visit(payload, (), _reach([_tree(resource_type.references)]), ())
+    return walk.found
 
 
 def _reach(branches: Iterable[_Branch]) -> list[_Branch]:
@@ -153,65 +168,93 @@ def _reach(branches: Iterable[_Branch]) -> list[_Branch]:
     return reached
 
 
-def _step(branches: Sequence[_Branch], segment: str, wildcard: str) -> list[_Branch]:
-    """Advance all positions by one level."""
+_WILDCARDS = frozenset({ITEMS, ANY_KEY, KEY_ITSELF, DEEP})
+
+
+def _step(branches: Sequence[_Branch], segment: str | None, wildcard: str) -> list[_Branch]:
+    """Advance all positions by one level, over a property (`segment`) or an array item (None)."""
     following = [branch for branch in branches if branch.deep]
     for branch in branches:
-        for name in {segment, wildcard}:
-            if name in branch.children and name != DEEP:
-                following.extend(_reach([branch.children[name]]))
-    return list(dict.fromkeys(following))
+        children = branch.children
+        if not children:
+            continue
+        if segment is not None and segment in children and segment not in _WILDCARDS:
+            following.extend(_reach([children[segment]]))
+        if wildcard in children:
+            following.extend(_reach([children[wildcard]]))
+    return list(dict.fromkeys(following)) if len(following) > 1 else following
 
 
-def _walk(
-    node: Any,
-    steps: tuple[Step, ...],
-    branches: Sequence[_Branch],
-    enclosing: tuple[Mapping[str, Any], ...],
-    is_known: IsKnown | None,
-) -> Iterator[FoundReference]:
-    if isinstance(node, dict):
-        inside = (*enclosing, node)
-        for key, value in node.items():
-            for branch in branches:
-                keyed = branch.children.get(KEY_ITSELF)
-                if keyed is not None:
-                    for reference in keyed.ends:
-                        yield FoundReference((*steps, key), key, 0, len(key), reference)
-            yield from _walk(value, (*steps, key), _step(branches, key, ANY_KEY), inside, is_known)
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _walk(value, (*steps, index), _step(branches, ITEMS, ITEMS), enclosing, is_known)
-    elif isinstance(node, str) and node:
-        references = [reference for branch in branches for reference in branch.ends]
-        yield from _in_string(node, steps, references, enclosing, is_known)
+@dataclass(slots=True)
+class _Walk:
+    """One walk through a payload."""
 
+    is_known: IsKnown | None
+    found: list[FoundReference] = field(default_factory=list)
 
-def _in_string(
-    text: str,
-    steps: tuple[Step, ...],
-    references: Sequence[Reference],
-    enclosing: tuple[Mapping[str, Any], ...],
-    is_known: IsKnown | None,
-) -> Iterator[FoundReference]:
-    whole = [r for r in references if r.form not in TEXT_FORMS and _applies(r, enclosing)]
-    if whole:
-        for reference in whole:
-            found = _whole_value(text, steps, reference)
-            if found is not None and reference.strength is not Strength.BACK_REFERENCE:
-                yield found
-        return
-    taken: list[tuple[int, int]] = []
-    for reference in references:
-        if reference.form in TEXT_FORMS and reference.form is not Form.URL:
-            pattern = _ENV_PATTERN if reference.form is Form.ENV_TEMPLATE else _HANDLEBARS_PATTERN
-            for match in pattern.finditer(text):
-                if is_known is None or is_known(match[1]):
-                    taken.append(match.span(1))
-                    yield FoundReference(steps, match[1], match.start(1), match.end(1), reference)
-    typed_url = next((r for r in references if r.form is Form.URL), None)
-    for identifier, start, end in _scan(text, is_known, taken):
-        yield FoundReference(steps, identifier, start, end, typed_url)
+    def visit(
+        self,
+        node: Any,
+        steps: tuple[Step, ...],
+        branches: Sequence[_Branch],
+        enclosing: tuple[Mapping[str, Any], ...],
+    ) -> None:
+        if isinstance(node, str):
+            if node:
+                self.search(node, steps, [r for branch in branches for r in branch.ends] if branches else (), enclosing)
+        elif isinstance(node, dict):
+            inside = (*enclosing, node)
+            keyed = [r for b in branches if KEY_ITSELF in b.children for r in b.children[KEY_ITSELF].ends]
+            for key, value in node.items():
+                if keyed and key:
+                    self.search_whole(key, (*steps, key), keyed, inside)
+                self.visit(value, (*steps, key), _step(branches, key, ANY_KEY) if branches else (), inside)
+        elif isinstance(node, list):
+            below = _step(branches, None, ITEMS) if branches else ()
+            for index, value in enumerate(node):
+                self.visit(value, (*steps, index), below, enclosing)
+
+    def search_whole(
+        self,
+        text: str,
+        steps: tuple[Step, ...],
+        references: Sequence[Reference],
+        enclosing: tuple[Mapping[str, Any], ...],
+    ) -> bool:
+        """Read a string as a reference of its own; True where one applies, so that it is not searched any further."""
+        applying = [r for r in references if r.form not in TEXT_FORMS and _applies(r, enclosing)]
+        if not any(reference.strength is Strength.BACK_REFERENCE for reference in applying):
+            whole = (_whole_value(text, steps, reference) for reference in applying)
+            self.found.extend([found for found in whole if found is not None][:1])
+        return bool(applying)
+
+    def search(
+        self,
+        text: str,
+        steps: tuple[Step, ...],
+        references: Sequence[Reference],
+        enclosing: tuple[Mapping[str, Any], ...],
+    ) -> None:
+        if references and self.search_whole(text, steps, references, enclosing):
+            return
+        taken: list[tuple[int, int]] = []
+        typed_url = None
+        for reference in references:
+            if reference.form is Form.URL:
+                if typed_url is None and _applies(reference, enclosing):
+                    typed_url = reference
+            elif reference.form in TEXT_FORMS and "{{" in text and _applies(reference, enclosing):
+                pattern = _ENV_PATTERN if reference.form is Form.ENV_TEMPLATE else _HANDLEBARS_PATTERN
+                for match in pattern.finditer(text):
+                    if match.span(1) not in taken and (self.is_known is None or self.is_known(match[1])):
+                        taken.append(match.span(1))
+                        self.found.append(FoundReference(steps, match[1], match.start(1), match.end(1), reference))
+        if len(text) < 8:
+            return
+        if typed_url is not None and typed_url.strength is Strength.BACK_REFERENCE:
+            return
+        for identifier, start, end in _scan(text, self.is_known, taken):
+            self.found.append(FoundReference(steps, identifier, start, end, typed_url))
 
 
 def _whole_value(text: str, steps: tuple[Step, ...], reference: Reference) -> FoundReference | None:
@@ -234,35 +277,51 @@ def _applies(reference: Reference, enclosing: tuple[Mapping[str, Any], ...]) -> 
 
 def _scan(text: str, is_known: IsKnown | None, taken: list[tuple[int, int]]) -> Iterator[tuple[str, int, int]]:
     """Yield what may be an identifier: whole URLs, then UUIDs, then other tokens and what follows a prefix in them."""
-    if len(text) < 8:
-        return
     for pattern in (_URL_PATTERN, _UUID_PATTERN, _TOKEN_PATTERN):
+        if pattern is _URL_PATTERN and "://" not in text:
+            continue
         for match in pattern.finditer(text):
-            for start, end in _readings(match, pattern):
+            for start, end in _readings(text, match, pattern):
                 identifier = text[start:end]
                 if is_known is None:
                     if is_identifier_shaped(identifier):
                         yield identifier, start, end
                     continue
-                if not any(start < e and s < end for s, e in taken) and is_known(identifier):
+                if (
+                    is_known(identifier)
+                    and not any(start < e and s < end for s, e in taken)
+                    and is_identifier_shaped(identifier)
+                ):
                     taken.append((start, end))
                     yield identifier, start, end
                     break
 
 
-def _readings(match: re.Match[str], pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """Yield the spans in which a match can be read: `group_<id>` is the id as well, `<a>:<b>` also its parts."""
+def _readings(text: str, match: re.Match[str], pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Yield the spans in which a match can be read.
+
+    `group_<id>` is the id as well, `<a>:<b>` also its parts, and what is left of an escape before an id is cut off: in a
+    URL (`%22`), in stringified JSON (a backslash, then `n` or `u00e4`).
+    """
     start, end = match.span()
     yield start, end
-    if pattern is _TOKEN_PATTERN:
-        token = match[0]
-        colon = token.find(":")
-        if colon > 0:
-            yield start, start + colon
-            yield start + colon + 1, end
-        underscore = token.find("_")
-        if 0 < underscore < len(token) - 1:
-            yield start + underscore + 1, end
+    if pattern is not _TOKEN_PATTERN:
+        return
+    if start:
+        before = text[start - 1]
+        if before == "%":
+            start += 2
+            yield start, end
+        elif before == "\\":
+            start += 5 if text[start] == "u" else 1
+            yield start, end
+    colon = text.find(":", start, end)
+    if colon > start:
+        yield start, colon
+        yield colon + 1, end
+    underscore = text.find("_", start, end)
+    if start < underscore < end - 1:
+        yield underscore + 1, end
 
 
 def resolve(found: FoundReference, identifiers: Identifiers) -> Identified | None:
@@ -274,20 +333,61 @@ def resolve(found: FoundReference, identifiers: Identifiers) -> Identified | Non
 
     Returns:
         The known configuration of the likeliest type; for a certain reference that nothing known matches, the configuration
-        it claims, of its first type; None for a text or scanned identifier that is not known, or that is known twice over.
+        it claims, of its first type (not by CONTENT: no id is claimed); None for a text or scanned identifier that is
+        not known, or that is known twice over.
     """
     known = identifiers.get(found.identifier, ())
-    wanted = found.reference.field if found.reference and found.reference.form is Form.CONTENT else None
+    by_content = found.reference is not None and found.reference.form is Form.CONTENT
     for resource_type in found.to:
         for candidate in known:
-            if candidate.key.type == resource_type and wanted in (None, candidate.field):
+            if candidate.key.type == resource_type and not (by_content and candidate.key.id == found.identifier):
                 return candidate
-    if found.certain:
+    if found.certain and not by_content:
         return Identified(ResourceKey(found.to[0], found.identifier))
     if found.reference is not None and found.reference.form is not Form.URL:
         return None
     keys = {candidate.key for candidate in known}
     return known[0] if len(keys) == 1 else None
+
+
+def without_secrets(resource_type: ResourceType, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a payload without its secrets; one that is nothing but an environment template is none."""
+    copied: dict[str, Any] = copy_json(payload)
+    for path in resource_type.secrets:
+        remove_places(
+            copied, [steps for steps, value in places_at(copied, path) if not _is_environment_template(value)]
+        )
+    return copied
+
+
+def _is_environment_template(value: Any) -> bool:
+    return isinstance(value, str) and _ENV_PATTERN.fullmatch(value.strip()) is not None
+
+
+def sendable(resource_type: ResourceType, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of what of a payload may be sent to another organisation, its references not yet remapped."""
+    kept = payload
+    if resource_type.keep_only:
+        names = {parse_path(path)[0] for path in resource_type.keep_only}
+        kept = {name: value for name, value in payload.items() if name in names}
+    sent = without_secrets(resource_type, remove_paths(kept, (*resource_type.strip, *resource_type.keep_target)))
+    for path in resource_type.external_strip:
+        held = _held_within(resource_type, sent, path)
+        remove_places(sent, [steps for steps, _ in places_at(sent, path) if steps not in held])
+    for path, name in resource_type.drop_without.items():
+        remove_places(sent, [steps for steps, item in places_at(sent, path) if find_value(item, name) is None])
+    return sent
+
+
+def _held_within(resource_type: ResourceType, payload: Any, path: str) -> set[tuple[Step, ...]]:
+    """Return the places at a path in which typed references of the entry stand, at or below it."""
+    segments = parse_path(path)
+    within = tuple(r for r in resource_type.references if parse_path(r.path)[: len(segments)] == segments)
+    if not within:
+        return set()
+    walk = _Walk(lambda _: False)
+    walk.visit(payload, (), _reach([_tree(within)]), ())
+    return {found.steps[:depth] for found in walk.found for depth in range(1, len(found.steps) + 1)}
 
 
 def referents_of(resource_type: ResourceType, payload: Any, identifiers: Identifiers) -> dict[ResourceKey, bool]:
@@ -298,7 +398,13 @@ def referents_of(resource_type: ResourceType, payload: Any, identifiers: Identif
     Returns:
         In payload order; True where it is reached only by name (slug, key, template, role).
     """
-    raise NotImplementedError
+    reached: dict[ResourceKey, bool] = {}
+    for found in find_references(resource_type, sendable(resource_type, payload), identifiers.__contains__):
+        identified = resolve(found, identifiers)
+        if identified is not None:
+            by_name = found.portable or (found.reference is not None and found.reference.form is Form.ROLE_ID)
+            reached[identified.key] = reached.get(identified.key, True) and by_name
+    return reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,13 +422,6 @@ class Replacement:
     siblings: Mapping[str, Any] = field(default_factory=dict)
 
 
-class _Removed:
-    """Marks a place that is left out until its container is swept."""
-
-
-_REMOVED = _Removed()
-
-
 def rewrite(payload: Any, replacements: Iterable[Replacement]) -> Any:
     """Return a copy of a payload in which exactly the given places are changed.
 
@@ -331,56 +430,44 @@ def rewrite(payload: Any, replacements: Iterable[Replacement]) -> Any:
         replacements: at most one per found reference. A left-out identifier inside a longer string stays as it is.
 
     Raises:
-        KeyError, IndexError: a reference was found in another payload.
+        TypeError, KeyError, IndexError: a reference was found in another payload.
     """
     copied = copy_json(payload)
-    by_place: dict[tuple[Step, ...], list[Replacement]] = {}
+    by_place: dict[tuple[bool, tuple[Step, ...]], list[Replacement]] = {}
     for replacement in replacements:
-        by_place.setdefault(replacement.found.steps, []).append(replacement)
+        by_place.setdefault((_is_key(replacement.found), replacement.found.steps), []).append(replacement)
     removals: list[tuple[Step, ...]] = []
-    for steps, group in by_place.items():
-        container = _follow(copied, steps[:-1])
-        original: str = container[steps[-1]] if not _is_key(group[0].found, container) else ""
+    renames: list[tuple[dict[str, Any], str, str]] = []
+    for (is_key, steps), group in by_place.items():
+        container = follow(copied, steps[:-1])
+        original: str = str(steps[-1]) if is_key else container[steps[-1]]
         text = original
         for replacement in sorted(group, key=lambda r: r.found.start, reverse=True):
             found = replacement.found
             if replacement.value is not None:
-                if text:
-                    text = text[: found.start] + replacement.value + text[found.end :]
+                text = text[: found.start] + replacement.value + text[found.end :]
                 for name, value in replacement.siblings.items():
-                    container[name] = value
+                    container[name] = copy_json(value)
             elif found.certain:
                 unit = found.reference.unit if found.reference else 0
                 removals.append(steps[: len(steps) - unit])
         if text != original:
-            container[steps[-1]] = text
-    _leave_out(copied, removals)
+            if is_key:
+                renames.append((container, str(steps[-1]), text))
+            else:
+                container[steps[-1]] = text
+    remove_places(copied, removals)
+    for container, old, new in renames:
+        _rename(container, old, new)
     return copied
 
 
-def _is_key(found: FoundReference, container: Any) -> bool:
-    return found.reference is not None and found.reference.path.endswith(KEY_ITSELF) and isinstance(container, dict)
+def _is_key(found: FoundReference) -> bool:
+    return found.reference is not None and found.reference.path.endswith(KEY_ITSELF)
 
 
-def _follow(node: Any, steps: Sequence[Step]) -> Any:
-    for step in steps:
-        node = node[step]
-    return node
-
-
-def _leave_out(payload: Any, places: Sequence[tuple[Step, ...]]) -> None:
-    touched: list[list[Any]] = []
-    for steps in places:
-        if not steps:
-            continue
-        try:
-            container = _follow(payload, steps[:-1])
-        except (KeyError, IndexError, TypeError):
-            continue  # an enclosing part was left out already
-        if isinstance(container, list):
-            container[int(steps[-1])] = _REMOVED
-            touched.append(container)
-        elif isinstance(container, dict):
-            container.pop(str(steps[-1]), None)
-    for items in touched:
-        items[:] = [item for item in items if item is not _REMOVED]
+def _rename(container: dict[str, Any], old: str, new: str) -> None:
+    """Rename a property and keep its place among the others."""
+    items = [(new if key == old else key, value) for key, value in container.items()]
+    container.clear()
+    container.update(items)
