@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.domain.config_node import Blueprint, ConfigNode, Edge, with_usage
-from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError
+from shared.domain.config_node import Blueprint, Edge, with_usage
+from shared.domain.errors import CredentialsExpiredError, DownstreamUnavailableError, HubError, NotFoundError
 from shared.domain.index import (
     MAX_INDEXED_WHEN_USED,
     BuildResult,
@@ -255,7 +255,7 @@ class _Build:
             self._timed("CheckLimitedViews", self._check_limited_views)
         if all(self._readings[name].failure for name, entry in self._catalogue.items() if entry.list):
             first = next(reading.failure for reading in self._readings.values() if reading.failure)
-            raise HubError(f"No type could be read. {first}")
+            raise DownstreamUnavailableError(f"No type could be read. {first}")
         self._timed("AssignBlueprints", self._assign_blueprints)
         self._timed("WriteIndex", self._write)
 
@@ -287,7 +287,7 @@ class _Build:
         for name in self._readings:
             value = self._checkpoints.get(f"{self._run.checkpoint_prefix}{name}")
             self._readings[name] = TypeReading.from_json(value)
-        blueprints = self._checkpoints.get(f"{self._run.checkpoint_prefix}_blueprints")
+        blueprints: Any = self._checkpoints.get(f"{self._run.checkpoint_prefix}_blueprints")
         self._blueprints = blueprints and [
             (Blueprint(blueprint_id, title), [ResourceKey(*member) for member in members])
             for blueprint_id, title, members in blueprints
@@ -361,7 +361,7 @@ class _Build:
         return replace(config, node=replace(config.node, link=link or None))
 
     def _count_usage(self, entry: ResourceType, reading: TypeReading) -> None:
-        """Ask for a metric that no payload carries. Without an answer the nodes have no metric, which is no failed type."""
+        """Ask for a metric that no payload carries; without an answer the nodes have none, which is no failed type."""
         if entry.usage is None or entry.usage.source not in _COUNTED_SOURCES or not reading.configs:
             return
         try:
@@ -422,7 +422,7 @@ class _Build:
                     reading.configs[config.key.id] = config
 
     def _bound_types_indexed_when_used(self) -> None:
-        """Keep of such a type only configs that have a manifest or that an indexed config refers to, up to the limit."""
+        """Keep of such a type only what has a manifest or what an indexed config refers to, up to the limit."""
         bounded = [entry for entry in self._catalogue.values() if entry.indexed_when_used]
         for entry in bounded:
             reading = self._readings[entry.name]
@@ -530,7 +530,7 @@ class _Build:
         for name in self._catalogue:
             self._write_partition(Partition(ItemKind.USED_BY, name), used_by_items(inverse.get(name, ()), nodes))
         self._write_partition(Partition(ItemKind.IDENTIFIER), identifier_items(identifiers))
-        self._finish(totals, nodes)
+        self._finish(totals)
 
     def _write_partition(self, partition: Partition, desired: Mapping[ItemKey, Content]) -> Changes:
         self._check()
@@ -542,7 +542,7 @@ class _Build:
             self._report.writes += len(changes)
         return changes
 
-    def _finish(self, totals: Mapping[str, int], nodes: Mapping[ResourceKey, ConfigNode]) -> None:
+    def _finish(self, totals: Mapping[str, int]) -> None:
         failed = {name: reading.failure for name, reading in self._readings.items() if reading.failure}
         result = BuildResult(
             totals={name: total for name, total in totals.items() if total},
