@@ -77,6 +77,7 @@ NOTIFICATION_TEMPLATE = ResourceType(
         "_created_at",
         "_updated_at",
         "_deleted_at",
+        "_purpose",
         "_purpose_name",
         "_changesets",
         "_manifest",
