@@ -8,7 +8,9 @@ PYTHON := .venv/bin/python
 BIN := .venv/bin
 # sam finds pip and CPython 3.13 through the PATH.
 SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
-FAST_TESTS := $(wildcard tests/unit tests/adapters tests/functions tests/workflow tests/contract)
+# Quickest first, the running stack last.
+FAST_TESTS := $(wildcard tests/unit tests/contract tests/functions tests/adapters tests/workflow tests/sandbox)
+ALL_TESTS := $(FAST_TESTS) $(filter-out $(FAST_TESTS) tests/e2e,$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/e2e)
 
 .PHONY: help setup stack stack-down demo test test-fast lint format build docs pr
 
@@ -56,7 +58,7 @@ demo: stack ## the main job, on the running stack
 
 test: setup ## all tests, those on the local stack included
 	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest $(ALL_TESTS)
 
 test-fast: setup ## the tests that need no running stack
 	@$(PYTHON) -m pytest $(FAST_TESTS)

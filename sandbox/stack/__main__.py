@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from sandbox.stack import deployment, organisations, processes
+from sandbox.stack.preflight import complete_preflight
 from sandbox.stack.processes import Service, StackError
 from sandbox.stack.settings import LOOPBACK, StackSettings, read_settings
 
@@ -65,7 +66,13 @@ def up(settings: StackSettings) -> None:
     sandbox_is_new = processes.start(_sandbox(settings), HEALTHY_WITHIN_SECONDS)
     _say("sandbox", settings.sandbox_url, sandbox_is_new)
     _say("engine", settings.aws_url, processes.start(_engine(settings), HEALTHY_WITHIN_SECONDS))
-    _say("stack", deployment.stack_name(settings), deployment.deploy(settings))
+    is_current = deployment.is_current(settings)
+    if not is_current:
+        fingerprint = deployment.compute_fingerprint(settings)
+        deployment.deploy(settings)
+        complete_preflight(settings)
+        deployment.remember(settings, fingerprint)
+    _say("stack", deployment.stack_name(settings), not is_current)
     inhabitants = organisations.prepare(settings, {} if sandbox_is_new else known.get("selections", {}))
     settings.stack_file.write_text(json.dumps(_describe(settings) | inhabitants, indent=2) + "\n")
     _say("described in", str(settings.stack_file.relative_to(settings.root)), None)
@@ -77,7 +84,7 @@ def down(settings: StackSettings) -> None:
     for service in (_engine(settings), _sandbox(settings)):
         stopped = processes.stop(service.pid_file)
         print(f"{service.name}: {'stopped' if stopped else 'was not running'}")
-    (settings.local / "deployed").unlink(missing_ok=True)
+    deployment.forget(settings)
     settings.stack_file.unlink(missing_ok=True)
 
 

@@ -31,17 +31,21 @@ def client(settings: StackSettings, service: str) -> Any:
     )
 
 
-def deploy(settings: StackSettings) -> bool:
-    """Build and deploy unless the engine already runs exactly this; return whether anything was deployed.
+def is_current(settings: StackSettings) -> bool:
+    """Return whether the engine already runs exactly what the checkout holds."""
+    marker = _marker(settings)
+    return (
+        marker.is_file() and marker.read_text() == compute_fingerprint(settings) and find_outputs(settings) is not None
+    )
+
+
+def deploy(settings: StackSettings) -> None:
+    """Build and deploy.
 
     Raises:
         StackError: sam refused; its output is in `.local/logs/sam.log`.
     """
-    fingerprint = _fingerprint(settings)
-    marker = settings.local / "deployed"
-    if marker.is_file() and marker.read_text() == fingerprint and find_outputs(settings):
-        return False
-    marker.unlink(missing_ok=True)
+    forget(settings)
     s3 = client(settings, "s3")
     with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
         s3.create_bucket(
@@ -50,8 +54,16 @@ def deploy(settings: StackSettings) -> bool:
     _sam(settings, "build")
     overrides = " ".join(f"{name}={value}" for name, value in _parameters(settings).items())
     _sam(settings, "deploy", "--no-progressbar", "--parameter-overrides", overrides)
-    marker.write_text(fingerprint)
-    return True
+
+
+def remember(settings: StackSettings, fingerprint: str) -> None:
+    """Note that the engine runs what had this fingerprint, so that the next start need not deploy it again."""
+    _marker(settings).write_text(fingerprint)
+
+
+def forget(settings: StackSettings) -> None:
+    """Let the next start deploy."""
+    _marker(settings).unlink(missing_ok=True)
 
 
 def stack_name(settings: StackSettings) -> str:
@@ -120,12 +132,17 @@ def _sam_setting(settings: StackSettings, name: str) -> str:
         return str(tomllib.load(file)[ENVIRONMENT]["deploy"]["parameters"][name])
 
 
-def _fingerprint(settings: StackSettings) -> str:
+def compute_fingerprint(settings: StackSettings) -> str:
+    """Return a hash of everything that a deployment is made of."""
     digest = hashlib.sha256(json.dumps(_parameters(settings), sort_keys=True).encode())
     for file in _deployed_files(settings.root):
         digest.update(f"{file.relative_to(settings.root)}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _marker(settings: StackSettings) -> Path:
+    return settings.local / "deployed"
 
 
 def _deployed_files(root: Path) -> Iterator[Path]:
