@@ -70,7 +70,7 @@ APP = ResourceType(
     natural_key=NaturalKey(fields=(("app_id",),), strong=True),
     references=(
         Reference(to=("role",), path="$.role", form=Form.NAME, strength=Strength.SOFT),
-        *env_templates("$.option_values[].options[].value.**", "$.option_values[].options[].value", evidence="I"),
+        *env_templates("$.option_values[].options[].value.**", evidence="I"),
     ),
     keep_only=("installed_version", "option_values"),
     drop_without={"option_values[].options[]": "value"},

@@ -87,7 +87,6 @@ DESIGNBUILDER = ResourceType(
     ),
     external_strip=("user", "brand_id", "brand_name"),
     keep_target=(
-        "user",
         "brand_id",
         "brand_name",
         "is_default",

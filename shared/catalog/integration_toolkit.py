@@ -69,7 +69,6 @@ INTEGRATION = ResourceType(
             path="$.maps[].key",
             form=Form.KEY,
             strength=Strength.SOFT,
-            unit=1,
             assumption="The server itself keeps a JSON environment variable of that key for each map.",
         ),
         Reference(
@@ -77,7 +76,6 @@ INTEGRATION = ResourceType(
             path=f"{_ENTITIES}.fields[].env_var_ref.key",
             form=Form.KEY,
             strength=Strength.SOFT,
-            unit=1,
         ),
         Reference(to=("schema",), path=f"{_ENTITIES}.entity_schema", form=Form.SLUG, unit=1),
         Reference(to=("schema",), path=f"{_ENTITIES}.scope.schema", form=Form.SLUG),

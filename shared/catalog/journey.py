@@ -120,7 +120,6 @@ JOURNEY = ResourceType(
             path="$.contextSchema[].type",
             form=Form.SLUG,
             strength=Strength.SOFT,
-            unit=1,
             assumption="The value is the slug of a schema or a plain data type such as `text`; both look alike.",
         ),
         Reference(to=("file",), path="$.settings.addressSuggestionsFileId", strength=Strength.SOFT),

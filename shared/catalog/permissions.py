@@ -64,7 +64,6 @@ ROLE = ResourceType(
             path="$.grants[].resource",
             form=Form.SLUG_PREFIX,
             strength=Strength.SOFT,
-            unit=1,
             evidence="P",
             assumption="What stands before the first colon is a schema or a kind of resource.",
         ),

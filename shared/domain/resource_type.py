@@ -77,7 +77,8 @@ class Reference:
         required: create refuses a payload without it, so it is never deferred nor left out.
         deferrable: the first choice when a cycle has to be broken.
         unit: how many levels up the smallest part is that can be left out as a whole: 0 the value itself, 1 the object or
-            array item that holds it.
+            array item that holds it. A soft portable value is never left out: it means the same everywhere and may come
+            to mean something later.
         evidence: D in the definition, P public material, I inferred.
         assumption: where the source of facts is silent, what we assume.
     """
