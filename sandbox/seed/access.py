@@ -4,6 +4,9 @@ from sandbox.seed.factory import Factory, Payload
 from sandbox.seed.inventory import SharedBase, SolutionPack
 from sandbox.seed.vocabulary import GROUPS, ROLES
 
+PARTNER = "partnerbetrieb"
+"""An organisation that is neither source nor target."""
+
 
 def role(
     factory: Factory, slug: str, name: str, kind: str, grants: list[Payload], parent: str | None = None
@@ -47,8 +50,17 @@ def add_base_access(base: SharedBase) -> None:
     ]
     base.add("role", role(factory, "portal_user", "Portalnutzer", "portal_role", portal_grants))
     base.add("usergroup", usergroup(factory, "Alle Mitarbeitenden"))
+    _add_partner(base)
     for user in factory.users:
         base.add("_assignment", {"user_id": user, "roles": [f"{factory.org_id}:owner"]})
+
+
+def _add_partner(base: SharedBase) -> None:
+    """Add a role and a group that another organisation owns and shares: lists show them among the own ones."""
+    shared = {"id": f"{PARTNER}:montage", "name": "Montagepartner", "slug": "montage", "type": "partner_role"}
+    grants = [{"action": "entity:view", "resource": "order:*"}]
+    base.add("role", shared | {"organization_id": PARTNER, "partner_org_id": base.factory.org_id, "grants": grants})
+    base.add("usergroup", usergroup(base.factory, "Montagepartner") | {"org_id": PARTNER})
 
 
 def add_access(pack: SolutionPack) -> None:

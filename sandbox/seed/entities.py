@@ -104,6 +104,8 @@ def add_base_entities(base: SharedBase) -> None:
     base.add(
         "taxonomy", taxonomy(factory, "beziehungsart", "Beziehungsart", "Beziehungsarten", "user_defined", "relation")
     )
+    retired = taxonomy(factory, "altbestand", "Altbestand", "Altbestände", "user_defined", "entity")
+    base.add("taxonomy", retired | {"enabled": False})
     base.add("taxonomy_classification", classification(factory, "purpose", "Privatkunde", "Privatkunde"))
     base.add("taxonomy_classification", classification(factory, "beziehungsart", "eigentuemer", "Eigentümer:in"))
     for slug, name, plural in BUILT_IN_SCHEMAS:
@@ -146,17 +148,20 @@ def add_taxonomy(pack: SolutionPack) -> None:
             enabled_purposes=[purpose_slug],
             starred=name == LABELS[0],
         )
+        label["archived"] = name == LABELS[-1]
         pack.add("taxonomy_classification", label)
         parents = [label["id"]]
 
 
 def add_schemas(pack: SolutionPack) -> None:
-    """Add two custom schemas: one for the case at hand, one for the site it is about."""
+    """Add custom schemas: one for the case at hand, one for the site it is about, one that is only a draft."""
     factory, purposes = pack.factory, pack.purposes
     site = pack.key("standort")
     pack.add(
         "schema", schema(factory, site, pack.named("Standort"), pack.named("Standorte"), [], _manifest=pack.manifest)
     )
+    draft = schema(factory, pack.key("entwurf"), pack.named("Entwurf"), pack.named("Entwürfe"), [], draft=True)
+    pack.add("schema", draft | {"published": False})
     case_attributes = [
         attribute(
             "relation",

@@ -8,7 +8,7 @@ from random import Random
 from sandbox.seed.factory import Payload, Resource
 
 MATCH_SHARE = 0.20
-LARGEST_GROUP = 12
+SMALL_GROUP = 12
 WITHOUT_NATURAL_KEY = {"access_token"}
 ALIASES = {"custom_variable": "key", "taxonomy_classification": "slug"}
 TOKEN = re.compile(r"[\w:.-]{4,}")
@@ -40,29 +40,34 @@ def dependencies(resources: list[Resource], texts: list[str]) -> list[set[int]]:
 def choose_matches(
     resources: list[Resource], references: list[set[int]], candidates: Iterable[int], seed: str
 ) -> set[int]:
-    """Choose about a fifth of the candidates so that everything the chosen ones refer to is chosen or no candidate."""
+    """Choose about a fifth of the candidates so that everything the chosen ones refer to is chosen or no candidate.
+
+    Three quarters of them come in small groups; the rest may be whole journeys with their products and automations,
+    where a tenth of all matches is room enough.
+    """
     order = sorted(candidates)
     free = set(order)
     wanted = round(len(order) * MATCH_SHARE)
     Random(seed).shuffle(order)
     chosen: set[int] = set()
-    for position in order:
-        if len(chosen) >= wanted:
-            break
-        group = _closure(position, references, free - chosen)
-        if group and not any(resources[member].type in WITHOUT_NATURAL_KEY for member in group):
-            chosen |= group
+    for largest, enough in ((SMALL_GROUP, wanted * 3 // 4), (max(SMALL_GROUP, wanted // 10), wanted)):
+        for position in order:
+            if len(chosen) >= enough:
+                break
+            group = _closure(position, references, free - chosen, largest)
+            if not any(resources[member].type in WITHOUT_NATURAL_KEY for member in group):
+                chosen |= group
     return chosen
 
 
-def _closure(start: int, references: list[set[int]], free: set[int]) -> set[int]:
-    """Collect what a resource reaches among the free ones; nothing when that is more than `LARGEST_GROUP`."""
+def _closure(start: int, references: list[set[int]], free: set[int], largest: int) -> set[int]:
+    """Collect what a resource reaches among the free ones; nothing when that is more than `largest`."""
     reached, open_ends = {start} & free, [start]
-    while open_ends and len(reached) <= LARGEST_GROUP:
+    while open_ends and len(reached) <= largest:
         following = (references[open_ends.pop()] & free) - reached
         reached |= following
         open_ends += following
-    return reached if len(reached) <= LARGEST_GROUP else set()
+    return reached if len(reached) <= largest else set()
 
 
 def localised(resources: list[Resource], equal_every: int | None) -> list[Resource]:

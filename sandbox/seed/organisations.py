@@ -130,7 +130,7 @@ def build(source_org_id: str, target_org_id: str, scale: float, seed: int) -> Se
             "clean": _select(_clean_roots(source.packs[0])),
             "ambiguous": _select(clashes),
             "dangling": _select(breaks),
-            "large": _select(_configurations(sound, set(source.base.ids("file"))))[:LARGEST_SELECTION],
+            "large": _select(_selectable(sound, source))[:LARGEST_SELECTION],
         },
     )
 
@@ -207,9 +207,16 @@ def _clean_roots(pack: SolutionPack) -> list[Resource]:
     ]
 
 
-def _configurations(resources: list[Resource], uploads: set[str]) -> list[Resource]:
-    """Leave out auxiliary kinds and files that are customer uploads, not configuration."""
-    return [resource for resource in resources if not (resource.is_auxiliary or resource.id in uploads)]
+def _selectable(resources: list[Resource], organisation: _Organisation) -> list[Resource]:
+    """Leave out auxiliary kinds, customer uploads and what another organisation shares."""
+    uploads = set(organisation.base.ids("file"))
+    return [
+        resource
+        for resource in resources
+        if not resource.is_auxiliary
+        and resource.id not in uploads
+        and access.PARTNER not in (resource.payload.get("org_id"), resource.payload.get("organization_id"))
+    ]
 
 
 def _select(resources: list[Resource]) -> Selection:

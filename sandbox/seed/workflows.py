@@ -69,11 +69,13 @@ def add_base_workflows(base: SharedBase) -> None:
 
 
 def add_closing_reasons(pack: SolutionPack) -> None:
-    """Add closing reasons; the id of the first starts with an underscore."""
+    """Add closing reasons; the id of the first starts with an underscore, the last is no longer in use."""
     for position, title in enumerate(CLOSING_REASONS):
         reason = closing_reason(pack.factory, pack.named(title))
         if position == 0:
             reason["id"] = f"_{reason['id'][1:]}"
+        if title == CLOSING_REASONS[-1]:
+            reason["status"] = "INACTIVE"
         pack.add("closing_reason", reason)
 
 
