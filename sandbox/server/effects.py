@@ -203,6 +203,10 @@ def _group_members(call: Call, old: Payload | None, new: Payload) -> None:
         new["users"] = [{"id": user_id} for user_id in new.pop("user_ids")]
 
 
+# Only epilot's staff open a secure proxy to hosts; a body cannot.
+_NEW_PROXY = {"vpc_mode": "static_ip", "allowed_domains": [], "allowed_ips": []}
+
+
 def _own_use_cases(call: Call, old: Payload | None, new: Payload) -> None:
     """Use cases keep their identity by id; those that the body leaves out are gone."""
     known = {case["id"]: case for case in (old or {}).get("use_cases") or ()}
@@ -215,6 +219,8 @@ def _own_use_cases(call: Call, old: Payload | None, new: Payload) -> None:
         case["created_at"] = before.get("created_at", at)
         case["updated_at"] = at
         case["changed_by"] = call.user
+        if case.get("type") == "secure_proxy":
+            case["configuration"] = before.get("configuration", dict(_NEW_PROXY))
 
 
 def _maps_to_environment(call: Call, old: Payload | None, new: Payload) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -37,6 +38,7 @@ _DROPPED = {
 }
 _HIDDEN = {REQUEST: "readOnly", ANSWER: "writeOnly"}
 _LONGEST_MESSAGE = 400
+_MOST_PROBLEMS = 3
 
 
 def _is_hidden(schema: Any, direction: str) -> bool:
@@ -143,7 +145,10 @@ class _Checks:
             for item in (*endpoint.shared_parameters, *specification.get("parameters", ()))
         ]
         self.query = {item["name"]: self._parameter(item) for item in parameters if item["in"] == "query"}
-        self.path = {item["name"]: self._parameter(item) for item in parameters if item["in"] == "path"}
+        # An id of another form names nothing: that is a 404 of the API's own, not a violation.
+        self.path = {
+            item["name"]: self._parameter(item, formats=False) for item in parameters if item["in"] == "path"
+        }
         self.required_query = [item["name"] for item in parameters if item["in"] == "query" and item.get("required")]
         self.answers: dict[int, Any] = {}
         for code, item in specification["responses"].items():
@@ -152,16 +157,17 @@ class _Checks:
                 schema = content.get("application/json", {}).get("schema")
                 self.answers[int(code)] = None if schema is None else self._compile(schema, ANSWER)
 
-    def _compile(self, schema: Json, direction: str) -> Any:
+    def _compile(self, schema: Json, direction: str, *, formats: bool = True) -> Any:
         return jsonschema_rs.Draft202012Validator(
             _absolute(convert(schema, direction), self._api),
             registry=_registry(self._api, direction),
-            validate_formats=True,
+            validate_formats=formats,
         )
 
-    def _parameter(self, item: Json) -> tuple[str, Any]:
+    def _parameter(self, item: Json, *, formats: bool = True) -> tuple[str, Any]:
         schema = item.get("schema", {})
-        return str(resolve(self._definition, schema).get("type", "string")), self._compile(schema, REQUEST)
+        type_ = str(resolve(self._definition, schema).get("type", "string"))
+        return type_, self._compile(schema, REQUEST, formats=formats)
 
 
 def _typed(type_: str, values: list[str]) -> Any:
@@ -257,13 +263,21 @@ class Validator:
         return self._note(endpoint, ANSWER, problems) if problems else None
 
 
+def _root_cause(error: Any) -> Any:
+    """Return the innermost failure of the branch that came furthest, for a value that no branch accepts."""
+    while branches := [branch for branch in getattr(error.kind, "context", None) or () if branch]:
+        closest = max(branches, key=lambda branch: (max(len(cause.instance_path) for cause in branch), -len(branch)))
+        error = max(closest, key=lambda cause: len(cause.instance_path))
+    return error
+
+
 def _problems(validator: Any, value: Any, where: str) -> list[str]:
     if validator.is_valid(value):
         return []
     found = []
-    for error in validator.iter_errors(value):
-        at = "/".join(str(step) for step in error.instance_path)
-        found.append(f"{where} at /{at}: {error.message[:_LONGEST_MESSAGE]}")
-        if len(found) == 3:
-            break
+    for error in islice(validator.iter_errors(value), _MOST_PROBLEMS):
+        cause = _root_cause(error)
+        at = "/".join(str(step) for step in cause.instance_path)
+        message = "must not be sent" if cause.schema_path[-1:] == ["not"] else cause.message[:_LONGEST_MESSAGE]
+        found.append(f"{where} at /{at}: {message}")
     return found
