@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.domain.config_node import Blueprint, ConfigNode, Edge, read_node, strings_at, summary_of
+from shared.domain.config_node import Blueprint, ConfigNode, Edge, normalise_time, read_node, strings_at, summary_of
 from shared.domain.errors import HubError, InvalidRequestError
-from shared.domain.paths import remove_paths
-from shared.domain.references import FoundReference, Identified, Identifiers, find_references, resolve
+from shared.domain.fingerprint import fingerprint
+from shared.domain.references import FoundReference, Identified, Identifiers, find_references, resolve, without_secrets
 from shared.domain.resource_type import Catalogue, Reference, ResourceKey, ResourceType
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class ReadConfig:
 
     Attributes:
         node: its summary.
-        content_hash: of the payload without secrets and server-assigned fields.
+        content_hash: fingerprint of the payload.
         identifiers: identifier -> the field of the payload whose value it is.
         candidates: what may be a reference -> JSON pointers of its places.
         manifest: blueprints that the payload itself names.
@@ -175,7 +175,7 @@ def read_config(
     node = read_node(resource_type, payload, item, now=now)
     if not is_storable_id(node.key.id):
         raise ValueError(f"a {resource_type.name} has an id that cannot be kept")
-    cleaned = remove_paths(payload, resource_type.secrets)
+    cleaned = without_secrets(resource_type, payload)
     identifiers = {node.key.id: "id"}
     for path in fields:
         for value in strings_at(cleaned, path):
@@ -184,7 +184,7 @@ def read_config(
         identifiers.setdefault(alias, "alias")
     return ReadConfig(
         node=node,
-        content_hash=digest_of(remove_paths(cleaned, resource_type.strip)),
+        content_hash=fingerprint(resource_type, cleaned),
         identifiers={value: path for value, path in identifiers.items() if is_storable_identifier(value)},
         candidates=collect_candidates(resource_type, cleaned),
         manifest=strings_at(cleaned, resource_type.fields.manifest),
@@ -493,6 +493,22 @@ class IndexState:
             return "missing"
         return BuildStatus.READY if self.status == BuildStatus.READY else BuildStatus.FAILED
 
+    def facts_at(self, now: float) -> dict[str, Any]:
+        """Return what the last success found, as the answers about the index say it; nothing past its time."""
+        if not self.has_nodes(now):
+            return {}
+        facts = {
+            "last_built_at": self.last_built_at,
+            "total_items": self.total_items,
+            "build_duration_ms": self.build_duration_ms,
+            "failed_types": sorted(self.failed_types),
+            "failures": dict(self.failed_types),
+            "skipped_types": [{"type": name, "reason": reason} for name, reason in sorted(self.not_listed.items())],
+            "totals": dict(self.totals),
+            "capped_types": dict(self.capped) or None,
+        }
+        return {name: value for name, value in facts.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
@@ -505,6 +521,14 @@ class BuildResult:
 
 
 # Reads
+
+
+SORT_ORDERS = ("updated_at", "name", "usage")
+
+
+def iso_time(moment: datetime | None) -> str:
+    """Return a point in time as nodes have it, so that texts compare by time; empty for None."""
+    return (normalise_time(moment.isoformat()) or "") if moment is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,7 +208,7 @@ def build_index(
     except Exception:
         _fail(index, run, report, "INTERNAL", "The build broke off.")
         raise
-    if report.status != "more":
+    if report.status != "more" and run.continuation:
         checkpoints.delete(run.checkpoint_prefix)
     return report
 
@@ -277,7 +277,7 @@ class _Build:
         """Write a checkpoint of everything read."""
         for name, reading in self._readings.items():
             self._checkpoints.put(f"{self._run.checkpoint_prefix}{name}", reading.to_json())
-        blueprints = self._blueprints and [
+        blueprints: Any = self._blueprints and [
             [blueprint.id, blueprint.title, [list(member) for member in members]]
             for blueprint, members in self._blueprints
         ]

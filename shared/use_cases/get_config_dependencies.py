@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import NotFoundError
 from shared.domain.index import MAX_POINTERS, claimed_keys, collect_candidates, resource_type_named
-from shared.domain.paths import remove_paths
+from shared.domain.references import without_secrets
 from shared.domain.resource_type import ResourceKey
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _live_pointers(
     *,
     readable: bool,
 ) -> dict[ResourceKey, Sequence[str]]:
-    payload = remove_paths(repository.get_config(entry, key.id), entry.secrets)
+    payload = without_secrets(entry, repository.get_config(entry, key.id))
     candidates = collect_candidates(entry, payload)
     identifiers: Identifiers = {}
     if readable:

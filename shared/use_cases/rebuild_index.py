@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.domain.index import IndexState, new_build_token
-from shared.use_cases.get_index import facts_of
+from shared.domain.index import new_build_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,10 +23,6 @@ class RunCredentials(Protocol):
 
     def put(self, run_id: str, role: str, token: str, expires_at: int) -> None:
         """Keep a token until it expires. Raises InvalidRequestError."""
-        ...
-
-    def delete(self, run_id: str) -> None:
-        """Forget the tokens of a run."""
         ...
 
 
@@ -64,19 +59,15 @@ def rebuild_index(
         StorageThrottledError: the table is busy.
     """
     build_token = new_build_token(now, randomness)
-    latest = now + _LONGEST_CREDENTIALS_S
-    credentials.put(build_token, "caller", token, int(min(token_expires_at or latest, latest)))
-    if not index.start_build(org_id, build_token, now + FIRST_LEASE_S, DEBOUNCE_S):
-        credentials.delete(build_token)
-        return _answer("already_building", index.find_state(org_id), now)
-    try:
-        start({"org_id": org_id, "build_token": build_token, "user_id": user_id})
-    except Exception:
-        index.fail_build(org_id, build_token, "INTERNAL: The build could not be started.")
-        credentials.delete(build_token)
-        raise
-    return _answer("building", index.find_state(org_id), now)
-
-
-def _answer(status: str, state: IndexState | None, now: float) -> dict[str, Any]:
-    return {"status": status, **facts_of(state, now)}
+    status = "already_building"
+    if index.start_build(org_id, build_token, now + FIRST_LEASE_S, DEBOUNCE_S):
+        status = "building"
+        latest = now + _LONGEST_CREDENTIALS_S
+        try:
+            credentials.put(build_token, "caller", token, int(min(token_expires_at or latest, latest)))
+            start({"org_id": org_id, "build_token": build_token, "user_id": user_id})
+        except Exception:
+            index.fail_build(org_id, build_token, "INTERNAL: The build could not be started.")
+            raise
+    state = index.find_state(org_id)
+    return {"status": status, **(state.facts_at(now) if state else {})}

@@ -1,0 +1,30 @@
+"""Say what a configuration uses."""
+
+import time
+from typing import Any
+
+from shared.bootstrap.catalogue import catalogue
+from shared.bootstrap.dependencies import caller_repository, cursors
+from shared.bootstrap.reads import index_store
+from shared.entrypoints.http import http_handler
+from shared.entrypoints.request import Request
+from shared.use_cases.get_config_dependencies import get_config_dependencies
+
+
+def operation(request: Request) -> dict[str, Any]:
+    """Answer getConfigDependencies."""
+    return get_config_dependencies(
+        catalogue(),
+        index_store(),
+        caller_repository(request),
+        cursors(),
+        org_id=request.org_id,
+        type_name=request.path("type"),
+        config_id=request.path("id"),
+        size=request.query_size(),
+        cursor=request.query("cursor"),
+        now=time.time(),
+    )
+
+
+lambda_handler = http_handler(operation)

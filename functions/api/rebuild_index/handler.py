@@ -1,0 +1,29 @@
+"""Start a build of the caller's index."""
+
+import os
+import time
+from typing import Any
+
+from shared.bootstrap.index import build_index_function, credentials_store
+from shared.bootstrap.reads import index_store
+from shared.entrypoints.http import http_handler
+from shared.entrypoints.request import Request
+from shared.use_cases.rebuild_index import rebuild_index
+
+
+def operation(request: Request) -> dict[str, Any]:
+    """Answer rebuildIndex."""
+    return rebuild_index(
+        index_store(),
+        credentials_store(),
+        build_index_function().invoke,
+        org_id=request.org_id,
+        user_id=request.user_id,
+        token=request.token,
+        token_expires_at=request.expires_at,
+        now=time.time(),
+        randomness=os.urandom(10),
+    )
+
+
+lambda_handler = http_handler(operation)
