@@ -1,7 +1,7 @@
 """Keep the tokens of a run as ciphertext, for as short a time as possible.
 
-Envelope encryption: KMS gives a data key under the encryption context (run, role), AES-256-GCM seals the token with the same
-context as associated data. A ciphertext moved to another run or role opens for nobody.
+Envelope encryption: KMS gives a data key under the encryption context (run, role), AES-256-GCM seals the token with the
+same context as associated data. A ciphertext moved to another run or role opens for nobody.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -20,6 +19,8 @@ from shared.adapters.dynamodb import keys
 from shared.domain.errors import CredentialsExpiredError, InvalidRequestError, NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_kms.client import KMSClient
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import PayloadTooLargeError, StorageThrottledError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_events.client import EventBridgeClient
 
 EVENT_SOURCE = "configuration-hub"

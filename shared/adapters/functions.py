@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import PayloadTooLargeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_lambda.client import LambdaClient
 
 # AWS Lambda quotas: 1 MB for asynchronous invocations since 2025; we keep to the older limit, events carry ids only.

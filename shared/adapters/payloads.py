@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -12,6 +11,8 @@ from botocore.exceptions import ClientError
 from shared.domain.errors import NotFoundError, PayloadTooLargeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mypy_boto3_s3.client import S3Client
 
 # Our own bounds: an object is read whole into the memory of a Lambda, and a key of S3 ends at 1,024 bytes.
@@ -76,7 +77,7 @@ class PayloadStore:
         """
         if not prefix:
             raise ValueError("An empty prefix would delete the whole bucket.")
-        keys = [key for key in self.list(prefix)]
+        keys = list(self.list(prefix))
         for start in range(0, len(keys), _DELETE_BATCH):
             self._s3.delete_objects(
                 Bucket=self._bucket,

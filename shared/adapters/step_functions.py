@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import PayloadTooLargeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_stepfunctions.client import SFNClient
 
 # AWS Step Functions quotas: the largest input of an execution.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 import requests
 
 from shared.domain.errors import ForbiddenError, UnauthorizedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 MAX_TOKEN_BYTES = 16 * 1024
 MAX_ORG_ID_BYTES = 256

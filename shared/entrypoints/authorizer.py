@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.observability import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
@@ -31,15 +32,15 @@ def token_authorizer(verify: Callable[[str], _Identity]) -> Callable[[dict[str, 
     """
 
     @logger.inject_lambda_context(clear_state=True)
-    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         try:
             scheme, _, token = str(event.get("authorizationToken") or "").partition(" ")
             identity = verify(token.strip()) if scheme.lower() == "bearer" else None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, nobody gets in
             logger.info("Token refused", reason=str(error))
             identity = None
         if identity is None:
-            raise Exception("Unauthorized")
+            raise Exception("Unauthorized")  # noqa: TRY002 - the text is all that counts
         return {
             "principalId": identity.user_id,
             "policyDocument": {

@@ -66,7 +66,7 @@ def http_handler(
             response = result if isinstance(result, Response) else Response(200, result)
             text = _serialise(response.body)
             logger.info("Request answered", status=response.status)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - this is the boundary
             response = _error_response(error, request_id)
             text = _serialise(response.body)
         finally:
@@ -110,7 +110,7 @@ def _error_response(error: Exception, request_id: str) -> Response:
 
 
 def _validation_sentence(error: Exception) -> str:
-    """Return a sentence for a pydantic validation error that names the first bad field, never its value; else nothing."""
+    """Return a sentence for a pydantic error that names the first bad field, never its value; else nothing."""
     if not isinstance(error, ValueError) or not hasattr(error, "error_count"):
         return ""
     problems = error.errors(include_input=False, include_url=False, include_context=False)  # type: ignore[attr-defined]
@@ -129,7 +129,7 @@ def _serialise(body: Any) -> str:
         results = body.get("results") if isinstance(body, Mapping) else None
         held = f" for {len(results)} results" if isinstance(results, list) else ""
         raise errors.PayloadTooLargeError(
-            f"The answer would have {size:,} bytes{held}, over the limit of {MAX_ANSWER_BYTES:,}: ask for fewer at a time."
+            f"The answer would have {size:,} bytes{held}, over the limit of {MAX_ANSWER_BYTES:,}: ask for fewer."
         )
     return text
 

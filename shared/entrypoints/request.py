@@ -6,13 +6,15 @@ import base64
 import binascii
 import json
 import unicodedata
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from shared.domain.errors import InvalidRequestError, PayloadTooLargeError, UnauthorizedError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 MAX_BODY_BYTES = 1024 * 1024
 # A sort key of DynamoDB ends at 1,024 bytes and holds up to three ids.

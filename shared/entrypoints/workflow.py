@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import TerminalError, TransientError
+from shared.domain.redaction import redact
 from shared.observability import flush_metrics, logger
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ Step = Callable[[dict[str, Any]], StepResult]
 def step_handler(step: Step) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Return the Lambda handler of one Task.
 
-    What the step returns has a `status`: done, more, wait or failed. A transient error becomes `wait`, a terminal one `failed`.
+    What the step returns has a `status`: done, more, wait or failed. A transient error becomes `wait`, a terminal one
+    `failed`.
 
     Args:
         step: takes the task's input, with `deadline` added: the epoch seconds at which Lambda ends the invocation.
@@ -38,8 +40,6 @@ def step_handler(step: Step) -> Callable[[dict[str, Any], LambdaContext], dict[s
         try:
             deadline = time.time() + context.get_remaining_time_in_millis() / 1000
             result = dict(step({**event, "deadline": deadline}))
-            logger.info("Step returned", status=result.get("status"), code=result.get("code"))
-            return result
         except TransientError as error:
             seconds = min(_MAX_WAIT_S, max(1, math.ceil(error.retry_after or _DEFAULT_WAIT_S)))
             logger.warning("Step waits", code=error.code, reason=error.message, wait_seconds=seconds)
@@ -47,9 +47,15 @@ def step_handler(step: Step) -> Callable[[dict[str, Any], LambdaContext], dict[s
         except TerminalError as error:
             logger.error("Step failed", code=error.code, reason=error.message)
             return {"status": "failed", "code": error.code}
-        except Exception:
+        except Exception as error:
             logger.exception("Step broke off")
+            # Lambda copies the text of what is raised into the execution history.
+            if redact(str(error)) != str(error):
+                raise RuntimeError(redact(f"{type(error).__name__}: {error}")) from None
             raise
+        else:
+            logger.info("Step returned", status=result.get("status"), code=result.get("code"))
+            return result
         finally:
             flush_metrics()
 

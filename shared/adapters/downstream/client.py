@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -32,6 +31,9 @@ from shared.domain.errors import (
 from shared.domain.redaction import redact
 from shared.domain.resource_type import ListOperation, Operation
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 USER_AGENT = "configuration-hub"
 POOL_SIZE = 32
 CONNECT_TIMEOUT_S = 3.05
@@ -46,6 +48,8 @@ _BACKOFF_CAP_S = 10.0
 # A file is held in the memory of the function that copies it; the smallest of these has 1 GB.
 MAX_CONTENT_BYTES = 256 * 1024 * 1024
 _MAX_DETAIL = 300
+# Spreads retries; nothing secret comes from it.
+_jitter = random.Random()  # noqa: S311
 _DETAIL_KEYS = ("message", "error", "reason", "code")
 
 
@@ -164,7 +168,8 @@ class DownstreamClient:
             CredentialsExpiredError: 401.
             NotFoundError: 404 for a config.
             DownstreamThrottledError: 429 until the tries ran out.
-            DownstreamUnavailableError: 5xx, an unreadable answer or no connection until the tries ran out; nothing was written.
+            DownstreamUnavailableError: 5xx, an unreadable answer or no connection until the tries ran out; nothing was
+                written.
             DownstreamTimeoutError: no answer in time on a read.
             UnknownOutcomeError: a write may or may not have been done.
             DownstreamRejectedError: any other 4xx, or a redirect.
@@ -270,7 +275,7 @@ class DownstreamClient:
                 self._budget.take(operation.host, pool, max(0.0, deadline - self._clock()))
             try:
                 answered = self._attempt(operation, request, deadline, harmless=harmless)
-            except _NotFound as missing:
+            except _NotFoundAnswerError as missing:
                 if operation.method == "DELETE" and may_be_done:
                     return None
                 if config_id is None:
@@ -337,7 +342,7 @@ class DownstreamClient:
         if status == 401:
             raise CredentialsExpiredError(f"{name} no longer accepts the token.")
         if status == 404:
-            raise _NotFound(message)
+            raise _NotFoundAnswerError(message)
         raise DownstreamRejectedError(message)
 
 
@@ -346,7 +351,7 @@ class _Answer:
     value: Any
 
 
-class _NotFound(Exception):
+class _NotFoundAnswerError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
@@ -427,8 +432,8 @@ def _backoff(attempt: int, retry_after_s: float | None) -> float:
     """
     ceiling = min(_BACKOFF_CAP_S, _BACKOFF_BASE_S * 2.0**attempt)
     if retry_after_s is not None:
-        return retry_after_s + random.uniform(0, min(1.0, ceiling))
-    return random.uniform(0, ceiling)
+        return retry_after_s + _jitter.uniform(0, min(1.0, ceiling))
+    return _jitter.uniform(0, ceiling)
 
 
 def _raise_for_storage(answer: requests.Response) -> None:

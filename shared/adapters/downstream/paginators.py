@@ -1,7 +1,7 @@
 """Walk the pages of a list: one function per paging family, chosen by name in the catalogue.
 
-Each yields `(items, resume)`, `resume` being the JSON value that continues behind the page, None behind the last one. Each
-ends: on the last page, or with an error when the API turns in circles.
+Each yields `(items, resume)`, `resume` being the JSON value that continues behind the page, None behind the last one.
+Each ends: on the last page, or with an error when the API turns in circles.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEFAULT_PAGE_SIZE = 100
 MAX_OFFSET_OF_SEARCH = 10_000
 
 
-def _single(fetch: Fetch, operation: ListOperation, resume: Any | None) -> Iterator[Page]:
+def _single(fetch: Fetch, operation: ListOperation, _resume: Any | None) -> Iterator[Page]:
     yield _items(fetch({}, {}), operation), None
 
 

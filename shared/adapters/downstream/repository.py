@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shared.adapters.downstream.client import DownstreamClient
 from shared.adapters.downstream.paginators import PAGINATORS
 from shared.domain.config_node import Blueprint
 from shared.domain.errors import (
@@ -26,6 +24,11 @@ from shared.domain.resource_type import (
     UsageSource,
     WriteOperation,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from shared.adapters.downstream.client import DownstreamClient
 
 _FILE_HOST = "file.sls.epilot.io"
 DOWNLOAD_FILE = Operation(

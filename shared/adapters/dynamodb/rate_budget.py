@@ -1,14 +1,13 @@
 """Share the calls that a downstream API allows an organisation between all Lambdas that work for it.
 
-One token bucket per host, organisation and pool (searches, mutations) stands in SyncJobsTable. A Lambda takes blocks out of it
-and spends them in memory, so that most calls cost no storage call. A 429 halves the rate, quiet minutes raise it again.
+One token bucket per host, organisation and pool (searches, mutations) stands in SyncJobsTable. A Lambda takes blocks
+out of it and spends them in memory, so that most calls cost no storage call. A 429 halves the rate, quiet minutes raise it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from shared.adapters.dynamodb import keys
 from shared.domain.errors import DownstreamThrottledError, StorageThrottledError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from mypy_boto3_dynamodb.service_resource import Table
 
 #: Calls a minute and organisation, as the entity API's documentation states them.
@@ -70,7 +71,7 @@ def refill(bucket: Bucket, now: float, ceiling: float) -> Bucket:
 
 
 def halve(bucket: Bucket, now: float, retry_after_s: float) -> Bucket:
-    """Return the bucket after a 429: half the rate, at most once in 10 s; empty, and shut for as long as the host asked."""
+    """Return the bucket after a 429: half the rate, at most once in 10 s; empty, and shut as long as the host asked."""
     is_new_signal = now - bucket.decreased_at >= _DECREASE_INTERVAL_S
     return replace(
         bucket,
@@ -187,10 +188,11 @@ class DynamoRateBudget:
                         **({":old": stored} if stored else {}),
                     },
                 )
-                return
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                     raise
+            else:
+                return
         raise StorageThrottledError(f"The rate budget of {host} is changed by too many at once.", retry_after=1.0)
 
     def _ceiling(self, host: str, pool: str) -> float:

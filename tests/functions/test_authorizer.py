@@ -1,0 +1,64 @@
+import json
+
+import pytest
+
+from functions.api.authorizer import handler
+from shared.adapters import tokens
+from shared.bootstrap import security
+from tests.events import load_event
+from tests.fakes.issuer import ISSUER, key_set, sign
+
+
+@pytest.fixture(autouse=True)
+def _issuer(monkeypatch):
+    monkeypatch.setenv("TOKEN_ISSUER", ISSUER)
+    monkeypatch.setenv("TOKEN_JWKS_URL", f"{ISSUER}/keys")
+    monkeypatch.setenv("ACCESS_TOKEN_ISSUER", "")
+    monkeypatch.setattr(tokens, "_fetch_jwks", lambda url: key_set("own"))
+    security.token_verifier.cache_clear()
+    yield
+    security.token_verifier.cache_clear()
+
+
+def authorize(authorization, context):
+    return handler.lambda_handler(load_event("api/authorizer", authorizationToken=authorization), context)
+
+
+def test_hands_on_who_is_calling(lambda_context):
+    answer = authorize(f"Bearer {sign(exp=4_000_000_000)}", lambda_context)
+
+    assert answer["principalId"] == "user"
+    assert answer["context"] == {"org_id": "1", "user_id": "user", "exp": 4_000_000_000}
+
+
+def test_allows_the_whole_stage_because_the_gateway_caches_per_token(lambda_context):
+    (statement,) = authorize(f"Bearer {sign()}", lambda_context)["policyDocument"]["Statement"]
+
+    assert statement["Effect"] == "Allow"
+    assert statement["Resource"] == "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/v1/*"
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer ", sign(), f"Basic {sign()}", f"Bearer {sign(key='another', key_id='own')}"],
+)
+def test_any_failure_is_exactly_unauthorized(authorization, lambda_context):
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        authorize(authorization, lambda_context)
+
+
+def test_a_missing_setting_is_unauthorized_too(monkeypatch, lambda_context):
+    monkeypatch.delenv("TOKEN_JWKS_URL")
+
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        authorize(f"Bearer {sign()}", lambda_context)
+
+
+def test_logs_why_and_never_what(lambda_context, logged):
+    token = sign(exp=1)
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        authorize(f"Bearer {token}", lambda_context)
+
+    (line,) = logged()
+    assert "ExpiredSignatureError" in line["reason"]
+    assert token not in json.dumps(line)

@@ -1,0 +1,211 @@
+import hashlib
+import hmac
+import time
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from shared.adapters.tokens import Identity, Issuer, TokenVerifier
+from shared.domain.errors import ForbiddenError, UnauthorizedError
+from tests.fakes.api import Clock
+from tests.fakes.issuer import ISSUER, key_set, private_key, sign, unsigned
+
+ACCESS_ISSUER = "https://access.example"
+URL = "https://issuer.example/keys"
+
+
+class Keys:
+    """Publishes keys and counts how often it is asked."""
+
+    def __init__(self, *key_ids):
+        self.published = key_set(*key_ids)
+        self.urls = []
+
+    def __call__(self, url):
+        self.urls.append(url)
+        return self.published
+
+
+@pytest.fixture
+def keys():
+    return Keys("own")
+
+
+@pytest.fixture
+def verifier(keys):
+    issuers = [Issuer(ISSUER, URL), Issuer(ACCESS_ISSUER, "https://access.example/keys", expiry_required=False)]
+    return TokenVerifier(issuers, fetch=keys, clock=Clock())
+
+
+def claims_of(**changes):
+    return jwt.decode(sign(**changes), options={"verify_signature": False})
+
+
+def test_says_who_a_valid_token_speaks_for(verifier):
+    expires_at = int(time.time()) + 60
+
+    assert verifier.verify(sign(exp=expires_at)) == Identity("1", "user", expires_at)
+
+
+def test_the_matrix_holds_only_tokens_that_are_refused_for_their_one_fault(verifier):
+    assert verifier.verify(sign()).org_id == "1"
+
+
+def _confused():
+    """A token signed with HMAC, the issuer's public key as the secret."""
+    public = (
+        private_key()
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    head, body, _ = unsigned({"alg": "HS256", "kid": "own", "typ": "JWT"}, claims_of()).split(".")
+    signature = hmac.new(public, f"{head}.{body}".encode(), hashlib.sha256).digest()
+    return unsigned({"alg": "HS256", "kid": "own", "typ": "JWT"}, claims_of(), signature)
+
+
+def _tampered():
+    head, _, signature = sign().split(".")
+    return f"{head}.{sign(**{'custom:ivy_org_id': '2'}).split('.')[1]}.{signature}"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: "",
+        lambda: "not a token",
+        lambda: "a.b.c",
+        lambda: sign(exp=int(time.time()) - 1),
+        lambda: sign(exp=None),
+        lambda: sign(nbf=int(time.time()) + 600),
+        lambda: sign(key="another", key_id="own"),
+        lambda: sign(key="another"),
+        lambda: unsigned({"alg": "none", "kid": "own"}, claims_of()),
+        _confused,
+        _tampered,
+        lambda: sign(iss="https://elsewhere.example"),
+        lambda: sign(iss=None),
+        lambda: unsigned({"alg": "RS256", "kid": "own"}, claims_of() | {"iss": [ISSUER]}),
+        lambda: sign(org_id="2"),
+        lambda: sign(**{"custom:org_id": "2"}),
+        lambda: sign(**{"custom:ivy_org_id": None}),
+        lambda: sign(**{"custom:ivy_org_id": ""}),
+        lambda: sign(**{"custom:ivy_org_id": 1}),
+        lambda: sign(**{"custom:ivy_org_id": "x" * 257}),
+        lambda: sign(**{"custom:ivy_org_id": "a\nb"}),
+        lambda: sign(**{"custom:ivy_user_id": None, "sub": None}),
+        lambda: sign(padding="x" * 16 * 1024),
+        lambda: jwt.encode(claims_of(), private_key(), algorithm="RS256"),
+        lambda: jwt.encode(claims_of(), private_key(), algorithm="PS256", headers={"kid": "own"}),
+    ],
+    ids=[
+        "none", "text", "three parts", "expired", "no expiry", "not yet", "another key under this id", "unknown key id",
+        "alg none", "HS256 with the public key", "tampered", "wrong issuer", "no issuer", "a list of issuers",
+        "disagreeing org_id", "disagreeing custom:org_id", "no organisation", "empty organisation", "a number",
+        "organisation too long", "organisation with control characters", "no user", "over 16 KB", "no key id", "PS256",
+    ],
+)  # fmt: skip
+def test_refuses_a_token(make, verifier):
+    with pytest.raises(UnauthorizedError):
+        verifier.verify(make())
+
+
+@pytest.mark.parametrize("claim", ["custom:ivy_org_id", "custom:org_id", "org_id"])
+def test_reads_the_organisation_from_any_of_its_claims(claim, verifier):
+    assert verifier.verify(sign(**{"custom:ivy_org_id": None, claim: "7"})).org_id == "7"
+
+
+def test_accepts_claims_that_agree(verifier):
+    assert verifier.verify(sign(org_id="1", **{"custom:org_id": "1"})).org_id == "1"
+
+
+@pytest.mark.parametrize(
+    ("claims", "user"),
+    [
+        ({"custom:user_id": "b"}, "user"),
+        ({"custom:ivy_user_id": None, "custom:user_id": "b", "user_id": "c"}, "b"),
+        ({"custom:ivy_user_id": None, "user_id": "c"}, "c"),
+        ({"custom:ivy_user_id": None}, "subject"),
+    ],
+)
+def test_reads_the_user_in_the_order_of_its_claims(claims, user, verifier):
+    assert verifier.verify(sign(claims)).user_id == user
+
+
+def test_an_access_token_may_live_for_ever(verifier):
+    assert verifier.verify(sign(iss=ACCESS_ISSUER, exp=None)).expires_at is None
+
+
+def test_an_access_token_that_has_expired_is_refused(verifier):
+    with pytest.raises(UnauthorizedError):
+        verifier.verify(sign(iss=ACCESS_ISSUER, exp=int(time.time()) - 1))
+
+
+def test_the_same_name_for_both_issuers_does_not_lift_the_expiry(keys):
+    issuers = [Issuer(ISSUER, URL), Issuer(ISSUER, URL, expiry_required=False)]
+
+    with pytest.raises(UnauthorizedError):
+        TokenVerifier(issuers, fetch=keys).verify(sign(exp=None))
+
+
+def test_never_fetches_from_where_a_token_says(verifier, keys):
+    with pytest.raises(UnauthorizedError):
+        verifier.verify(
+            unsigned(
+                {"alg": "RS256", "kid": "own", "jku": "https://evil.example"}, claims_of(iss="https://evil.example")
+            )
+        )
+    verifier.verify(sign())
+
+    assert keys.urls == [URL]
+
+
+def test_fetches_the_keys_once(verifier, keys):
+    for _ in range(5):
+        verifier.verify(sign())
+
+    assert len(keys.urls) == 1
+
+
+def test_a_flood_of_unknown_key_ids_fetches_once_a_minute(keys):
+    clock = Clock()
+    verifier = TokenVerifier([Issuer(ISSUER, URL)], fetch=keys, clock=clock)
+    for second in range(120):
+        clock.now += 1
+        with pytest.raises(UnauthorizedError):
+            verifier.verify(sign(key="another", key_id=f"made-up-{second}"))
+
+    assert len(keys.urls) == 2
+
+
+def test_learns_a_new_key_after_a_minute(keys):
+    clock = Clock()
+    verifier = TokenVerifier([Issuer(ISSUER, URL)], fetch=keys, clock=clock)
+    verifier.verify(sign())
+    keys.published = key_set("new")
+    clock.now += 61
+
+    assert verifier.verify(sign(key="new")).org_id == "1"
+
+
+def test_forgets_a_withdrawn_key_after_an_hour(keys):
+    clock = Clock()
+    verifier = TokenVerifier([Issuer(ISSUER, URL)], fetch=keys, clock=clock)
+    verifier.verify(sign())
+    keys.published = key_set("new")
+    clock.now += 3601
+
+    with pytest.raises(UnauthorizedError):
+        verifier.verify(sign())
+
+
+def test_a_second_token_of_the_stated_organisation_is_accepted(verifier):
+    assert verifier.verify_for_org(sign(), "1").org_id == "1"
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", sign(exp=1), sign(**{"custom:ivy_org_id": "2"})])
+def test_a_second_token_is_never_the_callers_fault_of_identity(token, verifier):
+    with pytest.raises(ForbiddenError, match=r"^source_auth_token: ") as raised:
+        verifier.verify_for_org(token, "1", "source_auth_token")
+
+    assert not token or token not in raised.value.message

@@ -1,0 +1,75 @@
+import json
+import time
+
+import pytest
+
+from shared import observability
+from shared.domain import errors
+from shared.entrypoints.workflow import step_handler
+
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJvcmdfaWQiOiIxIn0.c2lnbmF0dXJl"
+EVENT = {"org_id": "1", "job_id": "j", "batch": "a-1"}
+
+
+def raising(error):
+    def step(event):
+        raise error
+
+    return step
+
+
+def test_returns_what_the_step_returns_and_says_until_when_it_may_run(lambda_context):
+    seen = {}
+
+    def step(event):
+        seen.update(event)
+        return {"status": "done"}
+
+    assert step_handler(step)(EVENT, lambda_context) == {"status": "done"}
+    assert seen["job_id"] == "j"
+    assert seen["deadline"] == pytest.approx(time.time() + 30, abs=2)
+
+
+@pytest.mark.parametrize(("retry_after", "wait"), [(None, 5), (0.2, 1), (7.1, 8), (9_999, 300)])
+def test_a_transient_error_becomes_a_wait(retry_after, wait, lambda_context):
+    error = errors.DownstreamThrottledError("Slow.", retry_after=retry_after)
+
+    assert step_handler(raising(error))(EVENT, lambda_context) == {
+        "status": "wait",
+        "wait_seconds": wait,
+        "code": "DOWNSTREAM_THROTTLED",
+    }
+
+
+def test_a_terminal_error_becomes_a_failure_with_its_code(lambda_context):
+    result = step_handler(raising(errors.CredentialsExpiredError("Gone.")))(EVENT, lambda_context)
+
+    assert result == {"status": "failed", "code": "CREDENTIALS_EXPIRED"}
+
+
+def test_any_other_error_is_logged_once_and_raised(lambda_context, logged):
+    with pytest.raises(KeyError):
+        step_handler(raising(KeyError("job")))(EVENT, lambda_context)
+
+    (line,) = logged()
+    assert (line["level"], line["org_id"], line["job_id"], line["batch"]) == ("ERROR", "1", "j", "a-1")
+
+
+def test_a_token_in_an_error_reaches_neither_the_log_nor_the_history(lambda_context, logged):
+    with pytest.raises(RuntimeError, match=r"^KeyError: ") as raised:
+        step_handler(raising(KeyError(f"Bearer {TOKEN}")))(EVENT, lambda_context)
+
+    assert TOKEN not in str(raised.value)
+    assert TOKEN not in json.dumps(logged())
+
+
+def test_sends_metrics_also_when_the_step_fails(lambda_context, capsys):
+    def step(event):
+        observability.count("ResourcesCreated", 3)
+        raise errors.ConflictError("No.")
+
+    step_handler(step)(EVENT, lambda_context)
+
+    sent = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
+    assert sent["ResourcesCreated"] == [3.0]
+    assert sent["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "ConfigurationHub"
