@@ -4,7 +4,6 @@ from functools import partial
 
 from shared.domain.resource_type import (
     Fields,
-    Form,
     Identity,
     ListOperation,
     NaturalKey,
@@ -63,9 +62,12 @@ DESIGNBUILDER = ResourceType(
     identity=Identity.SERVER,
     natural_key=NaturalKey(fields=(("style_name",),)),
     references=(
-        Reference(to=("file",), path="$.style.logo.main.file_id", strength=Strength.SOFT),
         Reference(
-            to=("file",), path="$.style.logo.main.url", form=Form.URL, strength=Strength.SOFT, field="public_url"
+            to=("file",),
+            path="$.style.logo.main.file_id",
+            strength=Strength.SOFT,
+            siblings={"s3_object_key": "s3ref.key", "url": "public_url"},
+            unit=1,
         ),
         Reference(to=("journey",), path="$.style.consumer.widgets[].id", strength=Strength.BACK_REFERENCE),
         Reference(

@@ -179,6 +179,18 @@ def _related(attribute: str, *to: str, strength: Strength = Strength.HARD, defer
     )
 
 
+def _embedded_files(attribute: str) -> tuple[Reference, ...]:
+    return (
+        Reference(to=("file",), path=f"$.{attribute}[]._id", strength=Strength.SOFT, unit=1),
+        Reference(to=("file",), path=f"$.{attribute}[].$relation.entity_id", strength=Strength.SOFT, unit=2),
+    )
+
+
+def _files(attribute: str) -> tuple[Reference, ...]:
+    """Declare an attribute that holds relations to files or, in some organisations, whole files."""
+    return (_related(attribute, "file", strength=Strength.SOFT), *_embedded_files(attribute))
+
+
 _SWITCH = ActiveFlag(path="active")
 
 PRODUCT = entity_type(
@@ -193,12 +205,9 @@ PRODUCT = entity_type(
     references=(
         _related("price_options", "price"),
         _related("cross_sellable_products", "product", strength=Strength.SOFT, deferrable=True),
-        _related("product_images", "file", strength=Strength.SOFT),
-        _related("product_downloads", "file", strength=Strength.SOFT),
-        Reference(to=("file",), path="$.product_images[]._id", strength=Strength.SOFT, unit=1),
-        Reference(to=("file",), path="$.product_downloads[]._id", strength=Strength.SOFT, unit=1),
-        Reference(to=("file",), path="$._availability_files[]._id", strength=Strength.SOFT, unit=1),
-        Reference(to=("file",), path="$._availability_files[].$relation.entity_id", strength=Strength.SOFT, unit=2),
+        *_files("product_images"),
+        *_files("product_downloads"),
+        *_embedded_files("_availability_files"),
     ),
     link="/app/pricing-hub/product/{id}",
     assumptions=("Conditional variants of a product are records of the pricing API and are not copied.",),
