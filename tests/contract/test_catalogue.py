@@ -503,6 +503,20 @@ def test_what_create_does_not_take_is_stripped(entry: ResourceType) -> None:
     assert {(entry.name, name) for name in sent & read_only} <= set(READ_ONLY_BUT_SENT)
 
 
+@for_each_type()
+def test_nothing_that_create_requires_is_stripped(entry: ResourceType) -> None:
+    if entry.create is None or entry.skip_sync:
+        return
+    for path in (*entry.strip, *entry.external_strip, *entry.secrets):
+        *parents, last = parse_path(path)
+        place = body_of(entry.create)
+        for segment in parents:
+            place = place.step(segment)
+        for api, node in place.nodes:
+            if last in node.get("required", ()) and (parents or last not in entry.create.body):
+                assert resolved(api, node["properties"][last]).get("readOnly"), path
+
+
 def test_a_journey_sends_no_setting_that_version_two_refuses() -> None:
     entry = RESOURCE_TYPES["journey"]
     assert entry.create is not None
