@@ -1,5 +1,7 @@
 """The seed makes organisations that are whole, repeatable and as awkward as real ones."""
 
+import base64
+import hashlib
 import json
 import re
 import time
@@ -532,6 +534,29 @@ def test_target_has_its_built_ins_and_a_fifth_of_the_names(seed: Seed) -> None:
     assert values_of[0]["erp_base_url"] != values_of[1]["erp_base_url"]
 
 
+def test_some_matches_are_equal_and_most_differ() -> None:
+    large = build(SOURCE, TARGET, 5, 42)
+    written = {"price": "long_description", "coupon": "description", "custom_variable": "template", "tax": "active"}
+    written |= {"file": "_tags", "taxonomy_classification": "color"}
+    source = {natural_key(r): r for r in large.source if r.type in written and not is_titled(r, "Clash")}
+    equal = [
+        r.payload.get(written[r.type]) == source[natural_key(r)].payload.get(written[r.type])
+        for r in large.target
+        if natural_key(r) in source
+    ]
+    assert 0.1 <= sum(equal) / len(equal) <= 0.4
+
+
+def test_what_another_organisation_shares_is_there_but_not_selected(seed: Seed) -> None:
+    foreign = {
+        resource.id
+        for resource in seed.source
+        if resource.payload.get("org_id", resource.payload.get("organization_id", SOURCE)) not in (SOURCE, None)
+    }
+    assert len(foreign) == 2
+    assert not foreign & {item["id"] for selection in seed.selections.values() for item in selection}
+
+
 def test_secrets_are_recognisable(seed: Seed) -> None:
     marked = {r.type for r in seed.source if any(text.startswith("SECRET-") for text in strings(r.payload))}
     assert {"journey", "portal_config", "environment_variable", "app", "coupon"} <= marked
@@ -563,9 +588,6 @@ def test_texts_are_long_and_in_many_scripts(seed: Seed) -> None:
 
 
 def test_every_file_has_bytes_of_its_etag(seed: Seed) -> None:
-    import base64
-    import hashlib
-
     for resources in (seed.source, seed.target):
         content = {r.payload["file_id"]: r.payload["content_base64"] for r in resources if r.type == "_file_bytes"}
         files = [r for r in resources if r.type in ("file", "document_template")]
