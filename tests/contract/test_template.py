@@ -1,0 +1,237 @@
+"""template.yaml as it is written: functions, folders, events, log groups, tables, permissions agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.aws import template
+
+ROOT = Path(__file__).parents[2]
+RESOURCES: dict[str, dict[str, Any]] = template()["Resources"]
+# Without a resource of their own: a key's policy names only its key, log delivery of Step Functions knows none.
+NEEDS_EVERY_RESOURCE = {"CredentialsKey", "SyncStateMachine"}
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+MANAGED_POLICIES_PER_ROLE = 10
+# What SAM attaches to every role that it makes: basic execution and tracing.
+ATTACHED_BY_SAM = 2
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+FUNCTIONS = of_type("AWS::Serverless::Function")
+TABLES = of_type("AWS::DynamoDB::Table")
+
+
+def snake_case(logical_id: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", logical_id.removesuffix("Function")).lower()
+
+
+def statements(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if "Effect" in node:
+            yield node
+        for value in node.values():
+            yield from statements(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from statements(value)
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_folder_handler_and_logical_id_agree(name: str) -> None:
+    properties = FUNCTIONS[name]
+    folder = Path(properties["CodeUri"])
+    assert folder.parts[0] == "functions"
+    assert folder.name == snake_case(name)
+    assert properties["Handler"] == f"{'.'.join(folder.parts)}.handler.lambda_handler"
+    assert (ROOT / folder / "handler.py").is_file()
+    assert RESOURCES[name]["Metadata"] == {"BuildProperties": {"ParentPackageMode": "auto"}}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_has_a_sample_event(name: str) -> None:
+    folder = Path(FUNCTIONS[name]["CodeUri"])
+    assert (ROOT / "events" / folder.parts[1] / f"{folder.name}.json").is_file()
+
+
+def test_every_handler_and_every_event_belongs_to_a_function() -> None:
+    declared = {Path(properties["CodeUri"]).relative_to("functions") for properties in FUNCTIONS.values()}
+    handlers = {path.parent.relative_to(ROOT / "functions") for path in ROOT.glob("functions/*/*/handler.py")}
+    events = {path.relative_to(ROOT / "events").with_suffix("") for path in ROOT.glob("events/*/*.json")}
+    assert handlers <= declared
+    assert events <= declared
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_writes_into_its_own_log_group_that_forgets(name: str) -> None:
+    log_group = f"{name.removesuffix('Function')}LogGroup"
+    assert FUNCTIONS[name]["LoggingConfig"] == {"LogGroup": {"Ref": log_group}}
+    assert RESOURCES[log_group]["Type"] == "AWS::Logs::LogGroup"
+
+
+@pytest.mark.parametrize("name", of_type("AWS::Logs::LogGroup"))
+def test_log_group_has_a_retention(name: str) -> None:
+    assert RESOURCES[name]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_table_is_on_demand_encrypted_and_forgets_what_has_expired(name: str) -> None:
+    table = TABLES[name]
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_table_can_be_recovered_unless_it_holds_credentials(name: str) -> None:
+    recovery = TABLES[name].get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled", False)
+    assert recovery is (name != "CredentialsTable")
+
+
+@pytest.mark.parametrize("name", ["SyncJobsTable", "SyncResourcesTable", "LineageTable"])
+def test_jobs_and_lineage_outlive_the_stack(name: str) -> None:
+    assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_payloads_are_private_encrypted_and_forgotten_after_a_week() -> None:
+    bucket = RESOURCES["PayloadBucket"]["Properties"]
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 7)
+    (policy,) = statements(RESOURCES["PayloadBucketPolicy"])
+    assert policy["Effect"] == "Deny"
+    assert policy["Condition"]["Bool"] == {"aws:SecureTransport": "false"}
+
+
+def test_the_credentials_key_rotates() -> None:
+    assert RESOURCES["CredentialsKey"]["Properties"]["EnableKeyRotation"] is True
+
+
+def test_no_permission_is_for_every_resource_or_every_action() -> None:
+    too_wide = [
+        (name, statement)
+        for name, resource in RESOURCES.items()
+        for statement in statements(resource)
+        if statement["Effect"] == "Allow"
+        and ("*" in as_list(statement.get("Resource")) or any(a == "*" for a in as_list(statement["Action"])))
+        and name not in NEEDS_EVERY_RESOURCE
+    ]
+    assert not too_wide
+
+
+def test_log_delivery_is_all_that_the_state_machine_may_do_to_every_resource() -> None:
+    wide = [s for s in statements(RESOURCES["SyncStateMachine"]) if "*" in as_list(s["Resource"])]
+    assert {action.partition(":")[0] for s in wide for action in s["Action"]} == {"logs"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_stays_below_the_limit_of_policies(name: str) -> None:
+    attached = [policy for policy in FUNCTIONS[name].get("Policies", []) if "Ref" in policy]
+    assert len(attached) + ATTACHED_BY_SAM <= MANAGED_POLICIES_PER_ROLE
+
+
+def granted(name: str) -> set[tuple[str, str]]:
+    """(action, logical id of the resource) of everything that a function may do."""
+    properties = FUNCTIONS[name]
+    sources: list[Any] = list(properties.get("Policies", []))
+    if "Role" in properties:
+        role = properties["Role"]["GetAtt"].removesuffix(".Arn")
+        sources += RESOURCES[role]["Properties"]["ManagedPolicyArns"]
+    documents = [RESOURCES[s["Ref"]] if "Ref" in s else s for s in sources]
+    return {
+        (action, re.split(r"[.}/]", str(target.get("GetAtt") or target.get("Ref") or target["Sub"][2:]))[0])
+        for statement in statements(documents)
+        for action in as_list(statement["Action"])
+        for target in as_list(statement["Resource"])
+    }
+
+
+READERS = [
+    "ListConfigTypesFunction",
+    "ListConfigsFunction",
+    "GetConfigUsedByFunction",
+    "GetIndexFunction",
+    "ListSyncJobsFunction",
+    "GetSyncJobFunction",
+    "ListSyncJobResourcesFunction",
+]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_reading_operations_may_only_read(name: str) -> None:
+    assert {action for action, _ in granted(name)} <= {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+
+
+def test_a_live_read_may_change_nothing_but_rate_budgets() -> None:
+    changing = [
+        statement
+        for policy in FUNCTIONS["GetConfigDependenciesFunction"]["Policies"]
+        for statement in statements(RESOURCES[policy["Ref"]])
+        if any(re.search("Put|Update|Delete|Write", action) for action in statement["Action"])
+    ]
+    assert [s["Condition"] for s in changing] == [
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["BUDGET#*"]}},
+    ]
+
+
+def test_only_runs_may_read_credentials() -> None:
+    decrypting = {name for name in FUNCTIONS if ("kms:Decrypt", "CredentialsKey") in granted(name)}
+    assert decrypting == {
+        "BuildIndexFunction",
+        "RetrySyncJobFunction",
+        "FetchSourcesFunction",
+        "SnapshotTargetFunction",
+        "SyncBatchFunction",
+        "ResolveDerivedReferencesFunction",
+        "PatchReferencesFunction",
+        "RunFinalizersFunction",
+        "VerifyTargetsFunction",
+        "FinishJobFunction",
+    }
+
+
+TABLE_OF_VARIABLE = {
+    "INDEX_TABLE": "IndexTable",
+    "SYNC_JOBS_TABLE": "SyncJobsTable",
+    "SYNC_RESOURCES_TABLE": "SyncResourcesTable",
+    "LINEAGE_TABLE": "LineageTable",
+    "CREDENTIALS_TABLE": "CredentialsTable",
+    "CREDENTIALS_KEY_ID": "CredentialsKey",
+    "PAYLOAD_BUCKET": "PayloadBucket",
+    "STATE_MACHINE_ARN": "SyncStateMachine",
+    "BUILD_INDEX_FUNCTION": "BuildIndexFunction",
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_is_told_of_exactly_what_it_may_use(name: str) -> None:
+    variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+    told = {TABLE_OF_VARIABLE[variable] for variable in variables if variable in TABLE_OF_VARIABLE}
+    may_use = {resource for _, resource in granted(name)} & set(TABLE_OF_VARIABLE.values())
+    # A job's two tables share one policy; a function that needs the header alone is told of that alone.
+    assert told <= may_use
+    assert may_use - told <= {"SyncResourcesTable"}
+    assert all(
+        variables[variable] == {"Ref": TABLE_OF_VARIABLE[variable]}
+        for variable in variables
+        if variable in TABLE_OF_VARIABLE
+    )
+
+
+def test_failed_builds_end_in_a_dead_letter_queue() -> None:
+    build = FUNCTIONS["BuildIndexFunction"]
+    assert build["DeadLetterQueue"] == {"Type": "SQS", "TargetArn": {"GetAtt": "BuildIndexDeadLetterQueue.Arn"}}
+    assert build["EventInvokeConfig"]["MaximumRetryAttempts"] <= 1

@@ -1,0 +1,191 @@
+"""template.yaml as CloudFormation sees it, after the SAM transform."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from samcli.lib.translate.sam_template_validator import SamTemplateValidator
+from samcli.yamlhelper import yaml_parse
+
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+# CloudFormation ends at 500.
+MOST_RESOURCES = 450
+
+ROUTES = {
+    ("get", "/v1/configs/types"): "ListConfigTypesFunction",
+    ("get", "/v1/configs/{type}"): "ListConfigsFunction",
+    ("get", "/v1/configs/{type}/{id}/dependencies"): "GetConfigDependenciesFunction",
+    ("get", "/v1/configs/{type}/{id}/used_by"): "GetConfigUsedByFunction",
+    ("get", "/v1/configs/index"): "GetIndexFunction",
+    ("post", "/v1/configs/index:rebuild"): "RebuildIndexFunction",
+    ("post", "/v1/configs/sync-jobs"): "CreateSyncJobFunction",
+    ("get", "/v1/configs/sync-jobs"): "ListSyncJobsFunction",
+    ("get", "/v1/configs/sync-jobs/{id}"): "GetSyncJobFunction",
+    ("post", "/v1/configs/sync-jobs/{id}/retry"): "RetrySyncJobFunction",
+    ("get", "/v1/configs/sync-jobs/{id}/resources"): "ListSyncJobResourcesFunction",
+    ("post", "/v1/configs/sync-jobs/{id}/cancel"): "CancelSyncJobFunction",
+}
+# What the gateway answers itself, and the status that the contract wants for it.
+ANSWERED_BY_THE_GATEWAY = {
+    "UNAUTHORIZED": 401,
+    "ACCESS_DENIED": 403,
+    "EXPIRED_TOKEN": 403,
+    "INVALID_SIGNATURE": 403,
+    "MISSING_AUTHENTICATION_TOKEN": 404,
+    "RESOURCE_NOT_FOUND": 404,
+    "BAD_REQUEST_BODY": 400,
+    "BAD_REQUEST_PARAMETERS": 400,
+    "REQUEST_TOO_LARGE": 413,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "THROTTLED": 429,
+    "QUOTA_EXCEEDED": 429,
+    "INTEGRATION_TIMEOUT": 504,
+    "INTEGRATION_FAILURE": 504,
+    "AUTHORIZER_FAILURE": 500,
+    "AUTHORIZER_CONFIGURATION_ERROR": 500,
+    "API_CONFIGURATION_ERROR": 500,
+    "DEFAULT_4XX": 400,
+    "DEFAULT_5XX": 500,
+}
+LOGGED = {
+    "$context.requestId",
+    "$context.extendedRequestId",
+    "$context.requestTime",
+    "$context.httpMethod",
+    "$context.resourcePath",
+    "$context.status",
+    "$context.error.responseType",
+    "$context.responseLength",
+    "$context.responseLatency",
+    "$context.integrationLatency",
+    "$context.authorizer.org_id",
+}
+
+
+class _AwsManagedPolicies:
+    """The managed policies that SAM attaches by name; nothing is looked up in an account."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, dict[str, Any]]:
+    validator = SamTemplateValidator(yaml_parse(TEMPLATE.read_text()), _AwsManagedPolicies(), region="eu-central-1")
+    transformed: dict[str, Any] = yaml.safe_load(validator.get_translated_template_if_valid())
+    return transformed["Resources"]
+
+
+@pytest.fixture(scope="module")
+def api(resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return resources["HubApi"]["Properties"]["Body"]
+
+
+@pytest.fixture(scope="module")
+def stage(resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    (stage,) = (r["Properties"] for r in resources.values() if r["Type"] == "AWS::ApiGateway::Stage")
+    return stage
+
+
+def test_there_is_room_below_the_limit_of_resources(resources: dict[str, Any]) -> None:
+    assert len(resources) < MOST_RESOURCES
+
+
+def operations(api: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in api["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def test_each_route_of_the_contract_reaches_its_own_function(api: dict[str, Any]) -> None:
+    reached = {}
+    for method, path, operation in operations(api):
+        if method != "options":
+            uri = json.dumps(operation["x-amazon-apigateway-integration"]["uri"])
+            (reached[method, path],) = re.findall(r"\$\{(\w+)\.Arn\}", uri)
+    assert reached == ROUTES
+
+
+def test_every_operation_needs_a_token_and_no_preflight_does(api: dict[str, Any]) -> None:
+    for method, path, operation in operations(api):
+        wanted = None if method == "options" else [{"TokenAuthorizer": []}]
+        assert operation.get("security") == wanted, (method, path)
+
+
+def test_the_authorizer_reads_the_bearer_token_and_is_cached_for_five_minutes(api: dict[str, Any]) -> None:
+    scheme = api["components"]["securitySchemes"]["TokenAuthorizer"]
+    assert (scheme["name"], scheme["in"]) == ("Authorization", "header")
+    authorizer = scheme["x-amazon-apigateway-authorizer"]
+    assert (authorizer["type"], authorizer["authorizerResultTtlInSeconds"]) == ("token", 300)
+
+
+def test_every_path_answers_a_browsers_preflight(api: dict[str, Any]) -> None:
+    for path, methods in api["paths"].items():
+        (answer,) = methods["options"]["x-amazon-apigateway-integration"]["responses"].values()
+        headers = {name.rpartition(".")[2]: value for name, value in answer["responseParameters"].items()}
+        assert headers["Access-Control-Allow-Origin"] == {"Fn::Sub": "'${AllowedOrigins}'"}, path
+        assert {"Authorization", "Content-Type", "Idempotency-Key"} <= set(
+            headers["Access-Control-Allow-Headers"].strip("'").split(",")
+        )
+        allowed = set(headers["Access-Control-Allow-Methods"].strip("'").lower().split(","))
+        assert {method for method in methods if method != "options"} <= allowed
+
+
+@pytest.mark.parametrize(("kind", "status"), ANSWERED_BY_THE_GATEWAY.items())
+def test_the_gateways_own_answers_have_the_contracts_shape(api: dict[str, Any], kind: str, status: int) -> None:
+    response = api["x-amazon-apigateway-gateway-responses"][kind]
+    assert int(response["statusCode"]) == status
+    body = json.loads(response["responseTemplates"]["application/json"])
+    assert set(body) == {"status", "error"}
+    assert body["status"] == status
+    assert body["error"]
+    assert response["responseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"] == {
+        "Fn::Sub": "'${AllowedOrigins}'"
+    }
+
+
+def test_payloads_are_never_traced_and_every_method_is_throttled(stage: dict[str, Any]) -> None:
+    (settings,) = stage["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert settings["DataTraceEnabled"] is False
+    assert settings["LoggingLevel"] == "OFF"
+    assert settings["ThrottlingRateLimit"] == {"Ref": "ThrottlingRateLimit"}
+    assert settings["ThrottlingBurstLimit"] == {"Ref": "ThrottlingBurstLimit"}
+
+
+def test_the_access_log_has_named_fields_only(stage: dict[str, Any]) -> None:
+    line = json.loads(stage["AccessLogSetting"]["Format"])
+    assert set(line.values()) == LOGGED
+
+
+def test_the_state_machine_logs_no_execution_data(resources: dict[str, Any]) -> None:
+    logging = resources["SyncStateMachine"]["Properties"]["LoggingConfiguration"]
+    assert logging["IncludeExecutionData"] is False
+    assert logging["Level"] in {"ALL", "ERROR"}
+    assert resources["SyncStateMachine"]["Properties"]["StateMachineType"] == "STANDARD"
+
+
+def test_an_execution_that_never_reached_its_end_is_finished_by_a_rule(resources: dict[str, Any]) -> None:
+    (rule,) = (r["Properties"] for r in resources.values() if r["Type"] == "AWS::Events::Rule")
+    assert rule["EventPattern"]["detail"] == {
+        "stateMachineArn": [{"Ref": "SyncStateMachine"}],
+        "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+    }
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["FinishJobFunction", "Arn"]}
+
+
+def test_only_reviewed_managed_policies_of_aws_are_attached(resources: dict[str, Any]) -> None:
+    attached = re.findall(r"iam::aws:policy/([\w/-]+)", json.dumps(resources))
+    assert set(attached) == {
+        "service-role/AWSLambdaBasicExecutionRole",
+        "service-role/AmazonAPIGatewayPushToCloudWatchLogs",
+        "AWSXRayDaemonWriteAccess",
+        "AWSXrayWriteOnlyAccess",
+    }
