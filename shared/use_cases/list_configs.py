@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def list_configs(
     catalogue: Catalogue,
     index: IndexReader,
-    *,
     org_id: str,
     query: NodeQuery,
+    *,
     size: int,
     cursor: str | None,
     now: float,

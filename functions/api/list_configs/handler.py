@@ -24,9 +24,7 @@ def operation(request: Request) -> dict[str, Any]:
         active_only=request.query_bool("active_only") or False,
     )
     size, cursor = request.query_size(), request.query("cursor")
-    return list_configs(
-        catalogue(), index_store(), org_id=request.org_id, query=query, size=size, cursor=cursor, now=time.time()
-    )
+    return list_configs(catalogue(), index_store(), request.org_id, query, size=size, cursor=cursor, now=time.time())
 
 
 lambda_handler = http_handler(operation)
