@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import shutil
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from sandbox.stack import deployment, organisations, processes
@@ -15,8 +17,6 @@ HEALTHY_WITHIN_SECONDS = 60
 
 
 def _engine(settings: StackSettings) -> Service:
-    scratch = settings.local / "engine"
-    scratch.mkdir(parents=True, exist_ok=True)
     environment = settings.environment() | {
         "BIND_HOST": LOOPBACK,
         "GATEWAY_PORT": str(settings.aws_port),
@@ -25,7 +25,7 @@ def _engine(settings: StackSettings) -> Service:
         "LOG_LEVEL": "INFO",
         # Every function runs under its own role, so a permission that the template forgets shows here.
         "AUTH": "true",
-        "TMPDIR": str(scratch),
+        "TMPDIR": str(_scratch(settings)),
     }
     return Service(
         name="The local AWS engine",
@@ -36,6 +36,11 @@ def _engine(settings: StackSettings) -> Service:
         log=settings.logs / "engine.log",
         pid_file=settings.local / "engine.pid",
     )
+
+
+def _scratch(settings: StackSettings) -> Path:
+    """Where the engine unpacks functions and layers, once per worker."""
+    return settings.local / "engine"
 
 
 def _sandbox(settings: StackSettings) -> Service:
@@ -65,6 +70,7 @@ def up(settings: StackSettings) -> None:
     known: dict[str, Any] = json.loads(settings.stack_file.read_text()) if settings.stack_file.is_file() else {}
     sandbox_is_new = processes.start(_sandbox(settings), HEALTHY_WITHIN_SECONDS)
     _say("sandbox", settings.sandbox_url, sandbox_is_new)
+    _scratch(settings).mkdir(exist_ok=True)
     _say("engine", settings.aws_url, processes.start(_engine(settings), HEALTHY_WITHIN_SECONDS))
     is_current = deployment.is_current(settings)
     if not is_current:
@@ -84,6 +90,7 @@ def down(settings: StackSettings) -> None:
     for service in (_engine(settings), _sandbox(settings)):
         stopped = processes.stop(service.pid_file)
         print(f"{service.name}: {'stopped' if stopped else 'was not running'}")
+    shutil.rmtree(_scratch(settings), ignore_errors=True)
     deployment.forget(settings)
     settings.stack_file.unlink(missing_ok=True)
 
