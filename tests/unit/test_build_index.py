@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -482,20 +483,14 @@ def test_a_type_without_its_usage_is_still_indexed(org):
     assert len(report.warnings) == 1
 
 
-def test_writes_absolute_links_only_where_the_app_is_known(org):
-    from dataclasses import replace
-
-    CATALOGUE["theme"] = replace(THEME, link="/app/themes/{id}")
-    try:
-        org.build()
-        without = org.nodes()["theme:theme-1"]["summary"]
-        org.build(app_url="https://portal.example/")
-        link = org.nodes()["theme:theme-1"]["summary"]["link"]
-    finally:
-        CATALOGUE["theme"] = THEME
+def test_writes_absolute_links_only_where_the_app_is_known(org, monkeypatch):
+    monkeypatch.setitem(CATALOGUE, "theme", replace(THEME, link="/app/themes/{id}"))
+    org.build()
+    without = org.nodes()["theme:theme-1"]["summary"]
+    org.build(app_url="https://portal.example/")
 
     assert "link" not in without
-    assert link == "https://portal.example/app/themes/theme-1"
+    assert org.nodes()["theme:theme-1"]["summary"]["link"] == "https://portal.example/app/themes/theme-1"
 
 
 # Lifetime
