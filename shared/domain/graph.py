@@ -140,10 +140,11 @@ def _greedy_sequence(arcs: Mapping[Arc, int]) -> list[ResourceKey]:
 
     while dependents:
         take_sinks()
-        node = next((node for node in _popped(heap, gains) if node in dependents), None)
-        if node is not None:
-            head.append(node)
-            take(node)
+        for node in _popped(heap, gains):
+            if node in dependents:
+                head.append(node)
+                take(node)
+                break
     return head + tail[::-1]
 
 

@@ -1,1 +1,319 @@
-"""Find the target config that a source config is or becomes: lineage, identifiers, natural keys."""
+"""Find the target config that a source config is or becomes: lineage first, then identifiers, then natural keys."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID, uuid5
+
+from shared.domain.errors import AmbiguousMatchError, NotFoundError, OperationUnsupportedError
+from shared.domain.paths import find_value, parse_path, values_at
+from shared.domain.resource_type import Catalogue, Identity, ResourceKey, ResourceType, SystemManaged
+from shared.domain.sync_job import RowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from shared.domain.plan import LineageEntry, SourceConfig, TargetConfig
+
+#: Namespace of the ids that the hub chooses itself; any fixed UUID would do, this one must never change.
+_CHOSEN_IDS = UUID("5f1c7e0e-8f0b-5d0a-9a53-1f6f2a0d7c11")
+
+#: Identities whose id tells by itself which config of the target is meant.
+_BY_NAME = (Identity.PORTABLE, Identity.ORG_PREFIXED)
+
+_MAX_NAMED_CANDIDATES = 20
+
+
+class NaturalKeyValue(NamedTuple):
+    """The value of a natural key.
+
+    Attributes:
+        alternative: which of the type's alternatives it is.
+        text: the values of its fields, canonical.
+        fields: the fields.
+        strong: it is unique by contract.
+    """
+
+    alternative: int
+    text: str
+    fields: tuple[str, ...]
+    strong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What the rules say of one source config.
+
+    Attributes:
+        rule: the rule that decided.
+        target: what it is on the target, where something is there.
+        untouched: it is skipped whatever it says.
+        error: why its row fails.
+        reason: for the row's event.
+    """
+
+    rule: str
+    target: TargetConfig | None = None
+    untouched: bool = False
+    error: RowError | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two organisations of a job.
+
+    Attributes:
+        heuristic: rules 5 and 6 apply.
+    """
+
+    source_org_id: str
+    target_org_id: str
+    heuristic: bool = True
+
+
+class TargetIndex:
+    """The snapshot of the target, to look configs up by id and by natural key.
+
+    Args:
+        catalogue: all resource types.
+        targets: the snapshot, per type.
+    """
+
+    def __init__(self, catalogue: Catalogue, targets: Mapping[str, Sequence[TargetConfig]]) -> None:
+        self._catalogue = catalogue
+        self._targets = targets
+        self._by_id = {config.key: config for configs in targets.values() for config in configs}
+        self._by_natural_key: dict[tuple[str, int], dict[str, list[TargetConfig]]] = {}
+
+    def find(self, key: ResourceKey) -> TargetConfig | None:
+        """Return the config of this id, if there is one."""
+        return self._by_id.get(key)
+
+    def candidates(self, type_name: str, value: NaturalKeyValue) -> list[TargetConfig]:
+        """Return the configs with this natural key, by id."""
+        place = (type_name, value.alternative)
+        known = self._by_natural_key.get(place)
+        if known is None:
+            resource_type = self._catalogue[type_name]
+            known = {}
+            for config in sorted(self._targets.get(type_name, ()), key=lambda config: config.key):
+                text = _text(value.fields, _reader(resource_type, config))
+                if text is not None:
+                    known.setdefault(text, []).append(config)
+            self._by_natural_key[place] = known
+        return known.get(value.text, [])
+
+
+def natural_key_of(resource_type: ResourceType, payload: Any) -> NaturalKeyValue | None:
+    """Return the natural key of a payload: its first alternative whose values are all present; None without one."""
+    natural_key = resource_type.natural_key
+    for alternative, fields in enumerate(natural_key.fields if natural_key else ()):
+        text = _text(fields, lambda path: _values(resource_type, payload, path))
+        if text is not None:
+            return NaturalKeyValue(alternative, text, fields, natural_key is not None and natural_key.strong)
+    return None
+
+
+def _text(fields: tuple[str, ...], read: Callable[[str], list[Any]]) -> str | None:
+    values = [read(path) for path in fields]
+    return json.dumps(values, ensure_ascii=False, sort_keys=True) if all(values) else None
+
+
+def _values(resource_type: ResourceType, payload: Any, path: str) -> list[Any]:
+    """Return the values at a path that say something; sets sorted, whole numbers as integers."""
+    values = [value for value in values_at(payload, path) if value not in (None, "", [], {})]
+    if path in resource_type.sets:
+        values = [sorted(value, key=repr) if isinstance(value, list) else value for value in values]
+    return [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
+
+
+def _reader(resource_type: ResourceType, config: TargetConfig) -> Callable[[str], list[Any]]:
+    """Read natural key fields of a target config; where only a list item is known, its title may bear another name."""
+
+    def read(path: str) -> list[Any]:
+        found = _values(resource_type, config.payload, path)
+        if not found and not config.whole and resource_type.list_fields and path in resource_type.fields.title:
+            titles = (find_value(config.payload, title) for title in resource_type.list_fields.title)
+            found = [title for title in titles if title][:1]
+        return found
+
+    return read
+
+
+def may_match(
+    resource_type: ResourceType, sources: Iterable[Mapping[str, Any]], items: Iterable[TargetConfig]
+) -> list[TargetConfig]:
+    """Return the list items of the target whose details have to be read, because they may be one of the sources.
+
+    What an item does not show, and what names another config (its id differs between organisations), is left open.
+    """
+    if resource_type.natural_key is None:
+        return []
+    payloads = list(sources)
+    wanted: dict[tuple[int, tuple[bool, ...]], set[str]] = {}
+    found: dict[ResourceKey, TargetConfig] = {}
+    for item in items:
+        read = _reader(resource_type, item)
+        for alternative, paths in enumerate(resource_type.natural_key.fields):
+            shown = [[] if names_another(resource_type, path) else read(path) for path in paths]
+            visible = tuple(map(bool, shown))
+            if (alternative, visible) not in wanted:
+                wanted[alternative, visible] = {
+                    _projected(visible, [_values(resource_type, payload, path) for path in paths])
+                    for payload in payloads
+                }
+            if _projected(visible, shown) in wanted[alternative, visible]:
+                found[item.key] = item
+    return list(found.values())
+
+
+def _projected(visible: tuple[bool, ...], values: list[list[Any]]) -> str:
+    return json.dumps([value for shows, value in zip(visible, values, strict=True) if shows], sort_keys=True)
+
+
+def names_another(resource_type: ResourceType, path: str) -> bool:
+    """Tell whether what stands at or below a path may name another config."""
+    segments = parse_path(path)
+    return any(parse_path(r.path)[: len(segments)] == segments for r in resource_type.references)
+
+
+def find_system_managed(resource_type: ResourceType, payload: Mapping[str, Any], org_id: str) -> SystemManaged | None:
+    """Return the kind of system-managed config that a payload is, if it is one.
+
+    Args:
+        resource_type: its type.
+        payload: the payload.
+        org_id: the organisation that it was read from.
+    """
+    for kind in resource_type.system_managed:
+        for value in values_at(payload, kind.path):
+            if kind.foreign_org:
+                marked = isinstance(value, str) and value not in ("", org_id)
+            elif kind.prefix:
+                marked = isinstance(value, str) and value.startswith(kind.prefix)
+            elif kind.values:
+                marked = any(type(value) is type(one) and value == one for one in kind.values)
+            else:
+                marked = value is not None and value is not False
+            if marked:
+                return kind
+    return None
+
+
+def portable_id(resource_type: ResourceType, source_id: str, pair: Pair) -> str | None:
+    """Return the id that a config has in the target organisation by its identity; None where the server assigns it."""
+    if resource_type.identity is Identity.PORTABLE:
+        return source_id
+    if resource_type.identity is Identity.ORG_PREFIXED:
+        owner, colon, slug = source_id.partition(":")
+        return f"{pair.target_org_id}:{slug}" if colon and owner == pair.source_org_id else source_id
+    return None
+
+
+def chosen_id(resource_type: ResourceType, key: ResourceKey, pair: Pair) -> str | None:
+    """Return the id under which to create a config, where the caller chooses it: the same at every try."""
+    if resource_type.create is None or not resource_type.create.client_id:
+        return None
+    if resource_type.identity is Identity.CLIENT:
+        return str(uuid5(_CHOSEN_IDS, f"{pair.target_org_id}/{key.type}/{pair.source_org_id}/{key.id}"))
+    return portable_id(resource_type, key.id, pair)
+
+
+def match(
+    resource_type: ResourceType,
+    config: SourceConfig,
+    natural_key: NaturalKeyValue | None,
+    entry: LineageEntry | None,
+    index: TargetIndex,
+    taken: Collection[tuple[str, str]],
+    pair: Pair,
+) -> Match:
+    """Apply the rules to one source config.
+
+    Args:
+        resource_type: its type.
+        config: the source config.
+        natural_key: its natural key, references in it remapped; None where it has none or one that cannot match.
+        entry: its lineage into this target organisation, if any.
+        index: the snapshot of the target.
+        taken: (type, target id) that lineage of the same source organisation or another match claims.
+        pair: the organisations.
+    """
+    if config.payload is None:
+        missing = RowError(NotFoundError.code, f"{config.key} could not be read from the source organisation.")
+        return Match("1", error=config.error or missing)
+    if not resource_type.skip_sync and resource_type.create is None and resource_type.update is None:
+        why = resource_type.missing.get("create", f"The API of {resource_type.name} cannot write.")
+        return Match("1", error=RowError(OperationUnsupportedError.code, why))
+    found = _find_target(resource_type, config, natural_key, entry, index, taken, pair)
+    kind = find_system_managed(resource_type, config.payload, pair.source_org_id)
+    if resource_type.skip_sync or (kind is not None and not kind.update_allowed):
+        reason = resource_type.skip_sync or (kind.reason if kind is not None else "")
+        return Match("2", target=found.target, untouched=True, reason=reason)
+    if found.target is None and kind is not None and found.error is None:
+        return Match("4", untouched=True, reason=f"{kind.reason} It is never created, and not on the target yet.")
+    return found if found.target is None else _protect(resource_type, config, found, found.target, pair)
+
+
+def _find_target(
+    resource_type: ResourceType,
+    config: SourceConfig,
+    natural_key: NaturalKeyValue | None,
+    entry: LineageEntry | None,
+    index: TargetIndex,
+    taken: Collection[tuple[str, str]],
+    pair: Pair,
+) -> Match:
+    stale = ""
+    if entry is not None:
+        target = index.find(ResourceKey(config.key.type, entry.target_id))
+        if target is not None:
+            return Match("3", target=target)
+        stale = f"Its lineage named {entry.target_id}, which is gone from the target."
+    same_id = portable_id(resource_type, config.key.id, pair)
+    if same_id is not None:
+        target = index.find(ResourceKey(config.key.type, same_id))
+        if target is not None:
+            return Match("4", target=target, reason=stale)
+    if natural_key is not None and pair.heuristic:
+        candidates = [
+            candidate for candidate in index.candidates(config.key.type, natural_key) if candidate.key not in taken
+        ]
+        if len(candidates) > 1:
+            return Match("6", error=ambiguity(natural_key, [candidate.key.id for candidate in candidates]))
+        if candidates:
+            reason = f"{_agreement(natural_key)} {stale}".strip()
+            return Match("5", target=candidates[0], reason=reason)
+    return Match("7", reason=stale)
+
+
+def _protect(
+    resource_type: ResourceType, config: SourceConfig, found: Match, target: TargetConfig, pair: Pair
+) -> Match:
+    """Leave alone what exists by name and was not selected, what is never overwritten, what the platform owns there."""
+    by_name = config.by_name_only or resource_type.identity in _BY_NAME
+    strong = resource_type.natural_key is not None and resource_type.natural_key.strong
+    if by_name and not config.selected and (found.rule != "5" or strong):
+        return replace(found, rule="4a", untouched=True, reason="It exists by name and was not selected.")
+    if resource_type.never_overwrite:
+        reason = f"What exists of type {resource_type.name} is never overwritten."
+        return replace(found, untouched=True, reason=reason)
+    kind = find_system_managed(resource_type, target.payload, pair.target_org_id)
+    if kind is not None and not kind.update_allowed:
+        return replace(found, rule="2", untouched=True, reason=f"On the target: {kind.reason}")
+    return found
+
+
+def _agreement(natural_key: NaturalKeyValue) -> str:
+    grade = "strong" if natural_key.strong else "weak"
+    return f"Matched by a {grade} natural key: {', '.join(natural_key.fields)} agree."
+
+
+def ambiguity(natural_key: NaturalKeyValue, ids: Sequence[str]) -> RowError:
+    """Return the error of a config whose natural key matches several, with the ids among which a person chooses."""
+    named = ", ".join(ids[:_MAX_NAMED_CANDIDATES]) + (", …" if len(ids) > _MAX_NAMED_CANDIDATES else "")
+    agreeing = ", ".join(natural_key.fields)
+    return RowError(AmbiguousMatchError.code, f"{len(ids)} candidates on the target agree in {agreeing}: {named}.")

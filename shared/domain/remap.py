@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from shared.domain.plan import PlannedResource, Resolution
-from shared.domain.references import Identifiers
-from shared.domain.resource_type import EMPTY, Catalogue, ResourceKey, ResourceType
+from shared.domain.errors import DependencyFailedError
+from shared.domain.paths import (
+    copy_json,
+    find_value,
+    follow,
+    is_plain,
+    parse_path,
+    places_at,
+    remove_places,
+    replace_values,
+    set_value,
+)
+from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind
+from shared.domain.references import (
+    FoundReference,
+    Identifiers,
+    Replacement,
+    find_references,
+    read_referable_fields,
+    referable_fields,
+    rewrite,
+    sendable,
+)
+from shared.domain.resource_type import EMPTY, ResourceKey, ResourceType
+from shared.domain.sync_job import RowError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from shared.domain.resource_type import ActiveFlag
+
+__all__ = ["read_referable_fields", "referable_fields"]
 
 Stage = Literal["create", "patch", "full"]
 
@@ -22,19 +52,14 @@ class WrittenTarget(NamedTuple):
 IdMap = Mapping[ResourceKey, WrittenTarget]
 
 
-def referable_fields(catalogue: Catalogue, type_name: str) -> tuple[str, ...]:
-    """Return the field paths of a type, its id apart, that references of any type may be to: aliases, derived fields."""
-    raise NotImplementedError
-
-
-def read_referable_fields(catalogue: Catalogue, type_name: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Read from a payload of the target what others may refer to: the `target_fields` of a row."""
-    raise NotImplementedError
-
-
 def missing_referents(planned: PlannedResource, id_map: IdMap, stage: Stage) -> tuple[Resolution, ...]:
     """Return the resolutions of a stage whose referent is not in the id map (for `hard` ones: wait or fail)."""
-    raise NotImplementedError
+    return tuple(
+        one
+        for one in planned.resolutions
+        if (one.kind is ResolutionKind.WRITTEN or (one.kind is ResolutionKind.DEFERRED and stage == "full"))
+        and (one.referent not in id_map if one.found.portable else _written_value(one, id_map) is None)
+    )
 
 
 def build_body(
@@ -48,6 +73,8 @@ def build_body(
 ) -> dict[str, Any]:
     """Build the payload of one write; wrapping, renaming and constant fields are the client's.
 
+    A soft reference whose referent is not in the id map is left out.
+
     Args:
         resource_type: the type of the config.
         payload: the source payload that the plan was made from.
@@ -56,12 +83,21 @@ def build_body(
         stage: `create` for a new config (deferred references left out, inactive where it is activated later); `patch` for
             one that exists on the target (complete; its active flag and own fields stay); `full` for the second write of
             one that this job created (complete; still inactive where it is activated later).
-        target_payload: what is on the target now; needed for `patch` and `full` where the update replaces the config.
+        target_payload: what is on the target now, for `patch` and `full`. Without it a replacing update would lose the
+            target's own fields.
 
     Raises:
         DependencyFailedError: a hard reference of this stage is to a resource that is not in the id map.
     """
-    raise NotImplementedError
+    body = _remapped(resource_type, payload, planned, id_map, stage)
+    if resource_type.active is not None:
+        if stage == "patch":
+            _keep_active_flag(resource_type.active, body, target_payload or {})
+        elif planned.activate:
+            _set_active_flag(resource_type.active, body, resource_type.active.inactive)
+    if stage != "create":
+        _keep_own_fields(resource_type, body, target_payload or {})
+    return body
 
 
 def activation_body(
@@ -76,31 +112,211 @@ def activation_body(
     Raises:
         DependencyFailedError: as `build_body`.
     """
-    raise NotImplementedError
+    body = _remapped(resource_type, payload, planned, id_map, "full")
+    flag = resource_type.active
+    if flag is not None and find_value(body, flag.path) is None:
+        _set_active_flag(flag, body, flag.active)
+    _keep_own_fields(resource_type, body, target_payload or {})
+    if flag is not None and resource_type.update is not None and resource_type.update.merge:
+        name = parse_path(flag.path)[0]
+        return {name: body[name]}
+    return body
+
+
+def _remapped(
+    resource_type: ResourceType, payload: Mapping[str, Any], planned: PlannedResource, id_map: IdMap, stage: Stage
+) -> dict[str, Any]:
+    missing = next((one for one in missing_referents(planned, id_map, stage) if one.hard), None)
+    if missing is not None:
+        raise DependencyFailedError(f"{missing.found.pointer} names {missing.referent}, which is not written.")
+    replacements = [
+        Replacement(one.found, None if value is None else value[0], EMPTY if value is None else value[1])
+        for one in planned.resolutions
+        for value in ([] if one.kind is ResolutionKind.KEEP else [_value(one, id_map, stage)])
+    ]
+    body: dict[str, Any] = rewrite(sendable(resource_type, payload), replacements)
+    return body
+
+
+def _value(resolution: Resolution, id_map: IdMap, stage: Stage) -> tuple[str, Mapping[str, Any]] | None:
+    """Return what to write for a reference and its siblings; None leaves it out."""
+    if resolution.kind is ResolutionKind.LEFT_OUT:
+        return None
+    provisional = None if resolution.value is None else (resolution.value, resolution.siblings)
+    if resolution.kind is ResolutionKind.KNOWN or (resolution.kind is ResolutionKind.DEFERRED and stage == "create"):
+        return provisional
+    written = _written_value(resolution, id_map)
+    return provisional if written is None and resolution.kind is ResolutionKind.DEFERRED else written
+
+
+def _written_value(resolution: Resolution, id_map: IdMap) -> tuple[str, Mapping[str, Any]] | None:
+    """Return identifier and siblings of a referent that this job wrote; None where they are not known yet."""
+    written = id_map.get(resolution.referent) if resolution.referent is not None else None
+    if written is None:
+        return None
+    if resolution.found.portable:
+        return resolution.found.identifier, EMPTY
+    value: Any = written.id
+    if resolution.field != "id":
+        value = written.fields.get(resolution.field, resolution.value)
+        if isinstance(value, list):
+            value = value[resolution.position] if resolution.position < len(value) else None
+    if not isinstance(value, str):
+        return None
+    siblings = resolution.found.reference.siblings if resolution.found.reference is not None else EMPTY
+    return value, {name: written.fields[path] for name, path in siblings.items() if path in written.fields}
+
+
+def _set_active_flag(flag: ActiveFlag, body: dict[str, Any], value: Any) -> None:
+    if not replace_values(body, flag.path, lambda _: value) and is_plain(flag.path):
+        set_value(body, flag.path, value)
+
+
+def _keep_active_flag(flag: ActiveFlag, body: dict[str, Any], target_payload: Mapping[str, Any]) -> None:
+    """Give the active flag the value that it has on the target; leave it out where the target does not say.
+
+    A flag of array items is that of the target's item of the same slug, id or name; a new item keeps its own.
+    """
+    if is_plain(flag.path):
+        current = find_value(target_payload, flag.path)
+        if current is None:
+            remove_places(body, [parse_path(flag.path)])
+        else:
+            set_value(body, flag.path, current)
+        return
+    for steps, _ in list(places_at(body, flag.path)):
+        current = _counterpart(body, target_payload, steps)
+        if current is not None:
+            follow(body, steps[:-1])[steps[-1]] = current
+
+
+def _counterpart(body: Any, target_payload: Any, steps: Sequence[str | int]) -> Any:
+    """Return what the target has at a place of the body, array items found by what identifies them."""
+    ours, theirs = body, target_payload
+    for step in steps:
+        ours = ours[step]
+        if isinstance(step, int):
+            items = theirs if isinstance(theirs, list) else []
+            theirs = next((item for item in items if _is_same_item(ours, item)), None)
+        else:
+            theirs = theirs.get(step) if isinstance(theirs, dict) else None
+    return theirs
+
+
+def _is_same_item(ours: Any, theirs: Any) -> bool:
+    if not isinstance(ours, dict) or not isinstance(theirs, dict):
+        return bool(ours == theirs)
+    return next((ours[name] == theirs.get(name) for name in ("slug", "id", "name") if ours.get(name)), False)
+
+
+def _keep_own_fields(resource_type: ResourceType, body: dict[str, Any], target_payload: Mapping[str, Any]) -> None:
+    """Send the target's own fields back where an update would lose them: in a replacing one, and inside of objects."""
+    merges = resource_type.update is not None and resource_type.update.merge
+    for path in resource_type.keep_target:
+        current = find_value(target_payload, path)
+        *parents, _ = parse_path(path)
+        if current is None or (merges and not (parents and isinstance(follow(body, parents), dict))):
+            continue
+        set_value(body, path, copy_json(current))
 
 
 def remapped_identifiers(identifiers: Identifiers, id_map: IdMap) -> frozenset[str]:
-    """Return the source identifiers that have another value on the target: none of them may be left in what was written.
+    """Return the source identifiers that have another value on the target: none may be left in what was written.
 
     Args:
         identifiers: ids and aliases of the source.
         id_map: every resource of the job with a target, existing ones included.
     """
-    raise NotImplementedError
+    remapped = set()
+    for identifier, meanings in identifiers.items():
+        known = [(one, id_map[one.key]) for one in meanings if one.key in id_map]
+        if known and len(known) == len(meanings):
+            there = [
+                written.id if one.key.id == identifier else written.fields.get(one.field, identifier)
+                for one, written in known
+            ]
+            if all(isinstance(value, str) and value != identifier for value in there):
+                remapped.add(identifier)
+    return frozenset(remapped)
 
 
 def leftover_source_ids(
     resource_type: ResourceType, target_payload: Mapping[str, Any], remapped: Collection[str]
 ) -> list[tuple[str, str]]:
     """Return (JSON pointer, identifier) of each source identifier left in a payload of the target."""
-    raise NotImplementedError
+    found = find_references(resource_type, sendable(resource_type, target_payload), remapped.__contains__)
+    return [(one.pointer, one.identifier) for one in found if one.identifier in remapped and not one.portable]
 
 
 def planned_to_json(resource_type: ResourceType, planned: PlannedResource) -> dict[str, Any]:
     """Write a planned resource as JSON; references of the catalogue become their place in `resource_type.references`."""
-    raise NotImplementedError
+    positions = {reference: position for position, reference in enumerate(resource_type.references)}
+    plain = {name: getattr(planned, name) for name in _PLAIN_FIELDS}
+    return plain | {
+        "key": list(planned.key),
+        "target_fields": dict(planned.target_fields),
+        "warnings": list(planned.warnings),
+        "error": None
+        if planned.error is None
+        else [planned.error.code, planned.error.message, planned.error.root and list(planned.error.root)],
+        "resolutions": [
+            {
+                "steps": list(one.found.steps),
+                "identifier": one.found.identifier,
+                "span": [one.found.start, one.found.end],
+                "reference": None if one.found.reference is None else positions[one.found.reference],
+                "kind": one.kind.value,
+                "referent": one.referent and list(one.referent),
+                "field": one.field,
+                "value": one.value,
+                "siblings": dict(one.siblings),
+                "position": one.position,
+            }
+            for one in planned.resolutions
+        ],
+    }
 
 
 def planned_from_json(resource_type: ResourceType, data: Mapping[str, Any]) -> PlannedResource:
-    """Read what `planned_to_json` wrote. Raises KeyError, IndexError or ValueError where it is something else."""
-    raise NotImplementedError
+    """Read what `planned_to_json` wrote.
+
+    Raises:
+        KeyError, IndexError, TypeError, ValueError: the data is something else.
+    """
+    plain = {name: data[name] for name in _PLAIN_FIELDS}
+    plain["action"] = Action(plain["action"])
+    error = data["error"]
+    return PlannedResource(
+        **plain,
+        key=ResourceKey(*data["key"]),
+        target_fields=data["target_fields"],
+        warnings=tuple(data["warnings"]),
+        error=None if error is None else RowError(error[0], error[1], ResourceKey(*error[2]) if error[2] else None),
+        resolutions=tuple(_resolution_from_json(resource_type, one) for one in data["resolutions"]),
+    )
+
+
+_PLAIN_FIELDS = tuple(
+    field.name
+    for field in fields(PlannedResource)
+    if field.name not in ("key", "target_fields", "warnings", "error", "resolutions")
+)
+
+
+def _resolution_from_json(resource_type: ResourceType, data: Mapping[str, Any]) -> Resolution:
+    reference = data["reference"]
+    return Resolution(
+        found=FoundReference(
+            steps=tuple(data["steps"]),
+            identifier=data["identifier"],
+            start=data["span"][0],
+            end=data["span"][1],
+            reference=None if reference is None else resource_type.references[reference],
+        ),
+        kind=ResolutionKind(data["kind"]),
+        referent=ResourceKey(*data["referent"]) if data["referent"] else None,
+        field=data["field"],
+        value=data["value"],
+        siblings=data["siblings"],
+        position=data["position"],
+    )
