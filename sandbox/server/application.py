@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from sandbox.server.routing import Route, Router
 from sandbox.server.store import Store
 from sandbox.server.tokens import Caller, Tokens
 from sandbox.server.validation import Validator
+
+Work = Callable[[], Answer]
 
 _LOGGER = logging.getLogger(__name__)
 _OVERRIDE_HEADERS = (b"x-epilot-org-id", b"x-ivy-org-id")
@@ -121,7 +124,7 @@ class Sandbox:
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         return self.tokens.verify(token.strip()) if scheme.lower() == "bearer" else None
 
-    async def _misbehave(self, request: _Request, operation: str, api: str | None, work: Any) -> Answer:
+    async def _misbehave(self, request: _Request, operation: str, api: str | None, work: Work) -> Answer:
         if self.behaviour.latency_s:
             await asyncio.sleep(self.behaviour.latency_s)
         fault = self.behaviour.next_fault(request.host, operation) if self.behaviour.faults else None
@@ -129,7 +132,7 @@ class Sandbox:
             return work()
         return await self._fail(fault, request, api or "", work)
 
-    async def _fail(self, fault: Fault, request: _Request, api: str, work: Any) -> Answer:
+    async def _fail(self, fault: Fault, request: _Request, api: str, work: Work) -> Answer:
         match fault.kind:
             case "status":
                 return Answer(fault.status, encode(error_body(api, fault.status, "injected fault")))
@@ -207,7 +210,7 @@ def _throttled(api: str, wait_s: float) -> Answer:
     return Answer(429, body, headers={"Retry-After": retry_after})
 
 
-async def _after(delay_s: float, work: Any) -> None:
+async def _after(delay_s: float, work: Work) -> None:
     await asyncio.sleep(delay_s)
     work()
 

@@ -12,9 +12,9 @@ def cut_connection(client_port: int) -> bool:
 
     The server owns the socket and offers no way to drop it, so it is found among the open files of the process.
     """
-    for name in os.listdir(_OPEN_FILES):
+    for entry in _OPEN_FILES.iterdir():
         try:
-            candidate = socket.socket(fileno=os.dup(int(name)))
+            candidate = socket.socket(fileno=os.dup(int(entry.name)))
         except OSError:
             continue
         with candidate:

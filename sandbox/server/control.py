@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.seed.organisations import build
 from sandbox.server.behaviour import Behaviour, InvalidBehaviourError, read_behaviour
 from sandbox.server.identifiers import NEW_ID
 from sandbox.server.store import DEFAULT_USER, UnknownTypeError
@@ -37,7 +38,7 @@ def _text(body: dict[str, Any], name: str) -> str:
     return value
 
 
-async def _refuse(request: Request, problem: Exception) -> Response:
+async def _refuse(_request: Request, problem: Exception) -> Response:
     status = problem.status_code if isinstance(problem, HTTPException) else 400
     detail = problem.detail if isinstance(problem, HTTPException) else str(problem)
     return JSONResponse({"error": detail}, status)
@@ -47,10 +48,10 @@ class _Control:
     def __init__(self, sandbox: "Sandbox") -> None:
         self._sandbox = sandbox
 
-    async def health(self, request: Request) -> Response:
+    async def health(self, _request: Request) -> Response:
         return JSONResponse({"status": "ready", "validate": self._sandbox.validator is not None})
 
-    async def key_set(self, request: Request) -> Response:
+    async def key_set(self, _request: Request) -> Response:
         return JSONResponse(self._sandbox.tokens.key_set())
 
     async def make_organisation(self, request: Request) -> Response:
@@ -85,8 +86,6 @@ class _Control:
         return JSONResponse({"resources": resources})
 
     async def seed(self, request: Request) -> Response:
-        from sandbox.seed.organisations import build
-
         body = await _body(request)
         source_id, target_id = _text(body, "source_org_id"), _text(body, "target_org_id")
         seeded = await run_in_threadpool(build, source_id, target_id, body.get("scale", 1), body.get("seed", 1))
@@ -99,11 +98,11 @@ class _Control:
         self._sandbox.behaviour = read_behaviour(await _body(request))
         return JSONResponse({"status": "set"})
 
-    async def requests(self, request: Request) -> Response:
+    async def requests(self, _request: Request) -> Response:
         log = self._sandbox.log
         return JSONResponse({"summary": log.summary(), "requests": log.entries()})
 
-    async def violations(self, request: Request) -> Response:
+    async def violations(self, _request: Request) -> Response:
         validator = self._sandbox.validator
         if validator is None:
             return JSONResponse({"violations": [], "relaxed": []})

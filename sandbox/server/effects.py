@@ -19,7 +19,7 @@ _WEBHOOK_SECRETS = (
 )
 
 
-def _journey_settings(call: Call, old: Payload | None, new: Payload) -> None:
+def _journey_settings(call: Call, _old: Payload | None, new: Payload) -> None:
     """A journey is active unless it says otherwise, and wears the organisation's default design."""
     settings = new["settings"]
     settings.setdefault("isActive", True)
@@ -88,13 +88,13 @@ def _create_journey_automation(call: Call, old: Payload | None, new: Payload) ->
     new["settings"]["mappingsAutomationId"] = mapping_id
 
 
-def _identify_actions(call: Call, old: Payload | None, new: Payload) -> None:
+def _identify_actions(_call: Call, _old: Payload | None, new: Payload) -> None:
     for action in new.get("actions") or ():
         action.setdefault("id", NEW_ID["uuid"]())
         action.setdefault("flow_action_id", action["id"])
 
 
-def _identify_sections(call: Call, old: Payload | None, new: Payload) -> None:
+def _identify_sections(_call: Call, _old: Payload | None, new: Payload) -> None:
     for section in new.get("flow") or ():
         section.setdefault("id", NEW_ID["short_id"]())
         for step in section.get("steps") or ():
@@ -122,7 +122,7 @@ def _automation_for(call: Call, name: str, configuration: Payload) -> str:
     return flow_id
 
 
-def _flow_automations(call: Call, old: Payload | None, new: Payload) -> None:
+def _flow_automations(call: Call, _old: Payload | None, new: Payload) -> None:
     """Transient configurations become automations; only the ids of those stay in the template."""
     for trigger in (new.get("trigger"), *(new.get("additional_triggers") or ())):
         if isinstance(trigger, dict) and "trigger_config" in trigger:
@@ -138,22 +138,22 @@ def _flow_automations(call: Call, old: Payload | None, new: Payload) -> None:
             config.pop("duplicated_flow_id", None)
 
 
-def _expand_closing_reasons(call: Call, old: Payload | None, new: Payload) -> None:
+def _expand_closing_reasons(call: Call, _old: Payload | None, new: Payload) -> None:
     reasons = call.organisation.collection("closing_reason")
     if "closing_reasons" in new:
         new["closing_reasons"] = [dict(reasons[reason["id"]].payload) for reason in new["closing_reasons"]]
 
 
-def _entity_title(call: Call, old: Payload | None, new: Payload) -> None:
+def _entity_title(call: Call, _old: Payload | None, new: Payload) -> None:
     names = (new.get(field) for field in (*call.kind.title, "name", "title"))
     new["_title"] = next((str(name) for name in names if name), new.get("_id"))
 
 
-def _tax_title(call: Call, old: Payload | None, new: Payload) -> None:
+def _tax_title(_call: Call, _old: Payload | None, new: Payload) -> None:
     new["_title"] = " ".join(str(new[field]) for field in ("type", "rate", "region") if new.get(field) is not None)
 
 
-def _keep_webhook_secrets(call: Call, old: Payload | None, new: Payload) -> None:
+def _keep_webhook_secrets(_call: Call, old: Payload | None, new: Payload) -> None:
     """An omitted secret stays, null clears it."""
     for _, config_name, secret in _WEBHOOK_SECRETS:
         config = read_dotted(new, f"auth.{config_name}")
@@ -166,7 +166,7 @@ def _keep_webhook_secrets(call: Call, old: Payload | None, new: Payload) -> None
             del config[secret]
 
 
-def _webhook_status(call: Call, old: Payload | None, new: Payload) -> None:
+def _webhook_status(_call: Call, _old: Payload | None, new: Payload) -> None:
     auth = new.get("auth") or {}
     missing = not new.get("url") or any(
         auth.get("authType") == auth_type and not read_dotted(auth, f"{config}.{secret}")
@@ -175,18 +175,18 @@ def _webhook_status(call: Call, old: Payload | None, new: Payload) -> None:
     new["status"] = "incomplete" if missing else "active" if new.get("enabled") else "inactive"
 
 
-def _owned_by_creator(call: Call, old: Payload | None, new: Payload) -> None:
+def _owned_by_creator(call: Call, _old: Payload | None, new: Payload) -> None:
     if not new.get("owners"):
         new["owners"] = [call.user]
 
 
-def _own_role(call: Call, old: Payload | None, new: Payload) -> None:
+def _own_role(call: Call, _old: Payload | None, new: Payload) -> None:
     org_id = call.organisation.id
     if new.get("organization_id") != org_id or new["id"] != f"{org_id}:{new.get('slug')}":
         raise ApiError(400, "id must be <organization_id>:<slug> of the caller's organization")
 
 
-def _explode_grants(call: Call, old: Payload | None, new: Payload) -> None:
+def _explode_grants(_call: Call, _old: Payload | None, new: Payload) -> None:
     """Dependencies of a grant are stored as grants of their own."""
     grants: list[Payload] = []
     for grant in new["grants"]:
@@ -198,7 +198,7 @@ def _explode_grants(call: Call, old: Payload | None, new: Payload) -> None:
     new["grants"] = grants
 
 
-def _group_members(call: Call, old: Payload | None, new: Payload) -> None:
+def _group_members(_call: Call, _old: Payload | None, new: Payload) -> None:
     if "user_ids" in new:
         new["users"] = [{"id": user_id} for user_id in new.pop("user_ids")]
 
@@ -223,7 +223,7 @@ def _own_use_cases(call: Call, old: Payload | None, new: Payload) -> None:
             case["configuration"] = before.get("configuration", dict(_NEW_PROXY))
 
 
-def _maps_to_environment(call: Call, old: Payload | None, new: Payload) -> None:
+def _maps_to_environment(call: Call, _old: Payload | None, new: Payload) -> None:
     """Each map of an integration is kept as a JSON environment variable of the same key."""
     kind = KIND_OF["environment_variable"]
     for entry in new.get("maps") or ():
@@ -234,7 +234,7 @@ def _maps_to_environment(call: Call, old: Payload | None, new: Payload) -> None:
             call.organisation.put(kind, {**value, "created_at": at, "updated_at": at})
 
 
-def _environment_value(call: Call, old: Payload | None, new: Payload) -> None:
+def _environment_value(_call: Call, old: Payload | None, new: Payload) -> None:
     if old is not None and new["type"] != old["type"] and old.get("value") is not None:
         raise ApiError(409, "the type of a variable that holds a value cannot change")
     if new["type"] == "List" and isinstance(new.get("value"), dict):
@@ -245,12 +245,12 @@ def _environment_value(call: Call, old: Payload | None, new: Payload) -> None:
         new["value"] = old["value"]
 
 
-def _identify_targets(call: Call, old: Payload | None, new: Payload) -> None:
+def _identify_targets(_call: Call, _old: Payload | None, new: Payload) -> None:
     for target in new["targets"]:
         target.setdefault("id", NEW_ID["uuid"]())
 
 
-def _portal_domain(call: Call, old: Payload | None, new: Payload) -> None:
+def _portal_domain(call: Call, _old: Payload | None, new: Payload) -> None:
     """A domain belongs to one portal of one organisation."""
     domain = new.get("domain")
     if not domain:
@@ -273,7 +273,7 @@ def _portal_pages(call: Call, old: Payload | None, new: Payload) -> None:
         page["last_modified_at"] = at
 
 
-def _keep_portal_secrets(call: Call, old: Payload | None, new: Payload) -> None:
+def _keep_portal_secrets(_call: Call, old: Payload | None, new: Payload) -> None:
     """A redacted client secret is not a new one: the stored one stays."""
     known = {item.get("provider_slug", item.get("slug")): item for item in (old or {}).get("identity_providers") or ()}
     for provider in new.get("identity_providers") or ():
@@ -285,7 +285,7 @@ def _keep_portal_secrets(call: Call, old: Payload | None, new: Payload) -> None:
                 config["client_secret"] = kept
 
 
-def _token_expiry(call: Call, old: Payload | None, new: Payload) -> None:
+def _token_expiry(_call: Call, _old: Payload | None, new: Payload) -> None:
     new.pop("expires_in", None)
 
 
@@ -328,7 +328,7 @@ def _only_delete(test: Callable[[Payload], Any], reason: str) -> Guard:
 
 
 def _always(test: Callable[[Payload], Any], reason: str) -> Guard:
-    return lambda payload, writing: reason if test(payload) else None
+    return lambda payload, _writing: reason if test(payload) else None
 
 
 _BUILT_IN_ROLES = ("org_role", "portal_role")

@@ -24,7 +24,7 @@ def _reason(status: int) -> str:
 
 ERROR_SHAPES: dict[str, Callable[[int, str], dict[str, Any]]] = {
     "status_error": lambda status, message: {"status": status, "error": message},
-    "message": lambda status, message: {"message": message},
+    "message": lambda _status, message: {"message": message},
     "journey": lambda status, message: {"error": _reason(status), "message": message, "details": []},
     "message_error": lambda status, message: {"message": message, "error": {"status": status}},
     "message_status": lambda status, message: {"message": message, "status": status},

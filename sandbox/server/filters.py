@@ -60,7 +60,7 @@ def _automation_query(call: Call, records: Records) -> Records:
     for name, path in places.items():
         wanted = call.query_text(name)
         if wanted is not None:
-            records = _keep(records, lambda payload, wanted=wanted, path=path: wanted in find_values(payload, path))
+            records = [record for record in records if wanted in find_values(record.payload, path)]
     return records
 
 

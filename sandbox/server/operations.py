@@ -90,7 +90,7 @@ def list_records(call: Call, paging: Paging | None = None) -> Answer:
 
 def _wanted_fields(call: Call) -> list[str]:
     if isinstance(call.body, dict) and isinstance(call.body.get("fields"), list):
-        return call.body["fields"]
+        return [str(name) for name in call.body["fields"]]
     return [name for value in call.query.get("fields", ()) for name in value.split(",")] if call.query_string else []
 
 

@@ -48,11 +48,11 @@ def _envelope(paging: Paging, items: bytes, **rest: Any) -> bytes:
     return b'{"%s":%s%s}' % (paging.items.encode(), items, b"," + tail if tail else b"")
 
 
-def _unpaged(call: Call, paging: Paging, records: list[Record], render: Render) -> bytes:
+def _unpaged(_call: Call, paging: Paging, records: list[Record], render: Render) -> bytes:
     return _envelope(paging, _array(records, render))
 
 
-def _counted(call: Call, paging: Paging, records: list[Record], render: Render) -> bytes:
+def _counted(_call: Call, paging: Paging, records: list[Record], render: Render) -> bytes:
     return _envelope(paging, _array(records, render), **{paging.total or "total": len(records)})
 
 

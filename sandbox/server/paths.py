@@ -97,8 +97,8 @@ def write_indexed(payload: dict[str, Any], path: str, value: Any) -> None:
     try:
         for step in steps[:-1]:
             node = node[step]
-        if isinstance(node, list) and not 0 <= steps[-1] < len(node):
-            raise IndexError(path)
+        if isinstance(node, list):
+            node[steps[-1]]  # a list does not grow
         node[steps[-1]] = value
     except (KeyError, IndexError, TypeError):
         raise LookupError(path) from None

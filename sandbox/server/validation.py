@@ -18,6 +18,11 @@ REQUEST, ANSWER = "request", "answer"
 # (api, schema name, property or keyword) -> why the definition cannot be taken at its word there.
 RELAXED: dict[tuple[str, str, str], str] = {
     ("automation", "OperationNode", "oneOf"): "one branch is any JSON value, so an object always matches two",
+    (
+        "entity",
+        "BaseEntity",
+        "required",
+    ): "a search with fields answers only those, and yet all of the envelope is required",
     ("entity-mapping", "OperationNode", "oneOf"): "one branch is any JSON value, so an object always matches two",
     ("automation", "AutomationFlow", "actions"): "marked read-only and yet required in the body of a create",
 }
@@ -60,39 +65,40 @@ def convert(schema: Any, direction: str, relaxed: tuple[str, ...] = ()) -> Any:
         return schema
     if "$ref" in schema:
         return {"$ref": schema["$ref"]}
-    out: Json = {}
     hidden = {
         name
         for name, item in schema.get("properties", {}).items()
         if _is_hidden(item, direction) and name not in relaxed
     }
+    out: Json = {}
     for key, value in schema.items():
-        if key in _DROPPED or key.startswith("x-"):
-            continue
-        if key == "properties":
-            out[key] = {
-                name: {"not": {}} if name in hidden else convert(item, direction) for name, item in value.items()
-            }
-        elif key == "required":
-            out[key] = [name for name in value if name not in hidden]
-        elif key in ("allOf", "anyOf", "oneOf", "items", "additionalProperties", "not"):
-            name = "anyOf" if key == "oneOf" and "oneOf" in relaxed else key
-            out[name] = convert(value, direction)
-        elif key in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool):
-            limit = "minimum" if key == "exclusiveMinimum" else "maximum"
-            if value and limit in schema:
-                out[key] = schema[limit]
-        else:
-            out[key] = value
-    if not schema.get("nullable"):
-        return out
-    if isinstance(out.get("type"), str):
-        out["type"] = [out["type"], "null"]
-        if "enum" in out and None not in out["enum"]:
-            out["enum"] = [*out["enum"], None]
-        if not any(key in out for key in ("allOf", "anyOf", "oneOf")):
-            return out
-    return {"anyOf": [out, {"type": "null"}]}
+        match key:
+            case _ if key in _DROPPED or key.startswith("x-"):
+                continue
+            case "properties":
+                out[key] = {
+                    name: {"not": {}} if name in hidden else convert(item, direction) for name, item in value.items()
+                }
+            case "required" if key in relaxed:
+                continue
+            case "required":
+                out[key] = [name for name in value if name not in hidden]
+            case "oneOf" if key in relaxed:
+                out["anyOf"] = convert(value, direction)
+            case "allOf":
+                out[key] = [convert(part, direction, relaxed) for part in value]
+            case "anyOf" | "oneOf" | "items" | "additionalProperties" | "not":
+                out[key] = convert(value, direction)
+            case _:
+                out[key] = value
+    return _or_null(out) if schema.get("nullable") else out
+
+
+def _or_null(schema: Json) -> Json:
+    if isinstance(schema.get("type"), str) and not any(key in schema for key in ("allOf", "anyOf", "oneOf")):
+        values = {"enum": [*schema["enum"], None]} if "enum" in schema and None not in schema["enum"] else {}
+        return {**schema, "type": [schema["type"], "null"], **values}
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 @cache
@@ -146,9 +152,7 @@ class _Checks:
         ]
         self.query = {item["name"]: self._parameter(item) for item in parameters if item["in"] == "query"}
         # An id of another form names nothing: that is a 404 of the API's own, not a violation.
-        self.path = {
-            item["name"]: self._parameter(item, formats=False) for item in parameters if item["in"] == "path"
-        }
+        self.path = {item["name"]: self._parameter(item, formats=False) for item in parameters if item["in"] == "path"}
         self.required_query = [item["name"] for item in parameters if item["in"] == "query" and item.get("required")]
         self.answers: dict[int, Any] = {}
         for code, item in specification["responses"].items():

@@ -64,7 +64,7 @@ def _journey_summary(payload: Payload) -> Payload:
 
 
 def _schema_summary(payload: Payload) -> Payload:
-    shown = {
+    shown: Payload = {
         key: payload[key]
         for key in ("id", "slug", "name", "plural", "icon", "version", "published", "draft", "created_at", "updated_at")
         if key in payload
@@ -176,7 +176,7 @@ VIEWS: dict[str, Callable[[Payload], Any]] = {
     "portal": _portal,
     "design_wrapped": lambda payload: {"design": payload},
     "entity_detail": lambda payload: {"entity": payload, "relations": []},
-    "deletion_notice": lambda payload: {"message": "Integration deleted"},
+    "deletion_notice": lambda _payload: {"message": "Integration deleted"},
     "access_token": _public,
     "access_token_created": lambda payload: {**_public(payload), "token": payload["_token"]},
 }

@@ -13,6 +13,26 @@ DESIGN_STYLE = {
     "consumer": {"widgets": [], "customer_portals": []},
 }
 
+APP = {
+    "app_id": "app-1",
+    "installer_org_id": "900",
+    "enabled": True,
+    "name": "Maps",
+    "installed_version": "1.0.0",
+    "components": [
+        {
+            "id": "c1",
+            "component_type": "CUSTOM_CAPABILITY",
+            "configuration": {"type": "tab"},
+            "options": [
+                {"key": "url", "type": "text", "required": True},
+                {"key": "token", "type": "secret"},
+            ],
+        }
+    ],
+    "option_values": [],
+}
+
 
 class Sample(NamedTuple):
     """How a kind is reached: (api, operation) pairs, a body to create, a change, where the id stands.

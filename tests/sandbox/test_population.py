@@ -8,27 +8,7 @@ from sandbox.server.definitions import read_endpoint
 from sandbox.server.kinds import KIND_OF, KINDS
 from sandbox.server.routing import declared_routes
 from tests.sandbox.conftest import Client, Reply
-from tests.sandbox.samples import ORG, SAMPLES, Sample
-
-APP = {
-    "app_id": "app-1",
-    "installer_org_id": "900",
-    "enabled": True,
-    "name": "Maps",
-    "installed_version": "1.0.0",
-    "components": [
-        {
-            "id": "c1",
-            "component_type": "CUSTOM_CAPABILITY",
-            "configuration": {"type": "tab"},
-            "options": [
-                {"key": "url", "type": "text", "required": True},
-                {"key": "token", "type": "secret"},
-            ],
-        }
-    ],
-    "option_values": [],
-}
+from tests.sandbox.samples import APP, ORG, SAMPLES, Sample
 
 
 @pytest.fixture
