@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_kms.client import KMSClient
 
 MAX_TOKEN_BYTES = 16 * 1024
+#: No run lasts as long; whatever happens to it, its tokens are gone then.
+MAX_LIFETIME_S = 7 * 24 * 3600
 ROLES = ("caller", "source", "target")
 
 # NIST SP 800-38D: a 96-bit nonce; each data key seals one token only.
@@ -49,14 +51,14 @@ class CredentialsStore:
         self._key_id = key_id
         self._clock = clock
 
-    def put(self, run_id: str, role: str, token: str, expires_at: int) -> None:
-        """Seal a token and keep it until it expires.
+    def put(self, run_id: str, role: str, token: str, expires_at: int | None) -> None:
+        """Seal a token and keep it until it expires, for a week at most.
 
         Args:
             run_id: sync job, index build or delete job that it belongs to.
             role: what it is for.
             token: the bearer token, without the scheme.
-            expires_at: epoch seconds.
+            expires_at: when the token expires, epoch seconds; None where it never does.
 
         Raises:
             InvalidRequestError: the token is over 16 KB.
@@ -67,14 +69,16 @@ class CredentialsStore:
         context = _context(run_id, role)
         data_key = self._kms.generate_data_key(KeyId=self._key_id, KeySpec="AES_256", EncryptionContext=context)
         nonce = os.urandom(_NONCE_BYTES)
+        longest = int(self._clock()) + MAX_LIFETIME_S
+        until = longest if expires_at is None else min(int(expires_at), longest)
         self._table.put_item(
             Item={
                 **keys.credentials(run_id, role),
                 "data_key": data_key["CiphertextBlob"],
                 "nonce": nonce,
                 "ciphertext": AESGCM(data_key["Plaintext"]).encrypt(nonce, plaintext, _associated_data(context)),
-                "token_expires_at": int(expires_at),
-                "expires_at": int(expires_at),
+                "token_expires_at": until,
+                "expires_at": until,
             }
         )
 

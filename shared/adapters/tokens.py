@@ -21,6 +21,7 @@ ORG_CLAIMS = ("custom:ivy_org_id", "custom:org_id", "org_id")
 USER_CLAIMS = ("custom:ivy_user_id", "custom:user_id", "user_id", "sub")
 
 _REFETCH_INTERVAL_S = 60
+_RETRY_INTERVAL_S = 5
 _KEY_SET_LIFETIME_S = 3600
 _FETCH_TIMEOUT_S = (2, 3)
 
@@ -58,7 +59,8 @@ class Issuer:
 class KeySet:
     """The public keys of one issuer, fetched when needed.
 
-    An unknown key id fetches again, at most once a minute: a flood of made-up ids costs the issuer nothing.
+    An unknown key id fetches again, at most once a minute: a flood of made-up ids costs the issuer nothing. While the
+    issuer cannot be reached, the keys that are known go on counting.
     """
 
     def __init__(self, url: str, fetch: Callable[[str], Mapping[str, Any]], clock: Callable[[], float]) -> None:
@@ -66,18 +68,28 @@ class KeySet:
         self._fetch = fetch
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._tried_at = float("-inf")
+        self._fetched_at = self._next_try_at = float("-inf")
         self._lock = threading.Lock()
 
     def find(self, key_id: str) -> jwt.PyJWK | None:
-        """Return the signing key of that id, or None where the issuer has none."""
+        """Return the signing key of that id, or None where the issuer has none.
+
+        Raises:
+            requests.RequestException: the issuer cannot be reached and the key is not known.
+        """
         with self._lock:
-            age = self._clock() - self._tried_at
-            is_stale = age >= _KEY_SET_LIFETIME_S
-            is_unknown = key_id not in self._keys
-            if is_stale or (is_unknown and age >= _REFETCH_INTERVAL_S):
-                self._tried_at = self._clock()
-                self._keys = _signing_keys(self._fetch(self._url))
+            now = self._clock()
+            is_stale = now - self._fetched_at >= _KEY_SET_LIFETIME_S
+            if (is_stale or key_id not in self._keys) and now >= self._next_try_at:
+                self._next_try_at = now + _RETRY_INTERVAL_S
+                try:
+                    self._keys = _signing_keys(self._fetch(self._url))
+                except (requests.RequestException, ValueError):
+                    if key_id not in self._keys:
+                        raise
+                else:
+                    self._fetched_at = now
+                    self._next_try_at = now + _REFETCH_INTERVAL_S
             return self._keys.get(key_id)
 
 

@@ -120,6 +120,17 @@ def test_a_limit_only_ever_shortens(until, kept, store, table, clock):
     assert int(table.scan()["Items"][0]["expires_at"]) == later(clock, kept)
 
 
+@pytest.mark.parametrize("expires_at", [None, 4_000_000_000])
+def test_keeps_a_long_lived_token_for_a_week_at_most(expires_at, store, clock):
+    store.put("run", "source", TOKEN, expires_at)
+
+    clock.now += 7 * 24 * 3600 - 1
+    assert store.get("run", "source") == TOKEN
+    clock.now += 1
+    with pytest.raises(CredentialsExpiredError):
+        store.get("run", "source")
+
+
 def test_deletes_all_tokens_of_one_run_only(store, table, clock):
     for run, role in (("run", "caller"), ("run", "source"), ("run", "target"), ("other", "source")):
         store.put(run, role, TOKEN, later(clock))

@@ -268,7 +268,7 @@ def test_does_not_follow_a_redirect(location, clock):
 
 
 def test_keeps_no_cookie(clock):
-    api = FakeApi(Answer(200, {}, {"Set-Cookie": "session=1"}))
+    api = FakeApi(Answer(200, {}, {"Set-Cookie": "session=1; Path=/"}))
     client = client_of(api, clock)
     client.call(GET, config_id="a")
     client.call(GET, config_id="a")

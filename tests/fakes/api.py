@@ -6,11 +6,13 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class FakeApi(BaseAdapter):
         response.request = request
         body = answer.body
         raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        response.raw = io.BytesIO(raw)
+        response.raw = HTTPResponse(io.BytesIO(raw), preload_content=False, original_response=_Received(answer.headers))
         return response
 
     def close(self) -> None:
@@ -85,6 +87,18 @@ class FakeApi(BaseAdapter):
         session.mount("https://", self)
         session.mount("http://", self)
         return session
+
+
+class _Received:
+    """The headers as they came in, where requests looks for cookies."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.msg = Message()
+        for name, value in headers.items():
+            self.msg[name] = value
+
+    def isclosed(self) -> bool:
+        return True
 
 
 class Clock:

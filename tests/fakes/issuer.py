@@ -15,7 +15,7 @@ NOW = 1_800_000_000.0
 
 
 @cache
-def private_key(name: str = "own") -> rsa.RSAPrivateKey:
+def private_key(name: str) -> rsa.RSAPrivateKey:
     """Return an RSA key; another one for every name."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 

@@ -4,6 +4,7 @@ import time
 
 import jwt
 import pytest
+import requests
 from cryptography.hazmat.primitives import serialization
 
 from shared.adapters.tokens import Identity, Issuer, TokenVerifier
@@ -21,9 +22,12 @@ class Keys:
     def __init__(self, *key_ids):
         self.published = key_set(*key_ids)
         self.urls = []
+        self.error = None
 
     def __call__(self, url):
         self.urls.append(url)
+        if self.error:
+            raise self.error
         return self.published
 
 
@@ -55,7 +59,7 @@ def test_the_matrix_holds_only_tokens_that_are_refused_for_their_one_fault(verif
 def _confused():
     """A token signed with HMAC, the issuer's public key as the secret."""
     public = (
-        private_key()
+        private_key("own")
         .public_key()
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
@@ -95,8 +99,8 @@ def _tampered():
         lambda: sign(**{"custom:ivy_org_id": "a\nb"}),
         lambda: sign(**{"custom:ivy_user_id": None, "sub": None}),
         lambda: sign(padding="x" * 16 * 1024),
-        lambda: jwt.encode(claims_of(), private_key(), algorithm="RS256"),
-        lambda: jwt.encode(claims_of(), private_key(), algorithm="PS256", headers={"kid": "own"}),
+        lambda: jwt.encode(claims_of(), private_key("own"), algorithm="RS256"),
+        lambda: jwt.encode(claims_of(), private_key("own"), algorithm="PS256", headers={"kid": "own"}),
     ],
     ids=[
         "none", "text", "three parts", "expired", "no expiry", "not yet", "another key under this id", "unknown key id",
@@ -197,6 +201,30 @@ def test_forgets_a_withdrawn_key_after_an_hour(keys):
 
     with pytest.raises(UnauthorizedError):
         verifier.verify(sign())
+
+
+def test_tries_again_soon_when_the_issuer_could_not_be_reached(keys):
+    clock = Clock()
+    verifier = TokenVerifier([Issuer(ISSUER, URL)], fetch=keys, clock=clock)
+    keys.error = requests.ConnectionError()
+    for _ in range(5):
+        with pytest.raises(UnauthorizedError):
+            verifier.verify(sign())
+    assert len(keys.urls) == 1
+
+    keys.error = None
+    clock.now += 5
+    assert verifier.verify(sign()).org_id == "1"
+
+
+def test_known_keys_go_on_counting_while_the_issuer_cannot_be_reached(keys):
+    clock = Clock()
+    verifier = TokenVerifier([Issuer(ISSUER, URL)], fetch=keys, clock=clock)
+    verifier.verify(sign())
+    keys.error = requests.ConnectionError()
+    clock.now += 3601
+
+    assert verifier.verify(sign()).org_id == "1"
 
 
 def test_a_second_token_of_the_stated_organisation_is_accepted(verifier):

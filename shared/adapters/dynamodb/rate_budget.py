@@ -1,7 +1,8 @@
 """Share the calls that a downstream API allows an organisation between all Lambdas that work for it.
 
 One token bucket per host, organisation and pool (searches, mutations) stands in SyncJobsTable. A Lambda takes blocks
-out of it and spends them in memory, so that most calls cost no storage call. A 429 halves the rate, quiet minutes raise it.
+out of it and spends them in memory, so that most calls cost no storage call. A 429 halves the rate, quiet minutes
+raise it.
 """
 
 from __future__ import annotations
