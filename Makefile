@@ -24,10 +24,13 @@ setup: .local/setup/development .local/setup/engine .local/setup/node ## everyth
 	@command -v uv >/dev/null || python3 -m pip install --quiet --user uv || python3 -m pip install --quiet --user --break-system-packages uv
 	@touch $@
 
-# A system's own CPython 3.13 is taken where there is one; otherwise uv fetches it.
+# A CPython 3.13 that is there already is taken: pyenv's or the system's. Otherwise uv fetches one.
+PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
+CPYTHON := $(firstword $(wildcard $(PYENV)/versions/3.13*/bin/python3.13 /usr/local/bin/python3.13 /usr/bin/python3.13) 3.13)
+
 define make_environment
 	export PATH="$$HOME/.local/bin:$$PATH"; \
-	test -x $(1)/bin/python || uv venv --quiet --seed --python 3.13 $(1); \
+	test -x $(1)/bin/python || uv venv --quiet --seed --python $(CPYTHON) $(1); \
 	uv pip install --quiet --python $(1)/bin/python --require-hashes --requirement $(2)
 endef
 
@@ -41,10 +44,11 @@ endef
 	@$(call make_environment,.venv-engine,requirements-engine.txt)
 	@touch $@
 
+# Not `npm ci`: it wants an optional dependency of the client in the lock file that no open registry has.
 .local/setup/node: package.json package-lock.json
 	@echo "Installing the published client and definitions"
 	@mkdir -p $(@D)
-	@npm ci --silent --no-audit --no-fund
+	@npm install --no-save --omit=optional --silent --no-audit --no-fund
 	@touch $@
 
 stack: setup ## start the local AWS engine and the sandbox, deploy, seed
