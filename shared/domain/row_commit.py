@@ -8,13 +8,16 @@ claim (lease) ---- request leaves ---- answer ---- commit: row + lineage + event
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from shared.domain.plan import LineageEntry
-from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Event, Row
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.domain.plan import LineageEntry
+    from shared.domain.resource_type import ResourceKey
+    from shared.domain.sync_job import Event, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

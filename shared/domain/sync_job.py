@@ -12,12 +12,15 @@ A row is `created` or `patched` only when nothing is left to do for it, its veri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.domain.resource_type import EMPTY, ResourceKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 
 class JobStatus(StrEnum):
@@ -166,6 +169,7 @@ class Job:
 
     Attributes:
         org_id: the organisation that created it; only it sees the job.
+        target_user_id: whose token writes to the target.
         match: `heuristic` or `lineage_only`.
         retry_of: the job whose unresolved rows this one takes up.
         request_hash: of the request's body without its tokens, so that an idempotency key is not used for two requests.
@@ -189,6 +193,7 @@ class Job:
     include_dependencies: bool
     match: str
     started_at: str
+    target_user_id: str = ""
     finished_at: str | None = None
     phase: Phase = Phase.FETCH_AND_PLAN
     retry_of: str | None = None
@@ -256,6 +261,11 @@ def final_status(counts: Mapping[str, int], *, interrupted: bool) -> JobStatus:
     return JobStatus.SUCCEEDED
 
 
+def iso_time(epoch: float) -> str:
+    """Write epoch seconds as ISO 8601 in UTC with milliseconds."""
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 #: The contract's bound.
 MAX_ERRORS_SAMPLE = 20
 
@@ -272,7 +282,7 @@ def sample_errors(rows: Iterable[Row]) -> tuple[dict[str, str], ...]:
             "source_id": row.key.id,
             "error": str(row.error)
             if row.error
-            else f"SOURCE_ID_LEFT: the target's config still names {', '.join(row.leftovers)} of the source organisation.",
+            else f"SOURCE_ID_LEFT: its config on the target still names {', '.join(row.leftovers)} of the source.",
         }
         for row in failed[:MAX_ERRORS_SAMPLE]
     )

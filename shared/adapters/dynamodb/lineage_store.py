@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
@@ -11,6 +10,8 @@ from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import ResourceKey
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 

@@ -1,10 +1,9 @@
-"""Claims and group commits: what a job does to a row, its lineage, its log and its counters becomes true at one moment."""
+"""Claims and group commits: a row, its lineage, its log and its counters change at one moment."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import batched
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,8 @@ from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowCommit
 from shared.domain.sync_job import Job, Row, count_change
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 # A transaction takes 100 items: a claim and a row each, and the counters.
@@ -146,21 +147,6 @@ class RowCommits:
             put["ExpressionAttributeValues"] = {":earlier": earlier_owner}
         return put
 
-    def expire_claims(self, job: Job, claims: Iterable[ResourceKey], owner: str) -> None:
-        """End leases now: nothing that this owner sent is still running."""
-        for key in claims:
-            try:
-                self._client.update_item(
-                    TableName=self._lineage,
-                    Key=keys.claim(job.target_org_id, key, job.source_org_id),
-                    UpdateExpression="SET lease_until = :now",
-                    ConditionExpression="#owner = :owner",
-                    ExpressionAttributeNames={"#owner": "owner"},
-                    ExpressionAttributeValues={":now": int(self._clock()), ":owner": owner},
-                )
-            except self._client.exceptions.ConditionalCheckFailedException:
-                continue
-
     # Commits
 
     def commit(self, job: Job, batch: str, commits: Sequence[RowCommit]) -> dict[ResourceKey, Lost]:
@@ -178,7 +164,8 @@ class RowCommits:
             StorageThrottledError: the tables kept refusing a group.
         """
         lost: dict[ResourceKey, Lost] = {}
-        for group in self._groups(job, commits):
+        for whole_group in self._groups(job, commits):
+            group = whole_group
             while group:
                 items: list[dict[str, Any]] = []
                 owners: list[tuple[RowCommit, Lost]] = []

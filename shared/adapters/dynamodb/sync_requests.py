@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ from botocore.exceptions import ClientError
 from shared.domain.errors import StorageThrottledError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
@@ -88,7 +89,7 @@ def batch_get(client: DynamoDBClient, table: str, wanted: Sequence[dict[str, str
     for block in batched(unique.values(), MAX_BATCH_GET, strict=False):
         left: list[Any] = list(block)
         for pause in pauses():
-            answer = client.batch_get_item(RequestItems={table: {"Keys": left, "ConsistentRead": True}})
+            answer: Any = client.batch_get_item(RequestItems={table: {"Keys": left, "ConsistentRead": True}})
             found += answer["Responses"].get(table, [])
             left = list(answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", []))
             if not left:
@@ -108,7 +109,7 @@ def batch_put(client: DynamoDBClient, table: str, items: Sequence[dict[str, Any]
     for block in batched(items, MAX_BATCH_WRITE, strict=False):
         left: list[Any] = [{"PutRequest": {"Item": item}} for item in block]
         for pause in pauses():
-            answer = client.batch_write_item(RequestItems={table: left})
+            answer: Any = client.batch_write_item(RequestItems={table: left})
             left = list(answer.get("UnprocessedItems", {}).get(table, []))
             if not left:
                 break

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from shared.adapters.dynamodb import keys
+from shared.adapters.dynamodb.cursor import decode_cursor, encode_cursor
 from shared.adapters.dynamodb.sync_requests import batch_get, batch_put, cancellation_codes
 from shared.domain.errors import ConflictError, NotFoundError, TooManyJobsError
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import COUNTERS, Event, Job, JobStatus, Phase, Row, RowError, RowStatus, Work
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 MAX_RUNNING_JOBS = 3
@@ -23,6 +23,8 @@ RETENTION_S = 180 * 24 * 3600
 # The state machine ends an execution after a day; the hour more lets its end be recorded.
 _SLOT_LEASE_S = 25 * 3600
 _RETRY_AFTER_S = 30
+_REQUESTS_A_PAGE = 4
+_FILTERED_ITEMS = 100
 
 _RUNNING = (JobStatus.PENDING.value, JobStatus.IN_PROGRESS.value)
 
@@ -61,7 +63,7 @@ class SyncStore:
         Raises:
             TooManyJobsError: as many jobs as allowed are running into the target organisation.
         """
-        header: dict[str, Any] = {
+        header: Any = {
             "TableName": self._jobs,
             "Item": {
                 **keys.job(job.org_id, job.id),
@@ -85,7 +87,7 @@ class SyncStore:
             retry_after=_RETRY_AFTER_S,
         )
 
-    def _slot(self, job: Job, number: int) -> dict[str, Any]:
+    def _slot(self, job: Job, number: int) -> Any:
         now = int(self._clock())
         return {
             "TableName": self._jobs,
@@ -131,10 +133,13 @@ class SyncStore:
             raise NotFoundError(f"There is no sync job {job_id}.")
         return _job(item)
 
-    def list_jobs(
-        self, org_id: str, status: str | None, size: int, resume: dict[str, Any] | None
-    ) -> tuple[list[Job], dict[str, Any] | None]:
-        """Return one page of an organisation's jobs, newest first, and the key to go on from."""
+    def list_jobs(self, org_id: str, status: str | None, size: int, cursor: str | None) -> tuple[list[Job], str | None]:
+        """Return one page of an organisation's jobs, newest first, and the cursor of the next.
+
+        Raises:
+            InvalidRequestError: the cursor is not one of this list.
+        """
+        filters = {"status": status}
         query: dict[str, Any] = {
             "TableName": self._jobs,
             "IndexName": "by_created",
@@ -143,13 +148,17 @@ class SyncStore:
             "ScanIndexForward": False,
         }
         if status:
-            query |= {
-                "FilterExpression": "#status = :status",
-                "ExpressionAttributeNames": {"#status": "status"},
-            }
+            query |= {"FilterExpression": "#status = :status", "ExpressionAttributeNames": {"#status": "status"}}
             query["ExpressionAttributeValues"][":status"] = status
-        items, last = self._page(query, size, resume, ("pk", "sk", "org_key", "created_key"))
-        return [_job(item) for item in items], last
+        for created_key in decode_cursor(cursor, "listSyncJobs", org_id, filters):
+            query["ExclusiveStartKey"] = {
+                **keys.job(org_id, keys.split(created_key)[-1]),
+                "org_key": keys.jobs_partition(org_id),
+                "created_key": created_key,
+            }
+        items, last = self._page(query, size)
+        next_cursor = encode_cursor("listSyncJobs", org_id, filters, [last["created_key"]]) if last else None
+        return [_job(item) for item in items], next_cursor
 
     def start_job(self, org_id: str, job_id: str, execution_id: str) -> Job:
         """Mark a job as running under an execution and return its header.
@@ -402,51 +411,65 @@ class SyncStore:
         yield from (_row(item) for item in items)
 
     def list_rows_page(
-        self, org_id: str, job_id: str, status: str | None, size: int, resume: dict[str, Any] | None
-    ) -> tuple[list[Row], dict[str, Any] | None]:
-        """Return one page of rows for a person, and the key to go on from."""
+        self, org_id: str, job_id: str, status: str | None, size: int, cursor: str | None
+    ) -> tuple[list[Row], str | None]:
+        """Return one page of rows for a person, and the cursor of the next.
+
+        Raises:
+            InvalidRequestError: the cursor is not one of this list.
+        """
+        filters = {"job_id": job_id, "status": status}
         query: dict[str, Any] = {
             "TableName": self._rows,
             "KeyConditionExpression": "pk = :pk",
             "ExpressionAttributeValues": {":pk": keys.job_partition(org_id, job_id)},
         }
-        key_names: tuple[str, ...] = ("pk", "sk")
+        key_names = ["sk"]
         if status:
+            key_names = ["sk", "status_key"]
             query["IndexName"] = "by_status"
             query["KeyConditionExpression"] += " AND begins_with(status_key, :status)"
             query["ExpressionAttributeValues"][":status"] = f"{keys.encode(status)}#"
-            key_names = ("pk", "sk", "status_key")
-        items, last = self._page(query, size, resume, key_names)
-        return [_row(item) for item in items], last
+        if last_keys := decode_cursor(cursor, "listSyncJobResources", org_id, filters):
+            query["ExclusiveStartKey"] = {
+                "pk": keys.job_partition(org_id, job_id),
+                **dict(zip(key_names, last_keys, strict=False)),
+            }
+        items, last = self._page(query, size)
+        next_cursor = None
+        if last:
+            next_cursor = encode_cursor("listSyncJobResources", org_id, filters, [last[name] for name in key_names])
+        return [_row(item) for item in items], next_cursor
 
     # Requests
 
     def _query(self, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
         while True:
-            answer: dict[str, Any] = self._client.query(**query)  # type: ignore[assignment]
+            answer: dict[str, Any] = dict(self._client.query(**query))
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
             query = {**query, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def _page(
-        self, query: dict[str, Any], size: int, resume: dict[str, Any] | None, key_names: tuple[str, ...]
-    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-        """Read until the page is full, at most 4 pages of the table: a filter may leave a short page with a key behind it."""
+    def _page(self, query: dict[str, Any], size: int) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """Read until the page is full or a few requests are spent: a filter may leave a short page with more behind it.
+
+        Returns:
+            The items, and where there may be more the last item or key that was looked at.
+        """
         found: list[dict[str, Any]] = []
-        for _ in range(4):
-            request = {**query, "Limit": size if "FilterExpression" not in query else max(size, 100)}
-            if resume:
-                request["ExclusiveStartKey"] = resume
-            answer: dict[str, Any] = self._client.query(**request)
+        for _ in range(_REQUESTS_A_PAGE):
+            answer: dict[str, Any] = dict(
+                self._client.query(**{**query, "Limit": size if "FilterExpression" not in query else _FILTERED_ITEMS})
+            )
             found += answer["Items"]
-            resume = answer.get("LastEvaluatedKey")
-            if len(found) >= size or resume is None:
-                break
-        if len(found) > size:
-            found = found[:size]
-            resume = {name: found[-1][name] for name in key_names}
-        return found, resume
+            last = answer.get("LastEvaluatedKey")
+            if len(found) > size:
+                return found[:size], found[size - 1]
+            if last is None or len(found) == size:
+                return found, last
+            query = {**query, "ExclusiveStartKey": last}
+        return found, last
 
     def _expires_at(self) -> int:
         return int(self._clock()) + RETENTION_S
@@ -554,6 +577,7 @@ def _job_item(job: Job) -> dict[str, Any]:
         "include_dependencies": job.include_dependencies,
         "match": job.match,
         "started_at": job.started_at,
+        "target_user_id": job.target_user_id,
         "finished_at": job.finished_at,
         "phase": job.phase.value,
         "retry_of": job.retry_of,
@@ -580,6 +604,7 @@ def _job(item: Mapping[str, Any]) -> Job:
         include_dependencies=item["include_dependencies"],
         match=item["match"],
         started_at=item["started_at"],
+        target_user_id=item["target_user_id"],
         finished_at=item.get("finished_at"),
         phase=Phase(item["phase"]),
         retry_of=item.get("retry_of"),

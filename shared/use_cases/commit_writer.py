@@ -1,0 +1,93 @@
+"""One thread that records finished rows in groups, so that no worker waits for storage."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from shared.domain.row_commit import Lost, RowCommit
+from shared.domain.sync_job import Job, RowError, RowStatus, event_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.domain.resource_type import ResourceKey
+    from shared.use_cases.sync_ports import Commits
+
+_GROUP = 24
+
+
+class CommitWriter:
+    """Takes commits from any thread and records them in order of arrival.
+
+    Args:
+        commits: where they are recorded.
+        job, batch: whose rows and counters they are.
+
+    Attributes:
+        lost: rows that somebody else changed or claimed meanwhile.
+    """
+
+    def __init__(self, commits: Commits, job: Job, batch: str) -> None:
+        self._commits = commits
+        self._job = job
+        self._batch = batch
+        self._queue: SimpleQueue[RowCommit | None] = SimpleQueue()
+        self._error: BaseException | None = None
+        self.lost: set[ResourceKey] = set()
+        self._thread = threading.Thread(target=self._run, name="commit-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, commit: RowCommit) -> None:
+        """Hand a commit over; raises what broke the writer, if anything has."""
+        if self._error is not None:
+            raise self._error
+        self._queue.put(commit)
+
+    def close(self) -> None:
+        """Return when everything that was put is recorded; raises what broke the writer."""
+        self._queue.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            while group := self._next_group():
+                self._record(group)
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the writer
+            self._error = error
+
+    def _next_group(self) -> list[RowCommit]:
+        """Return what has gathered while the last group was written; empty at the end."""
+        first = self._queue.get()
+        group: list[RowCommit] = []
+        while first is not None:
+            group.append(first)
+            if len(group) == _GROUP:
+                break
+            try:
+                first = self._queue.get_nowait()
+            except Empty:
+                break
+            if first is None:
+                self._queue.put(None)
+        return group
+
+    def _record(self, group: Sequence[RowCommit]) -> None:
+        lost = self._commits.commit(self._job, self._batch, group)
+        failed = [_target_taken(commit) for commit in group if lost.get(commit.before.key) is Lost.TARGET]
+        if failed:
+            lost |= self._commits.commit(self._job, self._batch, failed)
+            for commit in failed:
+                if lost[commit.before.key] is Lost.TARGET:
+                    del lost[commit.before.key]
+        self.lost |= lost.keys()
+
+
+def _target_taken(commit: RowCommit) -> RowCommit:
+    error = RowError("CONFLICT", f"The target config {commit.after.target_id} is another source config's already.")
+    after = replace(commit.after, status=RowStatus.FAILED, target_id=None, left=commit.before.left, error=error)
+    return replace(commit, after=after, lineage=None, inactive=None, events=(event_of(after),))

@@ -1,0 +1,354 @@
+"""phase_0: fetch what was selected from the source and, with dependencies, all that it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shared.domain.errors import (
+    ClosureTooLargeError,
+    ConflictError,
+    CredentialsExpiredError,
+    HubError,
+    NotFoundError,
+    OperationUnsupportedError,
+    TransientError,
+)
+from shared.domain.fingerprint import fingerprint, override_fingerprint
+from shared.domain.plan import SourceConfig
+from shared.domain.redaction import redact
+from shared.domain.references import FoundReference, Identified, Identifiers, find_references, resolve, without_secrets
+from shared.domain.resource_type import Form, ResourceKey, ResourceType
+from shared.domain.sync_job import Job, Phase, RowError
+from shared.use_cases.list_organisation import list_organisation, list_type, title_of
+from shared.use_cases.sync_ports import StepInput, SyncPorts, request_key, source_key
+
+if TYPE_CHECKING:
+    from shared.domain.index import IndexState
+    from shared.domain.ports import Payload
+
+MAX_CLOSURE = 20_000
+INDEX_FRESH_S = 3600
+_WORKERS = 16
+_PART_SIZE = 100
+_MAX_TRIES = 5
+_TRY_AGAIN_S = 5
+
+
+class SourceIndex(Protocol):
+    """What the index knows of the source organisation."""
+
+    def find_state(self, org_id: str) -> IndexState | None:
+        """Return the state of the index; None before any build."""
+        ...
+
+    def load_identifiers(self, org_id: str) -> Identifiers:
+        """Return all ids and aliases."""
+        ...
+
+
+@dataclass(slots=True)
+class Closure:
+    """How far the crawl is.
+
+    Attributes:
+        frontier: what is to be fetched.
+        known: everything that was ever in the frontier.
+        selected: what the request named.
+        by_id: what some reference names by an id, or the request named.
+        referents: fetched only to resolve references to them: they get no row.
+        parts: type -> number of stored parts.
+        tries: how often each could not be read for a passing reason.
+        warnings: what could not be looked at, one sentence each.
+    """
+
+    frontier: list[ResourceKey] = field(default_factory=list)
+    known: set[ResourceKey] = field(default_factory=set)
+    selected: set[ResourceKey] = field(default_factory=set)
+    by_id: set[ResourceKey] = field(default_factory=set)
+    referents: set[ResourceKey] = field(default_factory=set)
+    parts: dict[str, int] = field(default_factory=dict)
+    tries: dict[ResourceKey, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object from which `from_json` makes the same value."""
+        return {
+            **{name: sorted(getattr(self, name)) for name in ("frontier", "known", "selected", "by_id", "referents")},
+            "parts": self.parts,
+            "tries": [[*key, number] for key, number in self.tries.items()],
+            "warnings": self.warnings,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Closure:
+        """Return the value that `to_json` was called on."""
+        sets = {
+            name: {ResourceKey(*key) for key in value[name]} for name in ("known", "selected", "by_id", "referents")
+        }
+        return cls(
+            frontier=[ResourceKey(*key) for key in value["frontier"]],
+            parts=dict(value["parts"]),
+            tries={ResourceKey(kind, config_id): number for kind, config_id, number in value["tries"]},
+            warnings=list(value["warnings"]),
+            **sets,
+        )
+
+
+def fetch_sources(step: StepInput, ports: SyncPorts, index: SourceIndex) -> Mapping[str, Any]:
+    """Fetch the closure of a job, as far as this invocation's time allows.
+
+    Returns:
+        `status` done with the `types` whose target is to be looked at, more, wait, or failed where the job ends here.
+
+    Raises:
+        HubError: storage failed; the step can run again.
+    """
+    try:
+        job = ports.jobs.start_job(step.org_id, step.job_id, step.execution_id)
+    except ConflictError:
+        return {"status": "failed", "code": "JOB_STOPPED", "wait_seconds": 0, "types": []}
+    ports.jobs.enter_phase(job, Phase.FETCH_AND_PLAN, None)
+    try:
+        return _Crawl(step, ports, job, index).run()
+    except TransientError:
+        raise
+    except HubError as error:
+        ports.jobs.stop_for(step.org_id, step.job_id, RowError(error.code, redact(error.message)))
+        return {"status": "failed", "code": error.code, "wait_seconds": 0, "types": []}
+
+
+class _Crawl:
+    def __init__(self, step: StepInput, ports: SyncPorts, job: Job, index: SourceIndex) -> None:
+        self._step = step
+        self._ports = ports
+        self._job = job
+        self._index = index
+        self._source = ports.open_repository(job, "source")
+        self._request: Mapping[str, Any] = ports.payloads.get(request_key(job.org_id, job.id))
+        self._overrides: Mapping[str, Any] = self._request.get("payload_overrides") or {}
+        self._buffers: dict[str, list[dict[str, Any]]] = {}
+        self._listed: dict[str, dict[str, Payload]] = {}
+
+    def run(self) -> Mapping[str, Any]:
+        closure = self._load()
+        identifiers = self._identifiers(closure)
+        waits = self._crawl(closure, identifiers)
+        for type_name in list(self._buffers):
+            self._flush(closure, type_name)
+        self._ports.payloads.put(self._key("state"), closure.to_json())
+        types = sorted({key.type for key in closure.known})
+        if not closure.frontier:
+            return {"status": "done", "code": "", "wait_seconds": 0, "types": types}
+        if waits:
+            return {"status": "wait", "code": "DOWNSTREAM_UNAVAILABLE", "wait_seconds": _TRY_AGAIN_S, "types": types}
+        return {"status": "more", "code": "OUT_OF_TIME", "wait_seconds": 0, "types": types}
+
+    def _key(self, part: str) -> str:
+        return source_key(self._job.org_id, self._job.id, part)
+
+    def _load(self) -> Closure:
+        try:
+            return Closure.from_json(self._ports.payloads.get(self._key("state")))
+        except NotFoundError:
+            scope = self._request["resources"]
+            keys = [ResourceKey(entry["type"], entry["id"]) for entry in scope]
+            chosen = {key for key, entry in zip(keys, scope, strict=True) if not entry.get("by_name_only")}
+            return Closure(frontier=list(dict.fromkeys(keys)), known=set(keys), selected=chosen, by_id=set(chosen))
+
+    def _identifiers(self, closure: Closure) -> Identifiers:
+        """Return what the source's ids and aliases stand for: from its index where that is fresh, else by listing it."""
+        try:
+            return read_identifiers(self._ports, self._job.org_id, self._job.id)
+        except NotFoundError:
+            pass
+        state = self._index.find_state(self._job.source_org_id)
+        now = self._ports.now()
+        if state is not None and state.status_at(now) == "ready" and state.last_built_at:
+            age = now - datetime.fromisoformat(state.last_built_at).timestamp()
+            if age < INDEX_FRESH_S:
+                identifiers = self._index.load_identifiers(self._job.source_org_id)
+                self._keep(identifiers)
+                return identifiers
+        listing = list_organisation(self._ports.catalogue, self._source, now)
+        closure.warnings += listing.warnings
+        self._listed = listing.payloads
+        self._keep(listing.identifiers)
+        return listing.identifiers
+
+    def _keep(self, identifiers: Identifiers) -> None:
+        value = {name: [[*one.key, one.field] for one in known] for name, known in identifiers.items()}
+        self._ports.payloads.put(self._key("identifiers"), value)
+
+    def _crawl(self, closure: Closure, identifiers: Identifiers) -> bool:
+        """Fetch until nothing new appears or time runs low; True where something has to be tried again later."""
+        running: dict[Future[Payload], ResourceKey] = {}
+        later: list[ResourceKey] = []
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            try:
+                while True:
+                    while closure.frontier and len(running) < _WORKERS and self._ports.now() < self._step.hand_back_at:
+                        key = closure.frontier.pop()
+                        running[pool.submit(self._read, key)] = key
+                    if not running:
+                        break
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        key = running.pop(future)
+                        try:
+                            payload = self._prepared(key, future.result())
+                        except CredentialsExpiredError:
+                            raise
+                        except TransientError as error:
+                            closure.tries[key] = closure.tries.get(key, 0) + 1
+                            if closure.tries[key] < _MAX_TRIES:
+                                later.append(key)
+                            else:
+                                self._store(closure, key, None, error)
+                        except HubError as error:
+                            self._store(closure, key, None, error)
+                        else:
+                            self._store(closure, key, payload, None)
+                            self._follow(closure, key, payload["payload"], identifiers)
+            finally:
+                for future in running:
+                    future.cancel()
+        closure.frontier += later
+        return bool(later)
+
+    def _read(self, key: ResourceKey) -> Payload:
+        resource_type = self._ports.catalogue[key.type]
+        if resource_type.get is None and resource_type.list is not None and key.type not in self._listed:
+            self._listed[key.type] = list_type(resource_type, self._source)
+        listed = self._listed.get(key.type, {})
+        if key.id in listed:
+            return listed[key.id]
+        if resource_type.get is None:
+            if key.type in self._listed:
+                raise NotFoundError(f"{resource_type.label}: there is none with the id {key.id}.")
+            raise OperationUnsupportedError(resource_type.missing.get("get", f"{resource_type.label} cannot be read."))
+        return self._source.get_config(resource_type, key.id)
+
+    def _prepared(self, key: ResourceKey, payload: Payload) -> dict[str, Any]:
+        """Return what is kept of a payload: no secret is in it, and overrides are applied."""
+        resource_type = self._ports.catalogue[key.type]
+        kept = without_secrets(resource_type, payload)
+        override = self._overrides.get(str(key))
+        entry: dict[str, Any] = {"title": title_of(resource_type, kept, key.id)}
+        if override is not None:
+            entry["source_fingerprint"] = fingerprint(resource_type, kept)
+            entry["override_fingerprint"] = override_fingerprint(override)
+            kept = without_secrets(resource_type, merge_patch(kept, override))
+        return {**entry, "payload": kept}
+
+    def _store(self, closure: Closure, key: ResourceKey, entry: dict[str, Any] | None, error: HubError | None) -> None:
+        kept = {"id": key.id, **(entry or {})}
+        if error is not None:
+            kept["error"] = [error.code, redact(error.message)]
+        buffer = self._buffers.setdefault(key.type, [])
+        buffer.append(kept)
+        if len(buffer) >= _PART_SIZE:
+            self._flush(closure, key.type)
+
+    def _flush(self, closure: Closure, type_name: str) -> None:
+        number = closure.parts.get(type_name, 0)
+        self._ports.payloads.put(self._key(f"{type_name}/{number:05d}"), self._buffers.pop(type_name))
+        closure.parts[type_name] = number + 1
+
+    def _follow(self, closure: Closure, key: ResourceKey, payload: Payload, identifiers: Identifiers) -> None:
+        if key in closure.referents:
+            return
+        for found, named in references_of(self._ports.catalogue[key.type], payload, identifiers):
+            other = named.key
+            if other.type not in self._ports.catalogue or other == key:
+                continue
+            if not is_by_name(found):
+                closure.by_id.add(other)
+            if other in closure.known:
+                continue
+            closure.known.add(other)
+            closure.frontier.append(other)
+            if not self._job.include_dependencies:
+                closure.referents.add(other)
+            if len(closure.known) > MAX_CLOSURE:
+                raise ClosureTooLargeError(
+                    f"The selection with its dependencies has over {MAX_CLOSURE:,} resources: select less at a time."
+                )
+
+
+def references_of(
+    resource_type: ResourceType, payload: Payload, identifiers: Identifiers
+) -> Iterator[tuple[FoundReference, Identified]]:
+    """Yield the references of a payload with what they name."""
+    for found in find_references(resource_type, payload, identifiers.__contains__):
+        named = resolve(found, identifiers)
+        if named is not None:
+            yield found, named
+
+
+def is_by_name(found: FoundReference) -> bool:
+    """Tell whether a reference names its referent by something that other organisations have too: slug, key, role."""
+    return found.portable or (found.reference is not None and found.reference.form is Form.ROLE_ID)
+
+
+def merge_patch(value: Any, patch: Any) -> Any:
+    """Apply a JSON merge patch (RFC 7386) and return the result; the given values stay as they are."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(value) if isinstance(value, Mapping) else {}
+    for name, change in patch.items():
+        if change is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), change)
+    return merged
+
+
+def read_closure(ports: SyncPorts, org_id: str, job_id: str) -> Closure:
+    """Return how the crawl ended.
+
+    Raises:
+        NotFoundError: it has not ended, or its payloads have been dropped.
+    """
+    return Closure.from_json(ports.payloads.get(source_key(org_id, job_id, "state")))
+
+
+def read_sources(
+    ports: SyncPorts, org_id: str, job_id: str, closure: Closure, types: Iterable[str]
+) -> dict[ResourceKey, SourceConfig]:
+    """Return what was fetched of the given types, the referents without a row included."""
+    found: dict[ResourceKey, SourceConfig] = {}
+    for type_name in types:
+        for number in range(closure.parts.get(type_name, 0)):
+            entries: Sequence[Mapping[str, Any]] = ports.payloads.get(
+                source_key(org_id, job_id, f"{type_name}/{number:05d}")
+            )
+            for entry in entries:
+                key = ResourceKey(type_name, entry["id"])
+                found[key] = SourceConfig(
+                    key=key,
+                    payload=entry.get("payload"),
+                    title=entry.get("title", ""),
+                    error=RowError(*entry["error"]) if "error" in entry else None,
+                    selected=key in closure.selected,
+                    by_name_only=key not in closure.by_id,
+                    overridden="override_fingerprint" in entry,
+                    source_fingerprint=entry.get("source_fingerprint", ""),
+                    override_fingerprint=entry.get("override_fingerprint", ""),
+                )
+    return found
+
+
+def read_identifiers(ports: SyncPorts, org_id: str, job_id: str) -> Identifiers:
+    """Return the ids and aliases of the source that the job works with.
+
+    Raises:
+        NotFoundError: they are not stored yet, or have been dropped.
+    """
+    stored: Mapping[str, Any] = ports.payloads.get(source_key(org_id, job_id, "identifiers"))
+    return {
+        name: [Identified(ResourceKey(kind, config_id), path) for kind, config_id, path in known]
+        for name, known in stored.items()
+    }

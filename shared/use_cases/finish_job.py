@@ -1,0 +1,98 @@
+"""finalize: close a job, whatever became of it, and let go of what it held."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shared.domain.errors import CredentialsExpiredError, NotFoundError
+from shared.domain.sync_job import COUNTERS, Job, JobStatus, Row, RowError, RowStatus, final_status, iso_time, sample_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+    from shared.use_cases.sync_ports import Credentials, SyncJobs
+
+CREDENTIALS_KEPT_S = 24 * 3600
+
+
+class Events(Protocol):
+    """Publishes events."""
+
+    def put(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """Publish one event."""
+        ...
+
+
+def finish_job(
+    org_id: str,
+    job_id: str,
+    *,
+    jobs: SyncJobs,
+    credentials: Credentials,
+    events: Events,
+    rebuild_target_index: Callable[[Job, str], None],
+    count: Callable[[str, float], None],
+    now: Callable[[], float],
+) -> Mapping[str, Any]:
+    """Close a job; safe to run any number of times, also for one that was cancelled or whose execution died.
+
+    Args:
+        org_id: the organisation that created the job.
+        job_id: the job.
+        jobs: headers and rows.
+        credentials: tokens of runs.
+        events: where the end is published.
+        rebuild_target_index: starts a build with the job's token for the target.
+        count: adds to a metric.
+        now: epoch seconds.
+
+    Raises:
+        NotFoundError: there is no such job.
+        HubError: storage failed; it can run again.
+    """
+    job = jobs.get_job(org_id, job_id)
+    rows = list(jobs.list_rows(org_id, job_id)) if job.planned else []
+    counts = dict.fromkeys(COUNTERS, 0)
+    for row in rows:
+        counts[row.status.counted_as] += 1
+    if not job.planned and job.error is None and not job.status.final:
+        jobs.stop_for(org_id, job_id, RowError("PLAN_FAILED", "The job ended before its plan stood."))
+    interrupted = job.error is not None or not job.planned
+    was_open = not job.status.final
+    job = jobs.finish_job(job, final_status(counts, interrupted=interrupted), iso_time(now()), sample_errors(rows))
+    jobs.release_slot(job)
+    _let_go_of_credentials(job, rows, credentials, rebuild_target_index, now)
+    if was_open or job.status is JobStatus.CANCELLED:
+        events.put("SyncJobFinished", _detail(job, counts))
+        count(f"SyncJobs{job.status.capitalize()}", 1)
+    return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}
+
+
+def _let_go_of_credentials(
+    job: Job,
+    rows: list[Row],
+    credentials: Credentials,
+    rebuild_target_index: Callable[[Job, str], None],
+    now: Callable[[], float],
+) -> None:
+    if any(row.status in (RowStatus.CREATED, RowStatus.PATCHED, RowStatus.IN_PROGRESS) for row in rows):
+        with suppress(NotFoundError, CredentialsExpiredError):
+            rebuild_target_index(job, credentials.get(job.id, "target"))
+    if job.status is JobStatus.SUCCEEDED:
+        credentials.delete(job.id)
+    else:
+        credentials.limit(job.id, int(now()) + CREDENTIALS_KEPT_S)
+
+
+def _detail(job: Job, counts: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "job_id": job.id,
+        "org_id": job.org_id,
+        "source_org_id": job.source_org_id,
+        "target_org_id": job.target_org_id,
+        "status": job.status.value,
+        "dry_run": job.dry_run,
+        "finished_at": job.finished_at,
+        "counts": {"total": sum(counts.values()), **counts},
+    }

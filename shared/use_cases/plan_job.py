@@ -1,0 +1,238 @@
+"""phase_0: plan a job and write the plan down as rows, counters, events and batches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, plan, planned_status
+from shared.domain.sync_job import Event, Job, JobStatus, Phase, Row, RowStatus, Work, event_of, iso_time
+from shared.use_cases.fetch_sources import Closure, read_closure, read_identifiers, read_sources
+from shared.use_cases.snapshot_target import read_snapshot_error, read_targets
+from shared.use_cases.write_rows import finalizer_batch, write_pack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from shared.domain.resource_type import ResourceKey
+    from shared.use_cases.sync_ports import StepInput, SyncPorts
+
+# 25,000 events of an execution's history allow 1,500 iterations of Maps; a batch passes up to four of them.
+_MAX_BATCHES = 300
+_BATCH_SIZE = 50
+#: Counters of rows that are in no batch.
+PLAN_COUNTS = "plan"
+
+
+def plan_job(step: StepInput, ports: SyncPorts) -> Mapping[str, Any]:
+    """Plan a job; a plan that stands already is only reported.
+
+    Returns:
+        `status`, `dry_run`, and which batches each phase has.
+
+    Raises:
+        NotFoundError: what phase_0 stored is gone.
+        ConflictError: the job was closed meanwhile.
+    """
+    job = ports.jobs.get_job(step.org_id, step.job_id)
+    is_running = job.status is JobStatus.IN_PROGRESS and job.execution_id == step.execution_id
+    if not is_running or job.error is not None:
+        return _answer(job, "failed", job.error.code if job.error else "JOB_STOPPED")
+    if not job.planned:
+        _Planning(ports, job).write()
+        job = ports.jobs.get_job(step.org_id, step.job_id)
+    return _answer(job, "done", "")
+
+
+def _answer(job: Job, status: str, code: str) -> dict[str, Any]:
+    batches = {f"{work}_batches": list(job.batches.get(work, ())) for work in _LATER_WORK}
+    return {
+        "status": status,
+        "code": code,
+        "wait_seconds": 0,
+        "dry_run": job.dry_run,
+        "has_batches": bool(job.stages) and not job.dry_run,
+        "resolve_batches": batches["resolve_batches"],
+        "patch_batches": batches["patch_batches"],
+        "finalize_batches": batches["activate_batches"],
+        "verify_batches": batches["verify_batches"],
+    }
+
+
+_LATER_WORK = (Work.RESOLVE, Work.PATCH, Work.ACTIVATE, Work.VERIFY)
+
+
+class _Planning:
+    def __init__(self, ports: SyncPorts, job: Job) -> None:
+        self._ports = ports
+        self._job = job
+        self._now = iso_time(ports.now())
+
+    def write(self) -> None:
+        ports, job = self._ports, self._job
+        closure = read_closure(ports, job.org_id, job.id)
+        sources = self._sources(closure)
+        entries, inactive = self._lineage(sources)
+        planned = self._plan(closure, sources, entries)
+        resources = [_still_to_activate(one, inactive) for one in planned.resources]
+        rows = [self._row(one) for one in resources]
+        if not job.dry_run:
+            self._write_batches(resources, sources)
+            self._record_pairs(resources)
+        ports.jobs.put_rows(job, rows)
+        # Nothing else has written events yet: the same numbers at every try.
+        events = [
+            replace(event, seq=number) for number, event in enumerate(self._events(closure, resources, rows), start=1)
+        ]
+        ports.jobs.put_events(job.org_id, job.id, events)
+        writing = {row.batch for row in rows if row.next_work is Work.WRITE}
+        stages = [[batch for batch in stage if batch in writing] for stage in planned.stages]
+        ports.jobs.mark_planned(
+            job,
+            total=len(rows),
+            stages=[stage for stage in stages if stage],
+            batches=_batches_by_work(rows),
+            counts=_counts(rows),
+            next_seq=len(events),
+        )
+
+    def _sources(self, closure: Closure) -> dict[ResourceKey, SourceConfig]:
+        """Return the closure; where the target could not be looked at, a resource cannot be planned."""
+        ports, job = self._ports, self._job
+        sources: dict[ResourceKey, SourceConfig] = {}
+        for type_name in sorted(closure.parts):
+            of_type = read_sources(ports, job.org_id, job.id, closure, [type_name])
+            error = read_snapshot_error(ports, job.org_id, job.id, type_name)
+            if error is not None and not ports.catalogue[type_name].skip_sync:
+                of_type = {
+                    key: source if source.error else replace(source, payload=None, error=error)
+                    for key, source in of_type.items()
+                }
+            sources |= of_type
+        return sources
+
+    def _lineage(
+        self, sources: Mapping[ResourceKey, SourceConfig]
+    ) -> tuple[dict[ResourceKey, LineageEntry], set[ResourceKey]]:
+        job, lineage = self._job, self._ports.lineage
+        entries = lineage.find_entries(job.target_org_id, job.source_org_id, sources)
+        return entries, lineage.find_inactive(job.target_org_id, job.source_org_id, entries)
+
+    def _plan(
+        self,
+        closure: Closure,
+        sources: Mapping[ResourceKey, SourceConfig],
+        entries: Mapping[ResourceKey, LineageEntry],
+    ) -> Plan:
+        ports, job = self._ports, self._job
+        targets = {
+            type_name: list(read_targets(ports, job.org_id, job.id, type_name)) for type_name in sorted(closure.parts)
+        }
+        claimed = ports.lineage.find_claimed_targets(
+            job.target_org_id, job.source_org_id, [config.key for configs in targets.values() for config in configs]
+        )
+        return plan(
+            catalogue=ports.catalogue,
+            source_org_id=job.source_org_id,
+            target_org_id=job.target_org_id,
+            sources={key: source for key, source in sources.items() if key not in closure.referents},
+            identifiers=read_identifiers(ports, job.org_id, job.id),
+            targets=targets,
+            lineage=entries,
+            claimed=frozenset((key.type, key.id) for key in claimed),
+            referents={key: source for key, source in sources.items() if key in closure.referents},
+            match=job.match,
+            batch_size=max(_BATCH_SIZE, ceil(len(sources) / _MAX_BATCHES)),
+        )
+
+    def _row(self, planned: PlannedResource) -> Row:
+        status = planned_status(planned, self._job.dry_run)
+        left = work_left(planned) if status is RowStatus.PENDING else ()
+        return Row(
+            key=planned.key,
+            title=planned.title,
+            status=status,
+            phase=left[0].phase if left else Phase.FETCH_AND_PLAN,
+            action=planned.action.value,
+            batch=planned.batch if left else 0,
+            generation=planned.generation,
+            target_id=planned.target_id,
+            target_fields=planned.target_fields,
+            left=left,
+            error=planned.error,
+            updated_at=self._now,
+        )
+
+    def _write_batches(self, resources: Sequence[PlannedResource], sources: Mapping[ResourceKey, SourceConfig]) -> None:
+        packs: dict[str, list[PlannedResource]] = {}
+        for planned in resources:
+            if planned.batch:
+                packs.setdefault(str(planned.batch), []).append(planned)
+            if planned.activate:
+                packs.setdefault(finalizer_batch(1), []).append(planned)
+        for batch, members in packs.items():
+            entries = [(planned, sources[planned.key].payload or {}) for planned in members]
+            write_pack(self._ports, self._job.org_id, self._job.id, batch, entries)
+
+    def _record_pairs(self, resources: Iterable[PlannedResource]) -> None:
+        """Write the lineage of pairs that a match found and that are equal already."""
+        self._ports.lineage.put_entries(
+            LineageEntry(
+                type=planned.key.type,
+                source_org_id=self._job.source_org_id,
+                source_id=planned.key.id,
+                target_org_id=self._job.target_org_id,
+                target_id=planned.target_id,
+                source_fingerprint=planned.source_fingerprint,
+                target_fingerprint=planned.target_fingerprint,
+                override_fingerprint=planned.override_fingerprint,
+                last_synced_at=self._now,
+                last_sync_job_id=self._job.id,
+            )
+            for planned in resources
+            if planned.record_lineage and planned.target_id is not None
+        )
+
+    def _events(self, closure: Closure, resources: Sequence[PlannedResource], rows: Sequence[Row]) -> Iterator[Event]:
+        for warning in closure.warnings:
+            yield Event(ts=self._now, status=RowStatus.SKIPPED, phase=Phase.FETCH_AND_PLAN, message=warning)
+        for planned, row in zip(resources, rows, strict=True):
+            for warning in planned.warnings:
+                yield event_of(row, warning)
+            if planned.reason or not row.left:
+                yield event_of(row, planned.reason)
+
+
+def work_left(planned: PlannedResource) -> tuple[Work, ...]:
+    """Return the work that a planned resource takes, in order.
+
+    What exists on the target gets one write: in phase_a, or in a later phase where it must wait for derived values.
+    """
+    later = [work for work, wanted in ((Work.RESOLVE, planned.resolve), (Work.PATCH, planned.patch)) if wanted]
+    first = [] if later and planned.action is not Action.CREATE else [Work.WRITE]
+    activate = [Work.ACTIVATE] if planned.activate else []
+    return (*first, *later, *activate, Work.VERIFY)
+
+
+def _still_to_activate(planned: PlannedResource, inactive: set[ResourceKey]) -> PlannedResource:
+    """Let a config be activated that an earlier job created inactive and did not come to activate."""
+    is_written = planned.action in (Action.PATCH, Action.MATCH)
+    return replace(planned, activate=True) if is_written and planned.key in inactive else planned
+
+
+def _batches_by_work(rows: Iterable[Row]) -> dict[str, list[int]]:
+    found: dict[str, set[int]] = {work: set() for work in _LATER_WORK}
+    for row in rows:
+        for work in row.left:
+            if work in found:
+                found[work].add(1 if work is Work.ACTIVATE else row.batch)
+    return {work: sorted(numbers) for work, numbers in found.items()}
+
+
+def _counts(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {PLAN_COUNTS: {}}
+    for row in rows:
+        batch = counts.setdefault(str(row.batch) if row.batch else PLAN_COUNTS, {})
+        batch[row.status.counted_as] = batch.get(row.status.counted_as, 0) + 1
+    return counts

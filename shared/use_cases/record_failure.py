@@ -1,0 +1,52 @@
+"""A step broke off at every try: fail the rows that it left, so that the job can go on and end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared.domain.row_commit import RowCommit
+from shared.domain.sync_job import Row, RowError, RowStatus, Work, event_of, iso_time
+from shared.use_cases.write_rows import DONE, finalizer_batch
+
+if TYPE_CHECKING:
+    from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
+
+_WORK_OF_STEP = {
+    "SyncBatch": Work.WRITE,
+    "ResolveDerivedReferences": Work.RESOLVE,
+    "PatchReferences": Work.PATCH,
+    "RunFinalizers": Work.ACTIVATE,
+    "VerifyTargets": Work.VERIFY,
+}
+
+
+def record_failure(step: StepInput, ports: SyncPorts) -> StepResult:
+    """Fail the rows of a batch that a step should have worked on.
+
+    A type of the target that could not be looked at needs no record: its snapshot stays incomplete, and the plan sees that.
+
+    Raises:
+        HubError: storage failed; the step can run again.
+    """
+    work = _WORK_OF_STEP.get(step.step)
+    if work is None:
+        return DONE
+    job = ports.jobs.get_job(step.org_id, step.job_id)
+    if job.status.final:
+        return DONE
+    batch = finalizer_batch(step.batch) if work is Work.ACTIVATE else str(step.batch)
+    now = iso_time(ports.now())
+    commits = [
+        _failed(row, step.step, now)
+        for row in ports.jobs.list_rows(step.org_id, step.job_id)
+        if row.next_work is work and (work is Work.ACTIVATE or row.batch == step.batch)
+    ]
+    ports.commits.commit(job, batch, commits)
+    return DONE
+
+
+def _failed(row: Row, step: str, now: str) -> RowCommit:
+    error = RowError("STEP_FAILED", f"{step} broke off again and again before it came to an end for this resource.")
+    after = replace(row, status=RowStatus.FAILED, error=error, updated_at=now)
+    return RowCommit(before=row, after=after, events=(event_of(after),))

@@ -1,0 +1,177 @@
+"""phase_0: look at one type of the target: which configs there are, and whole those that a source config may be."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError
+from shared.domain.matching import Pair, may_match, portable_id
+from shared.domain.paths import find_value
+from shared.domain.plan import SourceConfig, TargetConfig
+from shared.domain.redaction import redact
+from shared.domain.references import without_secrets
+from shared.domain.resource_type import ResourceKey, ResourceType
+from shared.domain.sync_job import Job, RowError
+from shared.use_cases.fetch_sources import read_closure, read_sources
+from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts, target_key
+from shared.use_cases.write_rows import DONE, result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from shared.domain.ports import ConfigRepository, Payload
+
+_DETAILS_AT_ONCE = 16
+_PART_SIZE = 200
+_MAX_TRIES = 5
+_TRY_AGAIN_S = 5
+
+
+def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
+    """Snapshot one type of the target, as far as this invocation's time allows.
+
+    Raises:
+        HubError: storage failed; the step can run again.
+    """
+    job = ports.jobs.get_job(step.org_id, step.job_id)
+    resource_type = ports.catalogue[step.resource_type]
+    key = target_key(job.org_id, job.id, resource_type.name, "state")
+    state = _load_state(ports, key)
+    if state["done"]:
+        return DONE
+    snapshot = _Snapshot(step, ports, job, resource_type, state)
+    try:
+        is_done = snapshot.read()
+    except CredentialsExpiredError as error:
+        ports.jobs.stop_for(job.org_id, job.id, RowError(error.code, redact(error.message)))
+        return result("failed", error.code)
+    except HubError as error:
+        state["tries"] += 1
+        if isinstance(error, TransientError) and state["tries"] < _MAX_TRIES:
+            ports.payloads.put(key, state)
+            return result("wait", error.code, error.retry_after or _TRY_AGAIN_S)
+        # Rows of this type fail with this error: nobody can tell what they would be on the target.
+        ports.payloads.put(key, {**state, "done": True, "error": [error.code, redact(error.message)]})
+        return DONE
+    ports.payloads.put(key, {**state, "done": is_done})
+    return DONE if is_done else result("more", "OUT_OF_TIME")
+
+
+def _load_state(ports: SyncPorts, key: str) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = ports.payloads.get(key)
+    except NotFoundError:
+        return {"done": False, "listed": False, "resume": None, "parts": 0, "ids": [], "tries": 0}
+    return state
+
+
+class _Snapshot:
+    def __init__(
+        self, step: StepInput, ports: SyncPorts, job: Job, resource_type: ResourceType, state: dict[str, Any]
+    ) -> None:
+        self._step = step
+        self._ports = ports
+        self._job = job
+        self._type = resource_type
+        self._state = state
+        self._target: ConfigRepository = ports.open_repository(job, "target")
+        closure = read_closure(ports, job.org_id, job.id)
+        self._sources: Mapping[ResourceKey, SourceConfig] = read_sources(
+            ports, job.org_id, job.id, closure, [resource_type.name]
+        )
+        self._wanted = self._wanted_ids()
+
+    def read(self) -> bool:
+        """List, then read details; False where time ran low."""
+        if self._type.list is not None and not self._state["listed"]:
+            for page in self._target.list_pages(self._type, self._state["resume"]):
+                self._take(page.items)
+                self._state["resume"] = page.resume
+                if page.resume is not None and self._ports.now() > self._step.hand_back_at:
+                    return False
+        self._state["listed"] = True
+        self._read_unlisted()
+        return True
+
+    def _wanted_ids(self) -> set[str]:
+        """Return the target ids that lineage or the identity of the sources names."""
+        entries = self._ports.lineage.find_entries(self._job.target_org_id, self._job.source_org_id, self._sources)
+        pair = Pair(self._job.source_org_id, self._job.target_org_id)
+        portable = (portable_id(self._type, key.id, pair) for key in self._sources)
+        return {entry.target_id for entry in entries.values()} | {one for one in portable if one is not None}
+
+    def _take(self, items: Sequence[Payload]) -> None:
+        """Keep the ids of a page, and whole what a source config may be."""
+        path = (self._type.list_fields or self._type.fields).id
+        is_whole = self._type.list is not None and self._type.list.whole
+        configs = {
+            str(config_id): TargetConfig(key=ResourceKey(self._type.name, str(config_id)), payload=item, whole=is_whole)
+            for item in items
+            if (config_id := find_value(item, path)) is not None
+        }
+        self._state["ids"] += configs
+        payloads = [source.payload for source in self._sources.values() if source.payload is not None]
+        chosen = {config.key.id for config in may_match(self._type, payloads, configs.values())}
+        chosen |= configs.keys() & self._wanted
+        if is_whole:
+            self._store([configs[config_id] for config_id in sorted(chosen)])
+        else:
+            self._store(self._details(sorted(chosen)))
+
+    def _read_unlisted(self) -> None:
+        """Read what lineage or an identity names and the list does not show."""
+        self._store(self._details(sorted(self._wanted - set(self._state["ids"]))))
+
+    def _details(self, config_ids: Sequence[str]) -> list[TargetConfig]:
+        if not config_ids:
+            return []
+        with ThreadPoolExecutor(_DETAILS_AT_ONCE) as pool:
+            found = pool.map(self._find, config_ids)
+            return [
+                TargetConfig(key=ResourceKey(self._type.name, config_id), payload=payload)
+                for config_id, payload in zip(config_ids, found, strict=True)
+                if payload is not None
+            ]
+
+    def _find(self, config_id: str) -> Payload | None:
+        try:
+            return self._target.get_config(self._type, config_id)
+        except NotFoundError:
+            return None
+
+    def _store(self, configs: Sequence[TargetConfig]) -> None:
+        for block in batched(configs, _PART_SIZE, strict=False):
+            part = [{"id": config.key.id, "payload": without_secrets(self._type, config.payload)} for config in block]
+            name = f"{self._state['parts']:05d}"
+            self._ports.payloads.put(target_key(self._job.org_id, self._job.id, self._type.name, name), part)
+            self._state["parts"] += 1
+
+
+def read_snapshot_ids(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> frozenset[str]:
+    """Return the ids that a type had on the target when the job was planned."""
+    state = _load_state(ports, target_key(org_id, job_id, type_name, "state"))
+    return frozenset(state["ids"])
+
+
+def read_snapshot_error(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> RowError | None:
+    """Return why a type of the target could not be looked at; None where it could."""
+    state = _load_state(ports, target_key(org_id, job_id, type_name, "state"))
+    if "error" in state:
+        code, message = state["error"]
+        return RowError(code, f"The target's configs of this type could not be read: {message}")
+    if not state["done"]:
+        return RowError("SNAPSHOT_INCOMPLETE", "The target's configs of this type could not be read to their end.")
+    return None
+
+
+def read_targets(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> Iterator[TargetConfig]:
+    """Yield the configs of a type that were kept whole."""
+    state = _load_state(ports, target_key(org_id, job_id, type_name, "state"))
+    seen: set[str] = set()
+    for number in range(state["parts"]):
+        for entry in ports.payloads.get(target_key(org_id, job_id, type_name, f"{number:05d}")):
+            if entry["id"] not in seen:
+                seen.add(entry["id"])
+                yield TargetConfig(key=ResourceKey(type_name, entry["id"]), payload=entry["payload"])

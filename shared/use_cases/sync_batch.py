@@ -1,0 +1,130 @@
+"""phase_a: create or patch the resources of one batch, in dependency order, each exactly once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared.domain.errors import NotFoundError, UnknownOutcomeError
+from shared.domain.plan import Action, LineageEntry, ResolutionKind
+from shared.domain.remap import Stage, build_body
+from shared.domain.row_commit import RowCommit
+from shared.domain.sync_job import RowStatus, Work, event_of
+from shared.use_cases.adopt_target import Adoption
+from shared.use_cases.write_rows import Task, Workshop, work_through
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from shared.domain.ports import Payload, WrittenConfig
+    from shared.domain.resource_type import ResourceKey
+    from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
+
+
+def sync_batch(step: StepInput, ports: SyncPorts) -> StepResult:
+    """Create or patch what the plan put into one batch.
+
+    Raises:
+        HubError: storage failed; the step can run again.
+    """
+    return work_through(step, ports, str(step.batch), Work.WRITE, ResourceWriter, needs=needs_inside_batch, claims=True)
+
+
+def needs_inside_batch(task: Task, tasks: Mapping[ResourceKey, Task]) -> Iterable[ResourceKey]:
+    """Yield the resources whose target id goes into this one's body."""
+    return (
+        resolution.referent
+        for resolution in task.planned.resolutions
+        if resolution.referent is not None and resolution.kind is ResolutionKind.WRITTEN
+    )
+
+
+class ResourceWriter:
+    """Creates or patches one resource at a time; made when the rows are claimed.
+
+    Args:
+        shop: what the workers share.
+        tasks: the rows of the batch.
+    """
+
+    def __init__(self, shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> None:
+        self._shop = shop
+        self._adoption = Adoption(shop, tasks)
+        # Only the holder of a claim writes lineage: what is there now was written before the claim was ours.
+        to_create = [key for key, task in tasks.items() if task.row.action == Action.CREATE]
+        self._lineage = shop.ports.lineage.find_entries(shop.job.target_org_id, shop.job.source_org_id, to_create)
+
+    def __call__(self, task: Task) -> RowCommit:
+        """Write one resource.
+
+        Raises:
+            HubError: it was not written; UnknownOutcomeError: it may have been.
+        """
+        if task.row.action != Action.CREATE:
+            return self._patch(task)
+        earlier = self._lineage.get(task.key)
+        if earlier is not None and self._is_on_target(task, earlier.target_id):
+            return self._made_by_another_job(task, earlier)
+        if failure := self._shop.dependency_failure(task, "create"):
+            return failure
+        body = build_body(task.resource_type, task.payload, task.planned, self._shop.id_map, stage="create")
+        return self._written(task, self._create(task, body), "create")
+
+    def _create(self, task: Task, body: Payload) -> WrittenConfig:
+        """Create a config, or adopt it where an earlier request may have made it."""
+        since: float | None = None
+        content = None
+        while True:
+            if task.outcome_unknown:
+                found = self._adoption.find(task, body, since)
+                if found is not None:
+                    return found
+                if since is not None:
+                    raise UnknownOutcomeError(
+                        "Its create was sent twice, was never answered, and made nothing that can be seen."
+                    )
+            content = content or self._shop.read_content(task)
+            self._shop.guard.check()
+            task.outcome_unknown = False
+            try:
+                return self._shop.target.create_config(
+                    task.resource_type, body, config_id=task.planned.create_id, content=content
+                )
+            except UnknownOutcomeError:
+                task.outcome_unknown = True
+                since = self._shop.ports.now()
+
+    def _is_on_target(self, task: Task, target_id: str) -> bool:
+        try:
+            self._shop.target.get_config(task.resource_type, target_id)
+        except NotFoundError:
+            return False
+        return True
+
+    def _made_by_another_job(self, task: Task, earlier: LineageEntry) -> RowCommit:
+        row = replace(
+            task.row,
+            status=RowStatus.SKIPPED,
+            phase=Work.WRITE.phase,
+            target_id=earlier.target_id,
+            left=(),
+            updated_at=self._shop.now_text(),
+        )
+        message = f"Sync job {earlier.last_sync_job_id} created it at the same time."
+        return RowCommit(before=task.row, after=row, events=(event_of(row, message),))
+
+    def _patch(self, task: Task) -> RowCommit:
+        if failure := self._shop.dependency_failure(task, "patch"):
+            return failure
+        return self._written(task, self._shop.update(task, "patch"), "patch")
+
+    def _written(self, task: Task, written: WrittenConfig, stage: Stage) -> RowCommit:
+        shop = self._shop
+        row = shop.advance(task, written.id, shop.read_target_fields(task, written))
+        return RowCommit(
+            before=task.row,
+            after=row,
+            events=shop.written_events(task, row, stage),
+            lineage=shop.lineage_of(task, written.id),
+            inactive=True if Work.ACTIVATE in row.left else None,
+        )

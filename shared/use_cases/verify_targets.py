@@ -1,0 +1,63 @@
+"""finalize: read back what was written, remember its fingerprint, look for identifiers of the source that are left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared.domain.fingerprint import fingerprint
+from shared.domain.paths import remove_paths
+from shared.domain.remap import WrittenTarget, leftover_source_ids, remapped_identifiers
+from shared.domain.row_commit import RowCommit
+from shared.domain.sync_job import Work, event_of
+from shared.use_cases.fetch_sources import read_identifiers
+from shared.use_cases.write_rows import Perform, Task, Workshop, work_through
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
+
+_MAX_LEFTOVERS = 10
+
+
+def verify_targets(step: StepInput, ports: SyncPorts) -> StepResult:
+    """Verify the resources of one batch; only this makes a row `created` or `patched`.
+
+    Raises:
+        HubError: storage failed; the step can run again.
+    """
+    return work_through(step, ports, str(step.batch), Work.VERIFY, _verify)
+
+
+def _verify(shop: Workshop, tasks: object) -> Perform:
+    remapped: Collection[str] = _remapped(shop) if tasks else ()
+
+    def verify(task: Task) -> RowCommit:
+        target_id = task.row.target_id or ""
+        payload = shop.target.get_config(task.resource_type, target_id)
+        payload = remove_paths(payload, task.resource_type.secrets)
+        left = leftover_source_ids(task.resource_type, payload, remapped)
+        row = replace(
+            shop.advance(task, target_id, task.row.target_fields),
+            leftovers=tuple(dict.fromkeys(identifier for _, identifier in left))[:_MAX_LEFTOVERS],
+        )
+        warnings = [f"The identifier {identifier} of the source is left at {pointer}." for pointer, identifier in left]
+        return RowCommit(
+            before=task.row,
+            after=row,
+            events=tuple(event_of(row, message) for message in (task.planned.reason, *warnings[:_MAX_LEFTOVERS])),
+            lineage=shop.lineage_of(task, target_id, fingerprint(task.resource_type, payload)),
+        )
+
+    return verify
+
+
+def _remapped(shop: Workshop) -> Collection[str]:
+    job = shop.job
+    written = {
+        row.key: WrittenTarget(row.target_id, row.target_fields)
+        for row in shop.ports.jobs.list_rows(job.org_id, job.id)
+        if row.target_id is not None
+    }
+    return remapped_identifiers(read_identifiers(shop.ports, job.org_id, job.id), written)

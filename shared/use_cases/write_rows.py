@@ -1,0 +1,556 @@
+"""Work through the rows of a batch that have one kind of work left: what all writing steps share.
+
+rows --needs met--> pool of workers --commits--> one writer thread --groups--> tables
+^               |
++-- id map -----+    a dependent starts as soon as the id it needs is known in memory
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from shared.domain.errors import CredentialsExpiredError, HubError, TransientError, UnknownOutcomeError
+from shared.domain.plan import Action, LineageEntry, PlannedResource
+from shared.domain.redaction import redact
+from shared.domain.remap import (
+    Stage,
+    WrittenTarget,
+    build_body,
+    missing_referents,
+    planned_from_json,
+    planned_to_json,
+    read_referable_fields,
+    referable_fields,
+)
+from shared.domain.resource_type import ResourceKey, ResourceType, Strength
+from shared.domain.row_commit import RowCommit
+from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, event_of, iso_time
+from shared.use_cases.commit_writer import CommitWriter
+from shared.use_cases.job_guard import JobGuard
+from shared.use_cases.sync_ports import JobStoppedError, StepInput, StepResult, SyncPorts, batch_key
+
+if TYPE_CHECKING:
+    from shared.domain.ports import ConfigRepository, Payload, WrittenConfig
+
+WORKERS = 16
+MAX_ATTEMPTS = 6
+BLOCKED_WAIT_S = 2
+TRANSIENT_WAIT_S = 5
+_MAX_UPDATES = 3
+# A transaction takes 100 items; the other parts of a commit need room.
+_MAX_EVENTS_A_ROW = 20
+
+_WRITTEN = {
+    Work.WRITE: "Written to the target.",
+    Work.RESOLVE: "Written again with all its references.",
+    Work.PATCH: "References that had to wait are patched.",
+    Work.ACTIVATE: "Activated.",
+    Work.VERIFY: "Read back.",
+}
+
+DONE: StepResult = {"status": "done", "wait_seconds": 0, "code": ""}
+
+
+def result(status: str, code: str = "", wait_seconds: float = 0) -> StepResult:
+    """Return what a step signals to the state machine."""
+    return {"status": status, "wait_seconds": max(1, round(wait_seconds)) if status == "wait" else 0, "code": code}
+
+
+class OutOfTimeError(HubError):
+    """The row cannot be settled before this invocation ends; the next one goes on."""
+
+    code = "OUT_OF_TIME"
+
+
+@dataclass(slots=True, kw_only=True)
+class Task:
+    """One row with all that its work needs.
+
+    Attributes:
+        outcome_unknown: a create was sent, by us or by whoever held the claim before, and may or may not have been done.
+    """
+
+    planned: PlannedResource
+    payload: Payload
+    resource_type: ResourceType
+    row: Row
+    outcome_unknown: bool = False
+
+    @property
+    def key(self) -> ResourceKey:
+        """Type and source id."""
+        return self.row.key
+
+
+@dataclass(kw_only=True)
+class Workshop:
+    """What the workers of one step share.
+
+    Attributes:
+        id_map: what is on the target for every resource of the job that this batch refers to; grows while it runs.
+        failures: why resources are not there.
+        owner: this invocation, as claims name it.
+    """
+
+    step: StepInput
+    ports: SyncPorts
+    job: Job
+    guard: JobGuard
+    id_map: dict[ResourceKey, WrittenTarget] = field(default_factory=dict)
+    failures: dict[ResourceKey, RowError] = field(default_factory=dict)
+    owner: str = field(default_factory=lambda: uuid4().hex)
+
+    @cached_property
+    def target(self) -> ConfigRepository:
+        """The configs of the target organisation."""
+        return self.ports.open_repository(self.job, "target")
+
+    @cached_property
+    def source(self) -> ConfigRepository:
+        """The configs of the source organisation."""
+        return self.ports.open_repository(self.job, "source")
+
+    def now_text(self) -> str:
+        """Return the time as the contract writes it."""
+        return iso_time(self.ports.now())
+
+    def learn(self, rows: Iterable[Row]) -> None:
+        """Take in what is known of rows that may be referred to."""
+        for row in rows:
+            if row.target_id is not None:
+                self.id_map[row.key] = WrittenTarget(row.target_id, row.target_fields)
+            else:
+                self.failures[row.key] = row.error or RowError("DEPENDENCY_FAILED", f"It is {row.status}.")
+
+    def dependency_failure(self, task: Task, stage: Stage) -> RowCommit | None:
+        """Return how a row fails whose hard reference leads to a resource that could not be written."""
+        for resolution in missing_referents(task.planned, self.id_map, stage):
+            if resolution.found.strength is not Strength.HARD or resolution.referent is None:
+                continue
+            cause = self.failures.get(resolution.referent)
+            root = (cause.root if cause else None) or resolution.referent
+            message = f"{resolution.referent} is needed at {resolution.found.pointer} and could not be written"
+            message += f"; the root cause is {root}." if root != resolution.referent else f" ({cause})."
+            after = self.fail(task, RowError("DEPENDENCY_FAILED", message, root))
+            return RowCommit(before=task.row, after=after, events=(event_of(after),))
+        return None
+
+    def written_events(self, task: Task, row: Row, stage: Stage) -> tuple[Event, ...]:
+        """Return what the activity log says of a write, with each soft reference that had to be left out."""
+        left_out = [
+            f"The reference at {resolution.found.pointer} to {resolution.referent} was left out: it could not be written."
+            for resolution in missing_referents(task.planned, self.id_map, stage)
+            if resolution.found.strength is not Strength.HARD
+        ]
+        return tuple(event_of(row, message) for message in (_WRITTEN[task.row.left[0]], *left_out))
+
+    def update(self, task: Task, stage: Stage) -> WrittenConfig:
+        """Write a config that exists; a write without an answer is repeated, because it says the same again.
+
+        Raises:
+            HubError: it was not written.
+        """
+        target_id = task.row.target_id or ""
+        current = self.current_payload(task)
+        body = build_body(
+            task.resource_type, task.payload, task.planned, self.id_map, stage=stage, target_payload=current
+        )
+        return self.send_update(task, target_id, body, self.read_content(task) if stage == "patch" else None)
+
+    def send_update(self, task: Task, target_id: str, body: Payload, content: bytes | None = None) -> WrittenConfig:
+        """Send an update, again where no answer came.
+
+        Raises:
+            HubError: it was not written.
+        """
+        for attempt in range(_MAX_UPDATES):
+            self.guard.check()
+            try:
+                return self.target.update_config(task.resource_type, target_id, body, content=content)
+            except UnknownOutcomeError:
+                if attempt == _MAX_UPDATES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def read_target_fields(self, task: Task, written: WrittenConfig) -> Mapping[str, Any]:
+        """Return the fields of a written config that others refer to, from the answer or, where it has too little, read back."""
+        wanted = referable_fields(self.ports.catalogue, task.key.type)
+        if not wanted:
+            return {}
+        fields = read_referable_fields(self.ports.catalogue, task.key.type, written.payload or {})
+        if all(name in fields for name in wanted):
+            return fields
+        payload = self.target.get_config(task.resource_type, written.id)
+        return read_referable_fields(self.ports.catalogue, task.key.type, payload)
+
+    def current_payload(self, task: Task) -> Payload | None:
+        """Return what is on the target, where an update needs it: it replaces the config or must keep the target's own values."""
+        update = task.resource_type.update
+        needed = (
+            (update is not None and not update.merge) or task.resource_type.secrets or task.resource_type.keep_target
+        )
+        if not needed or task.row.target_id is None:
+            return None
+        return self.target.get_config(task.resource_type, task.row.target_id)
+
+    def read_content(self, task: Task) -> bytes | None:
+        """Return the bytes of a file; None for every other type."""
+        if not task.resource_type.bytes_field:
+            return None
+        return self.source.read_content(task.resource_type, task.key.id)
+
+    def lineage_of(self, task: Task, target_id: str, target_fingerprint: str = "") -> LineageEntry:
+        """Return the lineage of a row; without a fingerprint of the target the next job writes the config again."""
+        return LineageEntry(
+            type=task.key.type,
+            source_org_id=self.job.source_org_id,
+            source_id=task.key.id,
+            target_org_id=self.job.target_org_id,
+            target_id=target_id,
+            source_fingerprint=task.planned.source_fingerprint if target_fingerprint else "",
+            target_fingerprint=target_fingerprint,
+            override_fingerprint=task.planned.override_fingerprint,
+            last_synced_at=self.now_text(),
+            last_sync_job_id=self.job.id,
+        )
+
+    def advance(self, task: Task, target_id: str, fields: Mapping[str, Any]) -> Row:
+        """Return the row with its next piece of work done."""
+        left = task.row.left[1:]
+        finished = RowStatus.CREATED if task.row.action == Action.CREATE else RowStatus.PATCHED
+        return replace(
+            task.row,
+            status=RowStatus.IN_PROGRESS if left else finished,
+            phase=(left or task.row.left)[0].phase,
+            left=left,
+            target_id=target_id,
+            target_fields=fields,
+            updated_at=self.now_text(),
+        )
+
+    def fail(self, task: Task, error: RowError) -> Row:
+        """Return the row as failed."""
+        return replace(
+            task.row, status=RowStatus.FAILED, phase=task.row.left[0].phase, error=error, updated_at=self.now_text()
+        )
+
+
+#: Does one row's work and says what to record of it.
+Perform = Callable[[Task], RowCommit]
+#: Makes it, once the rows are loaded and claimed.
+Preparation = Callable[[Workshop, Mapping[ResourceKey, Task]], Perform]
+#: Says which other rows of the batch must be done before a row.
+Needs = Callable[[Task, Mapping[ResourceKey, Task]], Iterable[ResourceKey]]
+
+
+def no_needs(_task: Task, _tasks: Mapping[ResourceKey, Task]) -> Iterable[ResourceKey]:
+    """Let all rows of a batch go at once."""
+    return ()
+
+
+class ReadyQueue:
+    """Tasks whose needs are met, the one with the longest remaining path first."""
+
+    def __init__(self, tasks: Mapping[ResourceKey, Task], needs: Needs) -> None:
+        self._tasks = tasks
+        self._waits_for: dict[ResourceKey, set[ResourceKey]] = {}
+        self._dependents: dict[ResourceKey, list[ResourceKey]] = {}
+        self._ready: list[tuple[int, ResourceKey]] = []
+        for key, task in tasks.items():
+            wanted = {other for other in needs(task, tasks) if other in tasks and other != key}
+            self._waits_for[key] = wanted
+            for other in wanted:
+                self._dependents.setdefault(other, []).append(key)
+            if not wanted:
+                self._push(key)
+
+    def _push(self, key: ResourceKey) -> None:
+        heapq.heappush(self._ready, (-self._tasks[key].planned.remaining, key))
+
+    def take(self) -> Task | None:
+        """Return the next task; None while all others wait or are taken."""
+        return self._tasks[heapq.heappop(self._ready)[1]] if self._ready else None
+
+    def settle(self, key: ResourceKey) -> None:
+        """Let those go that waited for this one, whatever became of it."""
+        for dependent in self._dependents.get(key, ()):
+            self._waits_for[dependent].discard(key)
+            if not self._waits_for[dependent]:
+                self._push(dependent)
+
+
+@dataclass(slots=True)
+class _Run:
+    """How far a step came."""
+
+    settled: set[ResourceKey] = field(default_factory=set)
+    unsettled: set[ResourceKey] = field(default_factory=set)
+    wait_seconds: float = 0
+    stopped_by: HubError | None = None
+
+
+def work_through(
+    step: StepInput,
+    ports: SyncPorts,
+    batch: str,
+    work: Work,
+    prepare: Preparation,
+    *,
+    needs: Needs = no_needs,
+    claims: bool = False,
+) -> StepResult:
+    """Do one kind of work for all rows of a batch that have it next; safe to run twice.
+
+    Args:
+        step: which job, and until when.
+        ports: the world.
+        batch: name of the batch.
+        work: what to do.
+        prepare: makes what does it for one row.
+        needs: the order inside the batch.
+        claims: claim the rows before any request leaves.
+
+    Returns:
+        `done`; `more` where time ran low; `wait` where rows are blocked or an API was not there; `failed` where the job stopped.
+
+    Raises:
+        HubError: storage failed.
+    """
+    job = ports.jobs.get_job(step.org_id, step.job_id)
+    try:
+        with JobGuard(ports.jobs, step) as guard:
+            guard.check()
+            shop = Workshop(step=step, ports=ports, job=job, guard=guard)
+            tasks = _load_tasks(shop, batch, work)
+            _enter_phase(shop, batch, work, tasks)
+            return _BatchRun(shop, batch, prepare, needs).run(tasks, claims=claims) if tasks else DONE
+    except JobStoppedError as error:
+        return result("failed", error.code)
+
+
+def _enter_phase(shop: Workshop, batch: str, work: Work, tasks: Mapping[ResourceKey, Task]) -> None:
+    """Show in the job's header where it is."""
+    job = shop.job
+    numbers = [number for stage in job.stages for number in stage] if work is Work.WRITE else job.batches.get(work, ())
+    names = [str(number) for number in numbers]
+    current = {
+        "index": names.index(batch) if batch in names else 0,
+        "of": max(1, len(names)),
+        "level": min((task.planned.generation for task in tasks.values()), default=0),
+    }
+    shop.ports.jobs.enter_phase(job, work.phase, current)
+
+
+def _load_tasks(shop: Workshop, batch: str, work: Work) -> dict[ResourceKey, Task]:
+    step, ports = shop.step, shop.ports
+    pack = read_pack(ports, step.org_id, step.job_id, batch)
+    referents = {
+        resolution.referent
+        for planned, _ in pack
+        for resolution in planned.resolutions
+        if resolution.referent is not None
+    }
+    own = [planned.key for planned, _ in pack]
+    rows = ports.jobs.get_rows(step.org_id, step.job_id, referents.union(own))
+    tasks = {
+        planned.key: Task(
+            planned=planned, payload=payload, resource_type=ports.catalogue[planned.key.type], row=rows[planned.key]
+        )
+        for planned, payload in pack
+        if planned.key in rows and rows[planned.key].next_work is work
+    }
+    shop.learn(row for row in rows.values() if row.target_id is not None or row.key not in tasks)
+    return tasks
+
+
+class _BatchRun:
+    """One invocation's way through a batch."""
+
+    def __init__(self, shop: Workshop, batch: str, prepare: Preparation, needs: Needs) -> None:
+        self._shop = shop
+        self._batch = batch
+        self._prepare = prepare
+        self._needs = needs
+        self._state = _Run()
+        self._claimed: set[ResourceKey] = set()
+        self._open: set[ResourceKey] = set()
+
+    def run(self, tasks: dict[ResourceKey, Task], *, claims: bool) -> StepResult:
+        shop = self._shop
+        blocked = self._claim(tasks) if claims else frozenset[ResourceKey]()
+        self._open = set(tasks)
+        writer = CommitWriter(shop.ports.commits, shop.job, self._batch)
+        try:
+            self._work(ReadyQueue(tasks, self._needs), self._prepare(shop, tasks), blocked, writer)
+            self._give_back(tasks, writer)
+        finally:
+            writer.close()
+        return self._result(blocked, writer.lost)
+
+    def _claim(self, tasks: dict[ResourceKey, Task]) -> frozenset[ResourceKey]:
+        """Claim all rows; those that somebody else holds stay out, with all that waits for them."""
+        shop, now = self._shop, self._shop.now_text()
+        changes = [
+            (
+                task.row,
+                replace(
+                    task.row,
+                    status=RowStatus.IN_PROGRESS,
+                    attempt=task.row.attempt + 1,
+                    phase=Work.WRITE.phase,
+                    updated_at=now,
+                ),
+            )
+            for task in sorted(tasks.values(), key=lambda task: (task.planned.generation, -task.planned.remaining))
+        ]
+        outcome = shop.ports.commits.claim(shop.job, self._batch, changes, shop.owner, shop.step.lease_until)
+        for key, row in outcome.claimed.items():
+            tasks[key].row = row
+            tasks[key].outcome_unknown = key in outcome.taken_over
+        self._claimed = set(outcome.claimed)
+        return outcome.blocked
+
+    def _work(self, queue: ReadyQueue, perform: Perform, blocked: frozenset[ResourceKey], writer: CommitWriter) -> None:
+        state = self._state
+        running: dict[Future[RowCommit], Task] = {}
+        with ThreadPoolExecutor(WORKERS) as pool:
+            try:
+                while True:
+                    while len(running) < WORKERS and self._may_go_on() and (task := queue.take()):
+                        if task.key in blocked:
+                            continue
+                        running[pool.submit(perform, task)] = task
+                    if not running:
+                        return
+                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        task = running.pop(future)
+                        if self._settle(task, future, writer):
+                            state.settled.add(task.key)
+                            queue.settle(task.key)
+            finally:
+                for future in running:
+                    future.cancel()
+
+    def _may_go_on(self) -> bool:
+        return self._state.stopped_by is None and self._shop.ports.now() < self._shop.step.hand_back_at
+
+    def _settle(self, task: Task, future: Future[RowCommit], writer: CommitWriter) -> bool:
+        """Record what became of a row; False where it has to be taken up again."""
+        commit = self._commit_of(task, future)
+        if commit is None:
+            self._state.unsettled.add(task.key)
+            return False
+        if task.key in self._claimed:
+            commit = replace(commit, owner=self._shop.owner)
+        self._shop.learn([commit.after])
+        count_outcome(self._shop.ports, commit.after)
+        writer.put(replace(commit, events=commit.events[:_MAX_EVENTS_A_ROW]))
+        return True
+
+    def _commit_of(self, task: Task, future: Future[RowCommit]) -> RowCommit | None:
+        shop, state = self._shop, self._state
+        try:
+            return future.result()
+        except (JobStoppedError, CredentialsExpiredError) as error:
+            state.stopped_by = state.stopped_by or error
+            return None
+        except OutOfTimeError:
+            return None
+        except UnknownOutcomeError as error:
+            failed = self._failed(task, RowError(error.code, redact(error.message)))
+            return replace(failed, keep_claim=True)
+        except TransientError as error:
+            if task.row.attempt < MAX_ATTEMPTS:
+                state.wait_seconds = max(state.wait_seconds, error.retry_after or TRANSIENT_WAIT_S)
+                return None
+            return self._failed(task, RowError(error.code, redact(error.message)))
+        except HubError as error:
+            return self._failed(task, RowError(error.code, redact(error.message)))
+        except Exception as error:
+            # One resource that we cannot handle must not hold up the others.
+            shop.ports.log_failure(task.key.type, error)
+            return self._failed(task, RowError("INTERNAL", f"The hub failed on it ({type(error).__name__})."))
+
+    def _failed(self, task: Task, error: RowError) -> RowCommit:
+        after = self._shop.fail(task, error)
+        return RowCommit(before=task.row, after=after, events=(event_of(after),))
+
+    def _give_back(self, tasks: Mapping[ResourceKey, Task], writer: CommitWriter) -> None:
+        """Give back what was claimed and not reached; count an attempt where an API was not there."""
+        shop, state = self._shop, self._state
+        for key in sorted(tasks.keys() - state.settled):
+            row, was_tried = tasks[key].row, key in state.unsettled
+            if key in self._claimed:
+                attempt = row.attempt if was_tried else row.attempt - 1
+                after = replace(row, status=RowStatus.PENDING, attempt=attempt, updated_at=shop.now_text())
+                commit = RowCommit(before=row, after=after, owner=shop.owner, keep_claim=tasks[key].outcome_unknown)
+                writer.put(commit)
+            elif was_tried and state.stopped_by is None:
+                after = replace(row, attempt=row.attempt + 1, updated_at=shop.now_text())
+                writer.put(RowCommit(before=row, after=after))
+
+    def _result(self, blocked: frozenset[ResourceKey], lost: set[ResourceKey]) -> StepResult:
+        state = self._state
+        if isinstance(state.stopped_by, CredentialsExpiredError):
+            error = RowError(state.stopped_by.code, redact(state.stopped_by.message))
+            self._shop.ports.jobs.stop_for(self._shop.step.org_id, self._shop.step.job_id, error)
+        if state.stopped_by is not None:
+            return result("failed", state.stopped_by.code)
+        if state.wait_seconds:
+            return result("wait", "DOWNSTREAM_UNAVAILABLE", state.wait_seconds)
+        unreached = self._open - state.settled
+        if unreached - blocked and self._shop.ports.now() >= self._shop.step.hand_back_at:
+            return result("more", "OUT_OF_TIME")
+        if unreached or lost:
+            return result("wait", "BLOCKED", BLOCKED_WAIT_S)
+        return DONE
+
+
+def count_outcome(ports: SyncPorts, row: Row) -> None:
+    """Count what became of a row."""
+    names = {
+        RowStatus.CREATED: "ResourcesCreated",
+        RowStatus.PATCHED: "ResourcesPatched",
+        RowStatus.FAILED: "ResourcesFailed",
+    }
+    if row.status in names:
+        ports.count(names[row.status], 1)
+
+
+def write_pack(
+    ports: SyncPorts, org_id: str, job_id: str, batch: str, entries: Sequence[tuple[PlannedResource, Payload]]
+) -> None:
+    """Store the planned resources of a batch with their payloads."""
+    value = [
+        {
+            "type": planned.key.type,
+            "planned": planned_to_json(ports.catalogue[planned.key.type], planned),
+            "payload": payload,
+        }
+        for planned, payload in entries
+    ]
+    ports.payloads.put(batch_key(org_id, job_id, batch), value)
+
+
+def read_pack(ports: SyncPorts, org_id: str, job_id: str, batch: str) -> list[tuple[PlannedResource, Payload]]:
+    """Read what `write_pack` stored.
+
+    Raises:
+        NotFoundError: there is no such batch, or its payloads have been dropped.
+    """
+    return [
+        (planned_from_json(ports.catalogue[entry["type"]], entry["planned"]), entry["payload"])
+        for entry in ports.payloads.get(batch_key(org_id, job_id, batch))
+    ]
+
+
+def finalizer_batch(number: int) -> str:
+    """Return the name of a batch of finalizers: they are cut otherwise than phase_a, since order counts among all of them."""
+    return f"finalize-{number}"
