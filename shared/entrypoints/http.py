@@ -18,8 +18,10 @@ from shared.observability import flush_metrics, logger
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# A Lambda answer ends at 6 MB; the gateway's envelope and its escaping need room.
 MAX_ANSWER_BYTES = 5 * 1024 * 1024
+# Where Lambda ends an answer, less the rest of the proxy envelope; inside of it every quote and backslash counts twice.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_MAX_ENVELOPE_BYTES = 6 * 1024 * 1024 - 4096
 
 STATUS_BY_ERROR: Mapping[type[Exception], int] = {
     errors.InvalidRequestError: 400,
@@ -125,7 +127,8 @@ def _validation_sentence(error: Exception) -> str:
 def _serialise(body: Any) -> str:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=_plain)
     size = len(text.encode())
-    if size > MAX_ANSWER_BYTES:
+    escaped = size + text.count('"') + text.count("\\")
+    if size > MAX_ANSWER_BYTES or escaped > _MAX_ENVELOPE_BYTES:
         results = body.get("results") if isinstance(body, Mapping) else None
         held = f" for {len(results)} results" if isinstance(results, list) else ""
         raise errors.PayloadTooLargeError(

@@ -36,7 +36,9 @@ def step_handler(step: Step) -> Callable[[dict[str, Any], LambdaContext], dict[s
 
     @logger.inject_lambda_context(clear_state=True)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        logger.append_keys(**{key: event[key] for key in ("org_id", "job_id", "batch") if key in event})
+        logger.append_keys(
+            **{key: event[key] for key in ("org_id", "job_id", "batch", "resource_type", "step") if key in event}
+        )
         try:
             deadline = time.time() + context.get_remaining_time_in_millis() / 1000
             result = dict(step({**event, "deadline": deadline}))

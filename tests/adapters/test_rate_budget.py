@@ -64,6 +64,16 @@ def test_asks_the_table_once_in_a_block(table, clock):
     assert table.calls == 2 * 2
 
 
+def test_asks_the_table_no_more_than_once_a_second_when_the_budget_is_spent(table, clock):
+    budget = budget_of(table, clock, limit=600)
+    take(budget, 600)
+    calls, began = table.calls, clock.now
+    take(budget, 200)
+
+    assert clock.now - began == pytest.approx(20, abs=1)
+    assert table.calls - calls <= 3 * 21
+
+
 def test_all_lambdas_together_keep_the_rate(table, clock):
     for _ in range(4):
         take(budget_of(table, clock), 25)

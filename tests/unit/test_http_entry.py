@@ -156,6 +156,13 @@ def test_an_answer_over_the_limit_names_the_count(lambda_context, monkeypatch):
     assert "7 results" in body["error"]
 
 
+def test_an_answer_that_lambda_would_cut_off_for_its_escaping_is_too_large(lambda_context):
+    body = {"results": [""] * 1_500_000}
+    assert len(json.dumps(body, separators=(",", ":"))) < entry.MAX_ANSWER_BYTES
+
+    assert answer_to(lambda r: body, lambda_context)[0] == 413
+
+
 @pytest.mark.parametrize(
     ("allowed", "origin", "echoed"),
     [

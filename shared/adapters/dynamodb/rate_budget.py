@@ -84,12 +84,20 @@ def halve(bucket: Bucket, now: float, retry_after_s: float) -> Bucket:
 
 
 class _Block:
-    """Tokens that this process holds for one host and pool."""
+    """Tokens that this process holds for one host and pool.
+
+    Attributes:
+        lock: held while the block is looked at or taken, never while somebody waits.
+        tokens: how many are left.
+        expires_at: epoch seconds at which they are void: what a minute did not need is the others'.
+        empty_until: epoch seconds before which the shared bucket has none either.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.tokens = 0
         self.expires_at = 0.0
+        self.empty_until = 0.0
 
 
 class DynamoRateBudget:
@@ -128,16 +136,10 @@ class DynamoRateBudget:
         """
         block = self._block(host, pool)
         give_up_at = self._clock() + timeout_s
-        with block.lock:
-            while not (block.tokens > 0 and self._clock() < block.expires_at):
-                taken, wait_s = self._take_block(host, pool)
-                if taken:
-                    block.tokens, block.expires_at = taken, self._clock() + _WINDOW_S
-                    break
-                if self._clock() + wait_s > give_up_at:
-                    raise DownstreamThrottledError(f"The rate budget of {host} is spent.", retry_after=wait_s)
-                self._sleep(wait_s)
-            block.tokens -= 1
+        while wait_s := self._spend(block, host, pool):
+            if self._clock() + wait_s > give_up_at:
+                raise DownstreamThrottledError(f"The rate budget of {host} is spent.", retry_after=wait_s)
+            self._sleep(wait_s)
 
     def throttled(self, host: str, pool: str, retry_after_s: float) -> None:
         """Hear that the host answered 429: slow down, here and in every other Lambda.
@@ -147,8 +149,23 @@ class DynamoRateBudget:
         """
         block = self._block(host, pool)
         with block.lock:
-            block.tokens = 0
+            block.tokens, block.empty_until = 0, 0.0
             self._change(host, pool, lambda bucket: halve(bucket, self._clock(), retry_after_s))
+
+    def _spend(self, block: _Block, host: str, pool: str) -> float:
+        """Spend one token and return 0, or return how many seconds to wait until there may be one."""
+        with block.lock:
+            now = self._clock()
+            if block.tokens == 0 or now >= block.expires_at:
+                if now < block.empty_until:
+                    return block.empty_until - now
+                block.tokens, wait_s = self._take_block(host, pool)
+                if block.tokens == 0:
+                    block.empty_until = self._clock() + wait_s
+                    return wait_s
+                block.expires_at = self._clock() + _WINDOW_S
+            block.tokens -= 1
+            return 0.0
 
     def _take_block(self, host: str, pool: str) -> tuple[int, float]:
         """Take a block out of the shared bucket; return how many tokens that are, else how long to wait for some."""
@@ -159,7 +176,9 @@ class DynamoRateBudget:
             nonlocal taken, wait_s
             shut_s = bucket.blocked_until - self._clock()
             taken = 0 if shut_s > 0 else min(size, int(bucket.tokens))
-            wait_s = max(shut_s, (1.0 - bucket.tokens) * _WINDOW_S / bucket.limit, 0.01)
+            # A second's worth at a time: whoever waited for each token alone would ask the table for each.
+            worth_waiting_for = max(1.0, bucket.limit / _WINDOW_S)
+            wait_s = max(shut_s, (worth_waiting_for - bucket.tokens) * _WINDOW_S / bucket.limit, 0.01)
             return replace(bucket, tokens=bucket.tokens - taken) if taken else None
 
         self._change(host, pool, spend)
