@@ -98,9 +98,12 @@ class _Control:
         self._sandbox.behaviour = read_behaviour(await _body(request))
         return JSONResponse({"status": "set"})
 
-    async def requests(self, _request: Request) -> Response:
+    async def requests(self, request: Request) -> Response:
+        limit = request.query_params.get("limit")
+        if limit is not None and not limit.isdecimal():
+            raise HTTPException(400, "limit must be a number")
         log = self._sandbox.log
-        return JSONResponse({"summary": log.summary(), "requests": log.entries()})
+        return JSONResponse({"summary": log.summary(), "requests": log.entries(None if limit is None else int(limit))})
 
     async def violations(self, _request: Request) -> Response:
         validator = self._sandbox.validator

@@ -8,7 +8,7 @@ from sandbox.server.errors import ApiError
 from sandbox.server.identifiers import NEW_ID
 from sandbox.server.kinds import KIND_OF
 from sandbox.server.paths import read_dotted
-from sandbox.server.stamps import now
+from sandbox.server.stamps import later, now
 from sandbox.server.store import Payload
 from sandbox.server.views import holds_secret
 
@@ -149,6 +149,15 @@ def _entity_title(call: Call, _old: Payload | None, new: Payload) -> None:
     new["_title"] = next((str(name) for name in names if name), new.get("_id"))
 
 
+def _purpose_names(call: Call, _old: Payload | None, new: Payload) -> None:
+    purposes = call.organisation.collection("taxonomy_classification")
+    known = [purposes[ident].payload["name"] for ident in new.get("_purpose") or () if ident in purposes]
+    if known:
+        new["_purpose_name"] = known
+    else:
+        new.pop("_purpose_name", None)
+
+
 def _tax_title(_call: Call, _old: Payload | None, new: Payload) -> None:
     new["_title"] = " ".join(str(new[field]) for field in ("type", "rate", "region") if new.get(field) is not None)
 
@@ -286,7 +295,9 @@ def _keep_portal_secrets(_call: Call, old: Payload | None, new: Payload) -> None
 
 
 def _token_expiry(_call: Call, _old: Payload | None, new: Payload) -> None:
-    new.pop("expires_in", None)
+    seconds = new.pop("expires_in", None)
+    if seconds:
+        new["expires_at"] = later(seconds)
 
 
 Effect = Callable[[Call, Payload | None, Payload], None]
@@ -298,6 +309,7 @@ EFFECTS: dict[str, Effect] = {
     "flow_automations": _flow_automations,
     "expand_closing_reasons": _expand_closing_reasons,
     "entity_title": _entity_title,
+    "purpose_names": _purpose_names,
     "tax_title": _tax_title,
     "keep_webhook_secrets": _keep_webhook_secrets,
     "webhook_status": _webhook_status,

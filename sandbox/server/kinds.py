@@ -37,7 +37,7 @@ def _entity(
         on_write={"_updated_at": "now"} | rest.pop("on_write", {}),
         sets=("_tags",),
         stale_field="_updated_at",
-        effects=("entity_title", *rest.pop("effects", ())),
+        effects=("entity_title", "purpose_names", *rest.pop("effects", ())),
         **rest,
     )
 

@@ -1,6 +1,7 @@
 """Remembers every downstream request, for assertions and benchmarks."""
 
 from collections import Counter, deque
+from itertools import islice
 from typing import Any, NamedTuple
 
 # Enough for every test and benchmark; older entries fall out, the summary keeps counting.
@@ -63,6 +64,7 @@ class RequestLog:
             "last_at": self._last_at,
         }
 
-    def entries(self) -> list[dict[str, Any]]:
-        """Return the remembered requests, oldest first."""
-        return [entry._asdict() for entry in self._entries]
+    def entries(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return the remembered requests, or the latest of them, oldest first."""
+        start = 0 if limit is None else max(0, len(self._entries) - limit)
+        return [entry._asdict() for entry in islice(self._entries, start, None)]

@@ -14,7 +14,7 @@ Predicate = Callable[[Payload], bool]
 # field:"quoted" | field:[from TO to] | field:(a OR b) | field:value | "quoted" | AND OR NOT | word
 _TOKEN = re.compile(
     r"\s*(?:(?P<field>[A-Za-z_$][\w.$-]*):(?:\"(?P<phrase>(?:[^\"\\]|\\.)*)\"|\[(?P<low>\S+) TO (?P<high>\S+)\]"
-    r"|\((?P<choices>[^)]*)\)|(?P<value>[^\s()]+))"
+    r"|\((?P<choices>[^)]*)\)|(?P<value>(?:\\.|[^\s()\\])+))"
     r"|\"(?P<text>[^\"]*)\"|(?P<operator>AND|OR|NOT)\b|(?P<word>[^\s():]+))\s*"
 )
 _ESCAPE = re.compile(r"\\(.)")
@@ -42,8 +42,9 @@ def _text(value: Any) -> str:
 
 
 def _equals(field: str, wanted: str) -> Predicate:
+    wildcard = "*" in _ESCAPE.sub("", wanted)
     wanted = _ESCAPE.sub(r"\1", wanted).lower()
-    if "*" in wanted:
+    if wildcard:
         return lambda payload: any(fnmatchcase(_text(value), wanted) for value in _values(payload, field))
     return lambda payload: any(_text(value) == wanted for value in _values(payload, field))
 
@@ -108,7 +109,7 @@ def parse_query(text: str) -> tuple[str | None, Predicate]:
             alternatives.append([])
         elif match["operator"] is None and match["word"] != "*":
             if match["field"] == "_schema" and match["value"] and not negate:
-                slugs.append(match["value"])
+                slugs.append(_ESCAPE.sub(r"\1", match["value"]))
             predicate = _term(match)
             alternatives[-1].append(_negated(predicate) if negate else predicate)
             negate = False

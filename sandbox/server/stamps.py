@@ -1,16 +1,21 @@
 """Values that the server writes into a resource on its own."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox.server.call import Call
 from sandbox.server.identifiers import NEW_ID
 
 
+def later(seconds: float) -> str:
+    """Return the time in some seconds as the APIs write it."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def now() -> str:
     """Return the current time as the APIs write it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return later(0)
 
 
 # A stamp sees the call and the value that the field held before.

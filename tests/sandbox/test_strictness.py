@@ -379,3 +379,50 @@ def test_file_can_be_fetched_from_another_organisation_by_its_download_url(clien
 
 def test_file_needs_content(alpha: Client) -> None:
     assert alpha.call("file", "saveFileV2", body={"filename": "a.txt"}).status == 400
+
+
+def test_purpose_names_are_computed_from_the_purposes(client: Client, alpha: Client) -> None:
+    client.load(ORG, ("taxonomy_classification", {"id": DEAD, "slug": "purpose:Sales", "name": "Sales"}))
+    body = {**SAMPLES["product"].body, "_purpose": [DEAD]}
+    product = alpha.call("entity", "createEntity", "product", body=body).json()
+    assert product["_purpose_name"] == ["Sales"]
+    changed = alpha.call("entity", "patchEntity", "product", product["_id"], body={"_purpose": []}).json()
+    assert "_purpose_name" not in changed
+
+
+def test_portal_page_adopts_its_id_by_slug_when_asked(alpha: Client) -> None:
+    page = {"slug": "home", "name": "Home", "blocks": {}, "order": 1, "path": "/", "design": {}, "content": {}}
+    body = {**SAMPLES["portal_config"].body, "pages": [page]}
+    portal = alpha.call("customer-portal", "createPortalConfig", body=body).json()
+    page_id = portal["pages"][0]["id"]
+    foreign = {**body, "pages": [{**page, "id": DEAD}]}
+
+    def put(query: dict[str, str] | None) -> str:
+        answer = alpha.call("customer-portal", "putPortalConfig", portal["portal_id"], body=foreign, query=query)
+        return str(answer.json()["pages"][0]["id"])
+
+    assert put({"page_upsert_mode": "slug"}) == page_id
+    assert put(None) == DEAD
+
+
+def test_portal_secrets_stay_behind(client: Client, alpha: Client) -> None:
+    provider = {
+        "slug": "b2b",
+        "provider_type": "OIDC",
+        "oidc_config": {"client_id": "c", "client_secret": "s3cret", "type": "authorization_code"},
+    }
+    client.load(ORG, ("portal_config", {"portal_id": DEAD, "name": "P", "identity_providers": [provider]}))
+    assert b"s3cret" not in alpha.call("customer-portal", "listAllPortalConfigs").body
+
+
+def test_access_token_with_a_lifetime_names_its_end(alpha: Client) -> None:
+    body = {"name": "CI", "expires_in": 3600}
+    created = alpha.call("access-token", "createAccessToken", body=body).json()
+    assert created["expires_at"] > created["created_at"]
+
+
+def test_secure_proxy_is_opened_by_staff_only(alpha: Client) -> None:
+    case = {"name": "Proxy", "type": "secure_proxy", "enabled": True, "slug": "proxy"}
+    body = {"name": "SAP", "use_cases": [case]}
+    created = alpha.call("integration-toolkit", "createIntegrationV2", body=body).json()
+    assert created["use_cases"][0]["configuration"]["allowed_domains"] == []
