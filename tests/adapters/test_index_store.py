@@ -532,6 +532,20 @@ def test_writes_from_several_threads(store, monkeypatch):
     assert len(listed(store)) == 40
 
 
+def test_a_cursor_that_the_table_refuses_is_the_callers_mistake(store, client):
+    def refuse(**_):
+        raise ClientError({"Error": {"Code": "ValidationException", "Message": "outside of the range"}}, "Query")
+
+    put_nodes(store, node("1"), node("2"))
+    cursor = store.list_nodes("org-a", NodeQuery(type="journey"), 1, None).next_cursor
+    refusing = IndexStore(SimpleNamespace(query=refuse), "IndexTable")
+
+    with pytest.raises(InvalidRequestError, match="cursor"):
+        refusing.list_nodes("org-a", NodeQuery(type="journey"), 1, cursor)
+    with pytest.raises(ClientError):
+        refusing.list_nodes("org-a", NodeQuery(type="journey"), 1, None)
+
+
 @pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])
 def test_a_busy_table_is_a_transient_error(code):
     def refuse(**_):

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.cursor import decode_cursor, encode_cursor
 from shared.domain.config_node import Blueprint, normalise_time
-from shared.domain.errors import StorageThrottledError
+from shared.domain.errors import InvalidRequestError, StorageThrottledError
 from shared.domain.index import (
     INDEX_LIFETIME_S,
     ITEM_LIFETIME_S,
@@ -355,6 +355,9 @@ class IndexStore:
 
         Returns:
             The items, and the key or item to continue behind if there may be more.
+
+        Raises:
+            InvalidRequestError: nobody can begin behind `start`.
         """
         until = self._clock() + MAX_READ_S
         items: list[Any] = []
@@ -364,8 +367,7 @@ class IndexStore:
             paged = {**request, "Limit": limit, "ReturnConsumedCapacity": "TOTAL"}
             if start is not None:
                 paged["ExclusiveStartKey"] = start
-            with translated_errors():
-                answer = self._client.query(**paged)
+            answer = self._query_page(paged)
             items.extend(answer["Items"])
             if len(items) > size:
                 return items[:size], items[size - 1]
@@ -376,6 +378,15 @@ class IndexStore:
             if read_bytes >= MAX_READ_BYTES or self._clock() >= until:
                 return items, start
             limit = min(limit * 2, 4000) if selective else size + 1 - len(items)
+
+    def _query_page(self, request: Mapping[str, Any]) -> Any:
+        try:
+            with translated_errors():
+                return self._client.query(**request)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationException" and "ExclusiveStartKey" in request:
+                raise InvalidRequestError("cursor: the next_cursor of the same query is expected.") from error
+            raise
 
     def _query_all(self, request: Mapping[str, Any]) -> Iterator[Any]:
         start: Mapping[str, Any] | None = None
