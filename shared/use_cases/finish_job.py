@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
@@ -9,7 +10,6 @@ from shared.domain.sync_job import COUNTERS, Job, JobStatus, Row, RowError, RowS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-from contextlib import suppress
 
     from shared.use_cases.sync_ports import Credentials, SyncJobs
 

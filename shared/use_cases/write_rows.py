@@ -28,7 +28,7 @@ from shared.domain.remap import (
     read_referable_fields,
     referable_fields,
 )
-from shared.domain.resource_type import ResourceKey, ResourceType, Strength
+from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.row_commit import RowCommit
 from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, event_of, iso_time
 from shared.use_cases.commit_writer import CommitWriter
@@ -131,7 +131,7 @@ class Workshop:
     def dependency_failure(self, task: Task, stage: Stage) -> RowCommit | None:
         """Return how a row fails whose hard reference leads to a resource that could not be written."""
         for resolution in missing_referents(task.planned, self.id_map, stage):
-            if resolution.found.strength is not Strength.HARD or resolution.referent is None:
+            if not resolution.hard or resolution.referent is None:
                 continue
             cause = self.failures.get(resolution.referent)
             root = (cause.root if cause else None) or resolution.referent
@@ -146,7 +146,7 @@ class Workshop:
         left_out = [
             f"The reference at {resolution.found.pointer} to {resolution.referent} was left out: it could not be written."
             for resolution in missing_referents(task.planned, self.id_map, stage)
-            if resolution.found.strength is not Strength.HARD
+            if not resolution.hard
         ]
         return tuple(event_of(row, message) for message in (_WRITTEN[task.row.left[0]], *left_out))
 
