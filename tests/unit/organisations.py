@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -326,6 +327,7 @@ def payload_of(item: Item, ids: Ids, fallback: Ids | None = None) -> dict[str, A
             return {"name": item.name}
 
 
+@cache
 def source_ids(item_type: str, number: int) -> dict[str, Any]:
     """The ids of an item in the source organisation."""
     unique = uuid5(NAMESPACE_OID, f"{SOURCE} {number}")
@@ -375,11 +377,13 @@ class Organisation:
 
     items: tuple[Item, ...]
 
-    @property
+    @cached_property
     def by_number(self) -> dict[int, Item]:
         return {item.number: item for item in self.items}
 
+    @cached_property
     def ids(self) -> dict[int, dict[str, Any]]:
+        """The ids of all items and of what is missing."""
         known = {item.number: source_ids(item.type, item.number) for item in self.items}
         for item in self.items:
             for slot, number in item.refs:
@@ -387,10 +391,10 @@ class Organisation:
         return known
 
     def key(self, number: int) -> ResourceKey:
-        return ResourceKey(self.by_number[number].type, self.ids()[number]["id"])
+        return ResourceKey(self.by_number[number].type, self.ids[number]["id"])
 
     def payloads(self) -> dict[ResourceKey, dict[str, Any]]:
-        ids = self.ids()
+        ids = self.ids
         written = {}
         for item in self.items:
             payload = payload_of(item, ids) | own_fields(SOURCE, item.type, ids[item.number])
@@ -591,12 +595,12 @@ class Sync:
                 if getattr(planned, again):
                     self._rewrite(planned)
         for planned in written:
-            if planned.activate:
+            if planned.activate and planned.key not in self.failed:
                 body = activation_body(
                     CATALOGUE[planned.key.type], self._payload(planned), planned, self.id_map, self._current(planned)
                 )
                 self.target.update(CATALOGUE[planned.key.type], self.id_map[planned.key].id, body)
-        self._verify(made, written)
+        self._verify(made, [one for one in written if one.key not in self.failed])
         return made
 
     def _payload(self, planned: PlannedResource) -> dict[str, Any]:
@@ -632,6 +636,9 @@ class Sync:
     def _rewrite(self, planned: PlannedResource) -> None:
         resource_type = CATALOGUE[planned.key.type]
         stage = "full" if planned.action is Action.CREATE else "patch"
+        if any(one.hard and one.referent in self.failed for one in missing_referents(planned, self.id_map, stage)):
+            self.failed.add(planned.key)
+            return
         body = build_body(
             resource_type,
             self._payload(planned),
@@ -676,10 +683,10 @@ class Sync:
     def expected(self, item: Item) -> dict[str, Any]:
         """What the target should hold of an item: the item written down with the target's ids."""
         ids: dict[int, Mapping[str, Any] | None] = {}
-        for number in self.organisation.ids():
+        for number in self.organisation.ids:
             known = self.id_map.get(self.organisation.key(number)) if number in self.organisation.by_number else None
             ids[number] = None if known is None else self._ids_there(self.organisation.by_number[number].type, known.id)
-        return payload_of(item, ids, self.organisation.ids())
+        return payload_of(item, ids, self.organisation.ids)
 
     def _ids_there(self, item_type: str, config_id: str) -> dict[str, Any]:
         payload = self.target.configs[ResourceKey(item_type, config_id)]
