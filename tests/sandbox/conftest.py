@@ -133,6 +133,20 @@ def beta(client: Client) -> Client:
     return sign_in(client, "200")
 
 
+@pytest.fixture(scope="session")
+def _lenient_sandbox(key_file: Path) -> Sandbox:
+    return Sandbox(Settings(ISSUER, key_file))
+
+
+@pytest.fixture
+def lenient(_lenient_sandbox: Sandbox) -> Client:
+    """A client of organisation 100 in a sandbox that does not look at the definitions."""
+    client = Client(_lenient_sandbox)
+    client.send("POST", "/_sandbox/reset", {"what": "all"})
+    client.load("100", ("taxonomy", {"slug": "zone", "name": "Zone"}))
+    return sign_in(client, "100")
+
+
 def _free_port() -> int:
     for port in PORTS:
         with socket.socket() as probe:

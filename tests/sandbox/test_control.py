@@ -1,5 +1,6 @@
 """Tokens, isolation headers and the control interface."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import jwt
 import pytest
 
 from sandbox.server.application import Sandbox, Settings
-from sandbox.server.tokens import Tokens
+from sandbox.server.tokens import DEFAULT_TTL_S, Tokens
 from tests.sandbox.conftest import ISSUER, Client, sign_in
 from tests.sandbox.samples import ORG, SAMPLES
 
@@ -22,6 +23,19 @@ def test_token_verifies_against_the_published_key_set(client: Client) -> None:
 
 def test_expired_token_is_unauthorised(client: Client) -> None:
     assert sign_in(client, ORG, ttl_s=-10).call("entity", "listTaxonomies").status == 401
+
+
+def test_token_ends_even_after_it_was_seen(alpha: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert alpha.call("entity", "listTaxonomies").status == 200
+    later = time.time() + DEFAULT_TTL_S + 1
+    monkeypatch.setattr("sandbox.server.tokens.time.time", lambda: later)
+    assert alpha.call("entity", "listTaxonomies").status == 401
+
+
+def test_token_of_another_issuer_is_unauthorised(client: Client, key_file: Path) -> None:
+    foreign = Tokens("http://elsewhere.test", key_file).sign(ORG, "1")
+    stranger = Client(client.sandbox, {"authorization": f"Bearer {foreign}"})
+    assert stranger.call("entity", "listTaxonomies").status == 401
 
 
 def test_token_of_another_key_is_unauthorised(client: Client, tmp_path: Path) -> None:
@@ -63,6 +77,24 @@ def test_loaded_resources_come_back_as_they_were(client: Client) -> None:
     client.load(ORG, ("closing_reason", payload))
     resources = client.send("GET", f"/_sandbox/orgs/{ORG}/resources").json()["resources"]
     assert resources == [{"type": "closing_reason", "id": "r-1", "payload": payload}]
+
+
+def test_files_and_document_templates_are_told_apart(client: Client) -> None:
+    client.load(
+        ORG,
+        ("file", {"_id": "f-1", "type": "text"}),
+        ("document_template", {"_id": "d-1", "type": "document_template"}),
+    )
+    for type_, ident in (("file", "f-1"), ("document_template", "d-1")):
+        resources = client.send("GET", f"/_sandbox/orgs/{ORG}/resources?type={type_}").json()["resources"]
+        assert [item["id"] for item in resources] == [ident]
+
+
+def test_log_can_be_read_from_its_end(client: Client, alpha: Client) -> None:
+    alpha.call("entity", "listTaxonomies")
+    alpha.call("kanban", "getKanbanBoards")
+    (entry,) = client.send("GET", "/_sandbox/requests?limit=1").json()["requests"]
+    assert entry["operation"] == "getKanbanBoards"
 
 
 @pytest.mark.parametrize(

@@ -5,27 +5,12 @@ from typing import Any
 
 import pytest
 
-from sandbox.server.application import Sandbox, Settings
 from sandbox.server.definitions import read_endpoint
 from sandbox.server.kinds import KIND_OF, KINDS
-from tests.sandbox.conftest import ISSUER, Client, sign_in
+from tests.sandbox.conftest import Client, sign_in
 from tests.sandbox.samples import APP, ORG, SAMPLES
 
 DEAD = "00000000-0000-4000-8000-00000000dead"
-
-
-@pytest.fixture(scope="session")
-def _lenient_sandbox(key_file: Any) -> Sandbox:
-    return Sandbox(Settings(ISSUER, key_file))
-
-
-@pytest.fixture
-def lenient(_lenient_sandbox: Sandbox) -> Client:
-    """A client of an organisation in a sandbox that does not look at the definitions."""
-    client = Client(_lenient_sandbox)
-    client.send("POST", "/_sandbox/reset", {"what": "all"})
-    client.load(ORG, ("taxonomy", {"slug": "zone", "name": "Zone"}))
-    return sign_in(client, ORG)
 
 
 def _planted(path: str, value: Any) -> Any:

@@ -23,6 +23,7 @@ def _violations(client: Client) -> Any:
         (("entity", "listTaxonomies"), (), None, {"colour": "red"}, "colour is not declared"),
         (("entity", "listTaxonomies"), (), None, {"type": "system"}, "system"),
         (("entity", "listTaxonomies"), (), {"a": 1}, None, "a body is not declared"),
+        (("entity", "createEntity"), ("tax",), {"_manifest": ["no-uuid"]}, None, "/_manifest/0"),
         (("kanban", "createKanbanBoard"), (), None, None, "the body is required"),
         (("journey", "createJourneyV2"), (), {"name": "J", "steps": [{"name": "S"}]}, None, "/steps/0"),
     ],
@@ -84,3 +85,16 @@ def test_read_only_belongs_into_answers_and_write_only_into_requests() -> None:
     schema = {"properties": {"a": {"readOnly": True}, "b": {"writeOnly": True}}}
     assert convert(schema, "request")["properties"] == {"a": {"not": {}}, "b": {}}
     assert convert(schema, "answer")["properties"] == {"a": {}, "b": {"not": {}}}
+
+
+def test_relaxed_place_is_taken_loosely_and_no_other() -> None:
+    schema = {"oneOf": [{"oneOf": [{}]}], "required": ["a"], "allOf": [{"required": ["b"]}]}
+    relaxed = convert(schema, "answer", ("oneOf", "required"))
+    assert relaxed == {"anyOf": [{"oneOf": [{}]}], "allOf": [{}]}
+
+
+def test_mapping_operation_that_is_an_object_conforms(alpha: Client) -> None:
+    operation = {"target": "name", "operation": {"_set": {"a": 1}}}
+    target = {"target_schema": "contact", "mapping_attributes": [operation]}
+    body = {"id": "m", "source": {"type": "entity", "config": {"entity_id": "e"}}, "targets": [target]}
+    assert alpha.call("entity-mapping", "putMappingConfig", "m", body=body).status == 200
