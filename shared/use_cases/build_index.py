@@ -25,6 +25,7 @@ from shared.domain.index import (
     ItemKind,
     Partition,
     ReadConfig,
+    StoredItem,
     SupersededError,
     claimed_keys,
     edge_items,
@@ -60,6 +61,7 @@ LEASE_MARGIN_S = 60.0
 _TYPES_AT_ONCE = 8
 _DETAILS_AT_ONCE = 8
 _DETAILS_PER_ROUND = 64
+_PARTITIONS_AT_ONCE = 8
 _COUNTED_SOURCES = frozenset({UsageSource.ENTITY_COUNT, UsageSource.ASSIGNMENTS})
 
 
@@ -521,22 +523,33 @@ class _Build:
                 edges.setdefault(edge.source.type, []).append(edge)
                 inverse.setdefault(edge.target.type, []).append(edge)
 
-        totals: dict[str, int] = {}
-        for name in self._catalogue:
-            desired = node_items(by_type.get(name, ())) | edge_items(edges.get(name, ()))
-            changes = self._write_partition(Partition(ItemKind.NODE, name), desired)
-            kept = sum(key[0] == ItemKind.NODE for key in changes.kept)
-            totals[name] = len(by_type.get(name, ())) + kept
-        for name in self._catalogue:
-            self._write_partition(Partition(ItemKind.USED_BY, name), used_by_items(inverse.get(name, ()), nodes))
-        self._write_partition(Partition(ItemKind.IDENTIFIER), identifier_items(identifiers))
+        totals = dict.fromkeys(self._catalogue, 0)
+        for partition, held in self._load_partitions():
+            name = partition.type
+            if partition.kind == ItemKind.NODE:
+                desired = node_items(by_type.get(name, ())) | edge_items(edges.get(name, ()))
+            elif partition.kind == ItemKind.USED_BY:
+                desired = used_by_items(inverse.get(name, ()), nodes)
+            else:
+                desired = identifier_items(identifiers)
+            changes = self._apply(desired, stored if partition.kind == ItemKind.IDENTIFIER else held)
+            if partition.kind == ItemKind.NODE:
+                kept = sum(key[0] == ItemKind.NODE for key in changes.kept)
+                totals[name] = len(by_type.get(name, ())) + kept
         self._finish(totals)
 
-    def _write_partition(self, partition: Partition, desired: Mapping[ItemKey, Content]) -> Changes:
-        self._check()
-        stored = self._index.load_partition(self._run.org_id, partition)
+    def _load_partitions(self) -> Iterator[tuple[Partition, Mapping[ItemKey, StoredItem]]]:
+        """Yield what every partition holds, nodes before inverse edges before identifiers, reading some ahead."""
+        partitions = [Partition(kind, name) for kind in (ItemKind.NODE, ItemKind.USED_BY) for name in self._catalogue]
+        with ThreadPoolExecutor(_PARTITIONS_AT_ONCE) as pool:
+            held = pool.map(lambda partition: self._index.load_partition(self._run.org_id, partition), partitions)
+            yield from zip(partitions, held, strict=True)
+        yield Partition(ItemKind.IDENTIFIER), {}
+
+    def _apply(self, desired: Mapping[ItemKey, Content], stored: Mapping[ItemKey, StoredItem]) -> Changes:
         changes = plan_changes(desired, stored, self._is_kept, self._now())
         if changes:
+            self._check()
             for _ in self._index.apply(self._run.org_id, self._run.build_token, self._run.user_id, changes):
                 self._check()
             self._report.writes += len(changes)
