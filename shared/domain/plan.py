@@ -294,12 +294,17 @@ class _Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Link:
-    """A found reference and the field of the config that it names."""
+    """A found reference and the field of the config that it names.
+
+    Attributes:
+        copied: the field goes to the target as it is, so that the reference holds there too.
+    """
 
     found: FoundReference
     referent: ResourceKey | None
     field: str = "id"
     position: int = 0
+    copied: bool = False
 
     @property
     def required(self) -> bool:
@@ -312,7 +317,7 @@ class _Link:
     @property
     def free(self) -> bool:
         """It stays in the payload whether the referent is there or not."""
-        return self.found.portable and not self.required and not (self.hard and self.found.certain)
+        return (self.found.portable or self.copied) and not self.required and not (self.hard and self.found.certain)
 
     @property
     def cost(self) -> int:
@@ -515,7 +520,8 @@ class _Planner:
         if config is not None and config.payload is not None and not is_plain(identified.field):
             values = list(values_at(config.payload, identified.field))
             position = values.index(found.identifier) if found.identifier in values else 0
-        return _Link(found, identified.key, identified.field, position)
+        copied = self._is_copied(identified.key.type, identified.field)
+        return _Link(found, identified.key, identified.field, position, copied)
 
     def _value(self, link: _Link, target_id: str, fields: Mapping[str, Any]) -> str | None:
         """Return what a reference says on the target, given its referent there; None where that is not known yet."""
@@ -526,7 +532,7 @@ class _Planner:
             value = value[link.position] if link.position < len(value) else None
         if isinstance(value, str):
             return value
-        return link.found.identifier if link.referent and self._is_copied(link.referent.type, link.field) else None
+        return link.found.identifier if link.copied else None
 
     def _is_copied(self, type_name: str, path: str) -> bool:
         """Tell whether a field goes to the target as it is."""
@@ -600,7 +606,7 @@ class _Planner:
                 known = self._known(link)
                 if known is None:
                     return False
-                if not link.found.portable:
+                if not (link.found.portable or link.copied):
                     replacements.append(Replacement(link.found, known[0], known[1]))
             elif standing is not _Standing.NONE and not link.free:
                 return False
@@ -614,7 +620,7 @@ class _Planner:
         text = ""
         for link in node.links:
             standing = self._standing(node, link)
-            if link.free or link.found.portable or link.referent is None:
+            if link.free or link.copied or link.found.portable or link.referent is None:
                 continue
             if standing is _Standing.CREATED:
                 return False
@@ -843,13 +849,14 @@ class _Planner:
         if standing in (_Standing.CREATED, _Standing.REWRITTEN):
             dropped = (node.key, link.referent) in ordered.dropped and not link.free
             kind = ResolutionKind.DEFERRED if dropped else ResolutionKind.WRITTEN
+            if link.free:
+                return _resolution(link, ResolutionKind.KEEP)
             if link.found.portable:
-                return _resolution(link, ResolutionKind.KEEP if link.free else kind)
+                return _resolution(link, kind)
             if standing is _Standing.REWRITTEN:
                 return _resolution(link, kind, *(self._known(link) or ()))
-            copied = link.field != "id" and link.referent and self._is_copied(link.referent.type, link.field)
-            return _resolution(link, kind, link.found.identifier if copied else None)
-        if standing is _Standing.EXISTS and not link.found.portable:
+            return _resolution(link, kind, link.found.identifier if link.copied else None)
+        if standing is _Standing.EXISTS and not link.free and not link.found.portable:
             known = self._known(link)
             return _resolution(link, ResolutionKind.KNOWN if known else ResolutionKind.LEFT_OUT, *(known or ()))
         is_content = link.found.certain and not link.found.portable
@@ -858,7 +865,7 @@ class _Planner:
         return _resolution(link, ResolutionKind.LEFT_OUT)
 
     def _self_resolution(self, node: _Node, link: _Link) -> Resolution:
-        if link.found.portable:
+        if link.found.portable or link.copied:
             return _resolution(link, ResolutionKind.KEEP)
         known = self._known(link) if node.target is not None else None
         if known is not None:

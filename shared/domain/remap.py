@@ -24,8 +24,6 @@ from shared.domain.references import (
     Identifiers,
     Replacement,
     find_references,
-    read_referable_fields,
-    referable_fields,
     rewrite,
     sendable,
 )
@@ -37,13 +35,11 @@ if TYPE_CHECKING:
 
     from shared.domain.resource_type import ActiveFlag
 
-__all__ = ["read_referable_fields", "referable_fields"]
-
 Stage = Literal["create", "patch", "full"]
 
 
 class WrittenTarget(NamedTuple):
-    """The target config that a row became: its id and the fields that others refer to (`read_referable_fields`)."""
+    """The target config that a row became: its id and the fields that others refer to (`references.read_referable_fields`)."""
 
     id: str
     fields: Mapping[str, Any] = EMPTY
