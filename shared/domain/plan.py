@@ -275,6 +275,7 @@ def planned_status(planned: PlannedResource, dry_run: bool) -> RowStatus:
     return _STATUS[planned.action]
 
 
+_CREATED = frozenset({Action.CREATE})
 _WRITTEN = frozenset({Action.CREATE, Action.PATCH, Action.MATCH})
 
 
@@ -568,6 +569,9 @@ class _Planner:
         for node in self._nodes.values():
             if node.written and node.config.payload is not None:
                 self._prepare(node, node.config.payload)
+        # What cannot be created is no change for those that name it.
+        self._fail_unresolved(_CREATED)
+        self._spread_failures(_CREATED)
         unchanged = [node for node in self._nodes.values() if node.written and self._is_unchanged(node)]
         for node in unchanged:
             node.action = Action.SKIP
@@ -698,8 +702,8 @@ class _Planner:
     def settle(self) -> Order:
         """Spread failures and changes until nothing moves any more, then order what is left."""
         while True:
-            self._fail_unresolved()
-            self._spread_failures()
+            self._fail_unresolved(_WRITTEN)
+            self._spread_failures(_WRITTEN)
             if self._spread_changes():
                 continue
             arcs = self._arcs()
@@ -712,9 +716,9 @@ class _Planner:
                     message = f"Each of {named} has to exist before the next can be created."
                     self._nodes[key].fail(RowError(CycleNotBreakableError.code, message))
 
-    def _fail_unresolved(self) -> None:
+    def _fail_unresolved(self, among: Collection[Action]) -> None:
         for node in self._nodes.values():
-            for link in node.links if node.written else ():
+            for link in node.links if node.action in among else ():
                 error = self._failure(node, link)
                 if error is not None:
                     node.fail(error)
@@ -748,17 +752,17 @@ class _Planner:
             )
         return None
 
-    def _spread_failures(self) -> None:
+    def _spread_failures(self, among: Collection[Action]) -> None:
         dependents: dict[ResourceKey, list[_Node]] = {}
         for node in self._nodes.values():
-            for link in node.links if node.written else ():
+            for link in node.links if node.action in among else ():
                 if link.hard and not link.free and link.referent is not None and link.referent != node.key:
                     dependents.setdefault(link.referent, []).append(node)
         failed = [node for node in self._nodes.values() if node.action is Action.FAIL]
         for cause in failed:  # grows while it is read
             root = cause.error.root if cause.error and cause.error.root else cause.key
             for node in dependents.get(cause.key, ()):
-                if node.written:
+                if node.action in among:
                     why = self._nodes[root].error if root in self._nodes else None
                     reason = f": {why}" if why is not None and why.root is None else "."
                     node.fail(RowError(DependencyFailedError.code, f"It needs {root}, which failed{reason}", root))
