@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+# The summary of a config stands in every edge that leads away from it, so it has an end.
+_MAX_TEXT = 300
+_MAX_TEXTS = 50
+
+
 @dataclass(frozen=True, slots=True)
 class Blueprint:
     """An installed blueprint."""
@@ -97,13 +102,13 @@ def read_node(
         for source, path in paths:
             for one in (path,) if isinstance(path, str) else path:
                 found.extend(strings_at(source, one))
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(text for text in found if len(text) <= _MAX_TEXT))[:_MAX_TEXTS]
 
     updated_by = first("updated_by")
     return with_usage(
         ConfigNode(
             key=ResourceKey(resource_type.name, str(config_id)),
-            title=_title(resource_type, payload, item) or str(config_id),
+            title=_title(resource_type, payload, item)[:_MAX_TEXT] or str(config_id),
             updated_at=normalise_time(first("updated_at")),
             updated_by=updated_by if isinstance(updated_by, str) else None,
             tags=strings("tags"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,8 +23,10 @@ ITEM_LIFETIME_S = 30 * 86_400
 _REFRESH_BELOW_S = 15 * 86_400
 #: The index answers as missing this long after its last successful build.
 INDEX_LIFETIME_S = 7 * 86_400
-#: More places than a person reads; an item ends at 400 KB.
-MAX_POINTERS = 50
+#: More places than a person reads; an item ends at 400 KB and an answer at 5 MB.
+MAX_POINTERS = 20
+#: An identifier that names more configs than this tells none of them apart.
+MAX_CONFIGS_PER_IDENTIFIER = 100
 #: How many configs a type that is indexed only where used may have.
 MAX_INDEXED_WHEN_USED = 10_000
 
@@ -33,6 +36,12 @@ _MAX_ENCODED_ID_BYTES = 480
 _MAX_IDENTIFIER_BYTES = 1000
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class UnindexableConfigError(HubError):
+    """A config has an id that the index cannot hold."""
+
+    code = "UNINDEXABLE_CONFIG"
 
 
 class SupersededError(HubError):
@@ -170,11 +179,14 @@ def read_config(
         now: decides whether a config that expires is still active.
 
     Raises:
-        ValueError: the payload has no id, or one that the index cannot hold.
+        ValueError: the payload has no id.
+        UnindexableConfigError: the index cannot hold its id.
     """
     node = read_node(resource_type, payload, item, now=now)
     if not is_storable_id(node.key.id):
-        raise ValueError(f"a {resource_type.name} has an id that cannot be kept")
+        raise UnindexableConfigError(
+            f"A {resource_type.name} is left out: its id is too long or has control characters."
+        )
     cleaned = without_secrets(resource_type, payload)
     identifiers = {node.key.id: "id"}
     for path in fields:
@@ -194,12 +206,17 @@ def read_config(
 def is_storable_id(value: str) -> bool:
     """Tell whether the index can hold a config of this id."""
     size = len(value.encode(errors="replace"))
-    return 0 < size <= _MAX_ID_BYTES and _encoded_size(value) <= _MAX_ENCODED_ID_BYTES and value.isprintable()
+    return 0 < size <= _MAX_ID_BYTES and _encoded_size(value) <= _MAX_ENCODED_ID_BYTES and _is_text(value)
 
 
 def is_storable_identifier(value: str) -> bool:
     """Tell whether the index can look a config up by this value."""
-    return 0 < _encoded_size(value) <= _MAX_IDENTIFIER_BYTES and value.isprintable()
+    return 0 < _encoded_size(value) <= _MAX_IDENTIFIER_BYTES and _is_text(value)
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether a value is neither control characters nor half a surrogate pair anywhere."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
 
 
 def _encoded_size(value: str) -> int:
@@ -207,7 +224,7 @@ def _encoded_size(value: str) -> int:
 
 
 def collect_candidates(resource_type: ResourceType, payload: Any) -> dict[Candidate, tuple[str, ...]]:
-    """Find everything in a payload that may be a reference, with the JSON pointers of its places (the first 50)."""
+    """Find everything in a payload that may be a reference, with the JSON pointers of its first places."""
     positions: dict[Reference | None, int] = {
         reference: index for index, reference in enumerate(resource_type.references)
     }
@@ -372,7 +389,9 @@ def used_by_items(edges: Iterable[Edge], nodes: Mapping[ResourceKey, ConfigNode]
 def identifier_items(identifiers: Identifiers) -> dict[ItemKey, Content]:
     """Return the items by which a config is found from its id or an alias."""
     return {
-        (ItemKind.IDENTIFIER, value): {"configs": [[*one.key, one.field] for one in identified]}
+        (ItemKind.IDENTIFIER, value): {
+            "configs": [[*one.key, one.field] for one in identified[:MAX_CONFIGS_PER_IDENTIFIER]]
+        }
         for value, identified in identifiers.items()
     }
 

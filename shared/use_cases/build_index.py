@@ -27,6 +27,7 @@ from shared.domain.index import (
     ReadConfig,
     StoredItem,
     SupersededError,
+    UnindexableConfigError,
     claimed_keys,
     edge_items,
     edges_of,
@@ -341,14 +342,12 @@ class _Build:
 
     def _read_items(self, entry: ResourceType, items: Collection[Payload]) -> Iterator[ReadConfig]:
         if entry.list is not None and entry.list.whole:
-            yield from (self._reduced(entry, item, None) for item in items)
+            yield from self._reduced(entry, ((item, None) for item in items))
             return
         path = (entry.list_fields or entry.fields).id
         by_id = {str(config_id): item for item in items if (config_id := find_value(item, path)) is not None}
         payloads = self._details.map(lambda config_id: self._find(entry, config_id), by_id)
-        for (_, item), payload in zip(by_id.items(), payloads, strict=True):
-            if payload is not None:
-                yield self._reduced(entry, payload, item)
+        yield from self._reduced(entry, zip(payloads, by_id.values(), strict=True))
 
     def _find(self, entry: ResourceType, config_id: str) -> Payload | None:
         try:
@@ -356,11 +355,21 @@ class _Build:
         except NotFoundError:
             return None
 
-    def _reduced(self, entry: ResourceType, payload: Payload, item: Payload | None) -> ReadConfig:
-        moment = datetime.fromtimestamp(self._now(), UTC)
-        config = read_config(entry, payload, item, self._fields[entry.name], moment)
-        link = config.node.link and self._run.app_url and f"{self._run.app_url.rstrip('/')}{config.node.link}"
-        return replace(config, node=replace(config.node, link=link or None))
+    def _reduced(
+        self, entry: ResourceType, found: Iterable[tuple[Payload | None, Payload | None]]
+    ) -> Iterator[ReadConfig]:
+        """Yield what is kept of payloads, each given with its list item where the list is a summary."""
+        for payload, item in found:
+            if payload is None:
+                continue
+            moment = datetime.fromtimestamp(self._now(), UTC)
+            try:
+                config = read_config(entry, payload, item, self._fields[entry.name], moment)
+            except UnindexableConfigError as error:
+                self._report.warnings.append(error.message)
+                continue
+            link = config.node.link and self._run.app_url and f"{self._run.app_url.rstrip('/')}{config.node.link}"
+            yield replace(config, node=replace(config.node, link=link or None))
 
     def _count_usage(self, entry: ResourceType, reading: TypeReading) -> None:
         """Ask for a metric that no payload carries; without an answer the nodes have none, which is no failed type."""
@@ -418,10 +427,9 @@ class _Build:
         missing = [config_id for config_id in ids if config_id not in reading.configs]
         for group in batched(missing, _DETAILS_PER_ROUND, strict=False):
             self._check()
-            for payload in self._details.map(lambda config_id: self._find(entry, config_id), group):
-                if payload is not None:
-                    config = self._reduced(entry, payload, None)
-                    reading.configs[config.key.id] = config
+            payloads = self._details.map(lambda config_id: self._find(entry, config_id), group)
+            for config in self._reduced(entry, ((payload, None) for payload in payloads)):
+                reading.configs[config.key.id] = config
 
     def _bound_types_indexed_when_used(self) -> None:
         """Keep of such a type only what has a manifest or what an indexed config refers to, up to the limit."""
@@ -465,9 +473,8 @@ class _Build:
 
     def _look_up_unseen(self, entry: ResourceType, reading: TypeReading, config_id: str) -> None:
         try:
-            reading.configs[config_id] = self._reduced(entry, self._repository.get_config(entry, config_id), None)
-        except NotFoundError:
-            return
+            for config in self._reduced(entry, [(self._find(entry, config_id), None)]):
+                reading.configs[config.key.id] = config
         except CredentialsExpiredError:
             raise
         except (HubError, *_UNREADABLE):

@@ -194,6 +194,22 @@ def test_filters_in_every_order(store, filters, expected):
         assert set(listed(store, sort=sort, **filters)) == expected
 
 
+def test_filters_by_more_values_than_an_expression_holds(store):
+    put_nodes(store, node("p", purposes=("p-99",)), node("b", blueprints=(Blueprint("b-99", "B"),)), node("none"))
+    many = [f"-{number}" for number in range(120)]
+
+    assert listed(store, purposes=tuple(f"p{one}" for one in many)) == ["p"]
+    assert listed(store, blueprint_ids=tuple(f"b{one}" for one in many)) == ["b"]
+
+
+def test_stores_half_a_surrogate_pair_as_a_question_mark(store):
+    put_nodes(store, node("1", "broken \ud83d emoji \U0001f600"))
+
+    assert (
+        store.list_nodes("org-a", NodeQuery(type="journey"), 1, None).results[0]["title"] == "broken ? emoji \U0001f600"
+    )
+
+
 def test_fills_a_page_across_several_queries(store, client, monkeypatch):
     put_nodes(store, *(node(f"j-{number:03}", "hit" if number % 90 == 0 else "miss") for number in range(300)))
     calls = counted(client)

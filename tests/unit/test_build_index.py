@@ -272,6 +272,15 @@ def test_a_payload_without_an_id_fails_its_type_only(org):
     assert "form:form-1" in org.nodes()
 
 
+def test_leaves_out_a_config_that_the_index_cannot_hold(org):
+    org.repository.add(THEME, {"id": "x" * 300, "name": "Endless"})
+    report = org.build()
+
+    assert report.failed_types == {}
+    assert len(report.warnings) == 1
+    assert org.index.state.totals["theme"] == 2
+
+
 def test_fails_when_no_type_can_be_read(org):
     for name in ("form", "theme", "picture", "board"):
         org.repository.fail("list", name, DownstreamUnavailableError("down"))

@@ -55,6 +55,14 @@ def test_a_payload_without_an_id_cannot_be_read():
         read_node(FORM, {"name": "x"}, now=NOW)
 
 
+def test_a_summary_has_an_end():
+    node = read_node(
+        FORM, {"id": "1", "name": "x" * 999, "tags": [str(n) for n in range(99)], "slug": "y" * 999}, now=NOW
+    )
+
+    assert (len(node.title), len(node.tags), node.aliases) == (300, 50, ())
+
+
 def test_percent_encodes_the_id_in_a_link():
     node = read_node(replace(FORM, link="/app/{id}"), {"id": "a/b c"}, now=NOW)
 

@@ -7,12 +7,16 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import InvalidRequestError
 from shared.domain.index import (
+    MAX_CONFIGS_PER_IDENTIFIER,
     MAX_POINTERS,
     Candidate,
     ItemKind,
     ReadConfig,
     StoredItem,
+    UnindexableConfigError,
     digest_of,
+    identified_in,
+    identifier_items,
     identifiers_of,
     identifying_fields,
     new_build_token,
@@ -110,7 +114,7 @@ def test_the_content_hash_ignores_secrets_and_follows_content():
 
 @pytest.mark.parametrize("config_id", ["x" * 257, "a\nb", "#" * 200])
 def test_an_id_that_the_index_cannot_hold_is_refused(config_id):
-    with pytest.raises(ValueError, match="id"):
+    with pytest.raises(UnindexableConfigError, match="id"):
         read({"id": config_id})
 
 
@@ -145,3 +149,10 @@ def test_a_later_build_has_a_greater_token(milliseconds, later, randomness):
 
 def test_a_token_is_a_ulid():
     assert new_build_token(1_469_918_176.385, bytes(10)) == "01ARYZ6S410000000000000000"
+
+
+def test_an_identifier_of_very_many_configs_stays_small():
+    configs = [read({"id": f"f-{number}", "slug": "same"}) for number in range(MAX_CONFIGS_PER_IDENTIFIER + 5)]
+    content = identifier_items(identifiers_of(configs))[ItemKind.IDENTIFIER, "same"]
+
+    assert len(identified_in(content)) == MAX_CONFIGS_PER_IDENTIFIER

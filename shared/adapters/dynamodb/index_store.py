@@ -53,6 +53,9 @@ MAX_READ_S = 2.0
 _BYTES_PER_UNIT = 8192
 # BatchGetItem takes 100 keys.
 _BATCH_GET = 100
+# An expression has at most 300 operators; more values than this are looked for in what was read.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+_MAX_FILTER_VALUES = 50
 _WRITE_THREADS = 8
 _WRITES_PER_ROUND = 400
 _MAX_BATCH_TRIES = 6
@@ -276,7 +279,9 @@ class IndexStore:
         def cursor_behind(item: Mapping[str, Any]) -> str:
             return encode_cursor("listConfigs", org_id, filters, [item["sk"], item[sort_attribute]])
 
-        items, behind = self._fill_page(request, size, start, selective=query.is_filtered)
+        items, behind = self._fill_page(
+            request, size, start, keep=_has_any_of_many(query) if query.is_filtered else None
+        )
         return Page([_plain(item["summary"]) for item in items], cursor_behind(behind) if behind else None)
 
     def list_used_by(self, org_id: str, config: ResourceKey, size: int, cursor: str | None) -> Page:
@@ -294,7 +299,7 @@ class IndexStore:
             "KeyConditionExpression": Key("pk").eq(partition) & Key("sk").begins_with(keys.used_by_prefix(config)),
         }
         start = {"pk": partition, "sk": last[0]} if last else None
-        items, behind = self._fill_page(request, size, start, selective=False)
+        items, behind = self._fill_page(request, size, start)
         results = [{**_plain(item["summary"]), "pointers": item["pointers"]} for item in items]
         next_cursor = encode_cursor("getConfigUsedBy", org_id, filters, [behind["sk"]]) if behind else None
         return Page(results, next_cursor)
@@ -343,7 +348,12 @@ class IndexStore:
         return identifiers
 
     def _fill_page(
-        self, request: Mapping[str, Any], size: int, start: Mapping[str, Any] | None, *, selective: bool
+        self,
+        request: Mapping[str, Any],
+        size: int,
+        start: Mapping[str, Any] | None,
+        *,
+        keep: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> tuple[list[Any], Mapping[str, Any] | None]:
         """Query until a page is full, the range is read, or 4 MB or 2 s are used up.
 
@@ -351,7 +361,7 @@ class IndexStore:
             request: the query.
             size: results wanted.
             start: key behind which to begin.
-            selective: a filter may leave out much of what is read.
+            keep: which of the items found are results; None: all are, and no filter leaves out any of those read.
 
         Returns:
             The items, and the key or item to continue behind if there may be more.
@@ -362,13 +372,13 @@ class IndexStore:
         until = self._clock() + MAX_READ_S
         items: list[Any] = []
         read_bytes = 0.0
-        limit = size + 1 if not selective else max(4 * size, 200)
+        limit = size + 1 if keep is None else max(4 * size, 200)
         while True:
             paged = {**request, "Limit": limit, "ReturnConsumedCapacity": "TOTAL"}
             if start is not None:
                 paged["ExclusiveStartKey"] = start
             answer = self._query_page(paged)
-            items.extend(answer["Items"])
+            items.extend(answer["Items"] if keep is None else filter(keep, answer["Items"]))
             if len(items) > size:
                 return items[:size], items[size - 1]
             start = answer.get("LastEvaluatedKey")
@@ -377,7 +387,7 @@ class IndexStore:
             read_bytes += float(answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0)) * _BYTES_PER_UNIT
             if read_bytes >= MAX_READ_BYTES or self._clock() >= until:
                 return items, start
-            limit = min(limit * 2, 4000) if selective else size + 1 - len(items)
+            limit = size + 1 - len(items) if keep is None else min(limit * 2, 4000)
 
     def _query_page(self, request: Mapping[str, Any]) -> Any:
         try:
@@ -573,7 +583,9 @@ def _attributes(key: ItemKey, content: Content) -> dict[str, Any]:
 
 
 def _number(value: Any) -> Any:
-    """Return a JSON value in which every fraction is a Decimal, which is what DynamoDB stores."""
+    """Return a JSON value as DynamoDB stores it: fractions as Decimal, no half of a surrogate pair in a text."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
     if isinstance(value, float):
         return int(value) if value.is_integer() else Decimal(repr(value))
     if isinstance(value, Mapping):
@@ -620,9 +632,23 @@ def _node_filter(query: NodeQuery, dates: Any) -> Any:
             | Attr("summary.aliases").contains(query.q)
         )
     for attribute, values in (("summary.purposes", query.purposes), ("blueprint_ids", query.blueprint_ids)):
-        if values:
+        if 0 < len(values) <= _MAX_FILTER_VALUES:
             anyone: list[Any] = [Attr(attribute).contains(value) for value in values]
             conditions.append(reduce(or_, anyone))
     if query.active_only:
         conditions.append(Attr("summary.active").not_exists() | Attr("summary.active").ne(False))
     return reduce(and_, conditions) if conditions else None
+
+
+def _has_any_of_many(query: NodeQuery) -> Callable[[Mapping[str, Any]], bool]:
+    """Return the part of the filter that is too long for an expression."""
+    purposes = frozenset(query.purposes if len(query.purposes) > _MAX_FILTER_VALUES else ())
+    blueprints = frozenset(query.blueprint_ids if len(query.blueprint_ids) > _MAX_FILTER_VALUES else ())
+
+    def keep(item: Mapping[str, Any]) -> bool:
+        return not (
+            (purposes and purposes.isdisjoint(item["summary"].get("purposes", ())))
+            or (blueprints and blueprints.isdisjoint(item["blueprint_ids"]))
+        )
+
+    return keep

@@ -134,7 +134,11 @@ def identifier(org_id: str, value: str) -> Key:
 
 def can_be_identifier(value: str) -> bool:
     """Tell whether `identifier` takes a value."""
-    return 0 < len(encode(value).encode(errors="replace")) <= MAX_IDENTIFIER_BYTES and value.isprintable()
+    try:
+        identifier("", value)
+    except (InvalidRequestError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def index_state(org_id: str) -> Key:
