@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -48,7 +49,7 @@ class _Request:
     query_string: str
     headers: dict[bytes, bytes]
     body: bytes
-    client_port: int
+    client: tuple[str, int]
 
 
 class Sandbox:
@@ -84,7 +85,7 @@ class Sandbox:
             query_string=scope["query_string"].decode("latin-1"),
             headers=dict(scope["headers"]),
             body=await _read_body(receive),
-            client_port=int(scope["client"][1]) if scope.get("client") else 0,
+            client=(scope["client"][0], int(scope["client"][1])),
         )
         operation, caller, answer = "unknown", None, _CUT
         try:
@@ -139,14 +140,14 @@ class Sandbox:
             case "throttle":
                 return _throttled(api, max(1.0, fault.delay_ms / 1000))
             case "reset":
-                cut_connection(request.client_port)
+                cut_connection(request.client)
                 return _CUT
             case "lost_response":
                 work()
-                cut_connection(request.client_port)
+                cut_connection(request.client)
                 return _CUT
             case "late":
-                cut_connection(request.client_port)
+                cut_connection(request.client)
                 task = asyncio.create_task(_after(fault.delay_ms / 1000, work))
                 self._late.add(task)
                 task.add_done_callback(self._late.discard)
@@ -156,7 +157,8 @@ class Sandbox:
                 return work()
             case _:
                 answer = work()
-                return Answer(answer.status, b'{"malformed": [' + answer.body[: len(answer.body) // 2])
+                status = 200 if answer.status == HTTPStatus.NO_CONTENT else answer.status
+                return Answer(status, b'{"malformed": [' + answer.body[: len(answer.body) // 2])
 
     def _serve_object(self, request: _Request) -> Answer:
         signature = parse_qs(request.query_string).get("X-Amz-Signature", [""])[0]

@@ -1,12 +1,17 @@
 """Every declared kind goes through its life on its published operations, under validation."""
 
+import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from sandbox.server.definitions import read_endpoint
 from sandbox.server.kinds import KIND_OF, KINDS
-from sandbox.server.routing import declared_routes
+from sandbox.server.routing import Router, declared_routes
+from shared.adapters.downstream import repository
+from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.resource_type import Operation
 from tests.sandbox.conftest import Client, Reply
 from tests.sandbox.samples import APP, ORG, SAMPLES, Sample
 
@@ -53,6 +58,25 @@ def test_every_declared_operation_is_published_once() -> None:
     routes = list(declared_routes())
     addresses = {(route.endpoint.host, route.endpoint.method, route.endpoint.path) for route in routes}
     assert len(addresses) == len(routes)
+
+
+def _operations(value: Any) -> Iterator[Operation]:
+    if isinstance(value, Operation):
+        yield value
+    if dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from _operations(getattr(value, field.name))
+
+
+def test_every_operation_that_the_product_calls_is_served_where_it_calls_it() -> None:
+    router = Router()
+    called = [*RESOURCE_TYPES.values(), *vars(repository).values()]
+    operations = [operation for entry in called for operation in _operations(entry)]
+    assert len(operations) > 100
+    for operation in operations:
+        matched = router.match(operation.method, operation.host, operation.path.strip("/").split("/"))
+        assert matched is not None, operation.operation_id
+        assert matched[0].endpoint.operation == operation.operation_id
 
 
 @pytest.mark.parametrize("type_", SAMPLES)
