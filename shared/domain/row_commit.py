@@ -2,7 +2,7 @@
 
 claim (lease) ---- request leaves ---- answer ---- commit: row + lineage + event, claim gone
       |                 |
-      |                 +-- process dies: the claim stays until its lease ends, whoever takes it over looks for what was made
+      |                 +-- process dies: the claim stays until its lease ends; the next looks for what was made
       +-- not reached: given back with the row
 """
 
@@ -67,7 +67,7 @@ class RowCommit:
     Attributes:
         before: the row as it was read; its version must still be the stored one.
         lineage: written where the target config is known.
-        inactive: whether the target config waits to be activated; remembered with its lineage. None leaves that as it is.
+        inactive: whether the target config waits to be activated, kept with its lineage; None leaves that as it is.
         owner: holder of the claim that ends with this commit; None where there is no claim.
         keep_claim: let the claim run out instead, because the outcome of the request is not known.
     """

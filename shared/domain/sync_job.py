@@ -178,6 +178,7 @@ class Job:
         stages: per stage of phase_a the numbers of the batches that may run at the same time.
         next_stage: the first stage that NextBatches has not handed out yet.
         hand_outs: how often the stage before it was handed out.
+        counts: rows by counter, once the job is closed; None while its batches count.
         batches: per kind of work after phase_a the batches that have it.
     """
 
@@ -208,6 +209,7 @@ class Job:
     current_batch: Mapping[str, int] | None = None
     error: RowError | None = None
     errors_sample: tuple[Mapping[str, str], ...] = ()
+    counts: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

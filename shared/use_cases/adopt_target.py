@@ -29,7 +29,7 @@ class Adoption:
 
     Args:
         shop: what the workers share.
-        tasks: the rows of the batch; where several of them may have made the same config, any of those found serves each.
+        tasks: the rows of the batch; where several may have made the same config, any that is found serves each.
     """
 
     def __init__(self, shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> None:
@@ -41,7 +41,7 @@ class Adoption:
         self._lock = threading.Lock()
 
     def find(self, task: Task, body: Payload, since: float | None = None) -> WrittenConfig | None:
-        """Return what a create made, looking again until a late commit would have been seen; None where it made nothing.
+        """Return what a create made, looking again until a late commit would be seen; None where it made nothing.
 
         Args:
             task: the row whose create may have been done.
@@ -98,7 +98,8 @@ class Adoption:
                 return None
             if len(same) > self._unknown_of(task.key.type):
                 raise UnknownOutcomeError(
-                    f"It may have been created: {len(same)} new configs of the target ({', '.join(same[:5])}) say the same."
+                    f"It may have been created: {len(same)} new configs of the target say the same "
+                    f"({', '.join(same[:5])})."
                 )
             self._taken.add(ResourceKey(task.key.type, same[0]))
             return WrittenConfig(same[0], new[same[0]])

@@ -130,6 +130,7 @@ class _Crawl:
         self._source = ports.open_repository(job, "source")
         self._request: Mapping[str, Any] = ports.payloads.get(request_key(job.org_id, job.id))
         self._overrides: Mapping[str, Any] = self._request.get("payload_overrides") or {}
+        self._finished = {ResourceKey(*key) for key in self._request.get("finished") or ()}
         self._buffers: dict[str, list[dict[str, Any]]] = {}
         self._listed: dict[str, dict[str, Payload]] = {}
 
@@ -160,7 +161,7 @@ class _Crawl:
             return Closure(frontier=list(dict.fromkeys(keys)), known=set(keys), selected=chosen, by_id=set(chosen))
 
     def _identifiers(self, closure: Closure) -> Identifiers:
-        """Return what the source's ids and aliases stand for: from its index where that is fresh, else by listing it."""
+        """Return what the source's ids and aliases stand for: from its fresh index, else by listing it."""
         try:
             return read_identifiers(self._ports, self._job.org_id, self._job.id)
         except NotFoundError:
@@ -270,7 +271,7 @@ class _Crawl:
                 continue
             closure.known.add(other)
             closure.frontier.append(other)
-            if not self._job.include_dependencies:
+            if not self._job.include_dependencies or other in self._finished:
                 closure.referents.add(other)
             if len(closure.known) > MAX_CLOSURE:
                 raise ClosureTooLargeError(

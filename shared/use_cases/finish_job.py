@@ -6,7 +6,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
-from shared.domain.sync_job import COUNTERS, Job, JobStatus, Row, RowError, RowStatus, final_status, iso_time, sample_errors
+from shared.domain.sync_job import (
+    COUNTERS,
+    Job,
+    JobStatus,
+    Row,
+    RowError,
+    RowStatus,
+    final_status,
+    iso_time,
+    sample_errors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,7 +70,8 @@ def finish_job(
         jobs.stop_for(org_id, job_id, RowError("PLAN_FAILED", "The job ended before its plan stood."))
     interrupted = job.error is not None or not job.planned
     was_open = not job.status.final
-    job = jobs.finish_job(job, final_status(counts, interrupted=interrupted), iso_time(now()), sample_errors(rows))
+    status = final_status(counts, interrupted=interrupted)
+    job = jobs.finish_job(job, status, iso_time(now()), sample_errors(rows), counts)
     jobs.release_slot(job)
     _let_go_of_credentials(job, rows, credentials, rebuild_target_index, now)
     if was_open or job.status is JobStatus.CANCELLED:

@@ -61,7 +61,7 @@ class JobGuard:
         while not self._over.wait(_REFRESH_EVERY_S):
             try:
                 self._refresh()
-            except Exception:  # noqa: BLE001 - what is known grows old, and the next check asks again and says why
+            except Exception:  # noqa: BLE001, S112 - what is known grows old, and the next check asks and says why
                 continue
 
     def _refresh(self) -> None:

@@ -24,7 +24,7 @@ _WORK_OF_STEP = {
 def record_failure(step: StepInput, ports: SyncPorts) -> StepResult:
     """Fail the rows of a batch that a step should have worked on.
 
-    A type of the target that could not be looked at needs no record: its snapshot stays incomplete, and the plan sees that.
+    A type of the target that could not be looked at needs no record: the plan sees that its snapshot is incomplete.
 
     Raises:
         HubError: storage failed; the step can run again.

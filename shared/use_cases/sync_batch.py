@@ -30,7 +30,7 @@ def sync_batch(step: StepInput, ports: SyncPorts) -> StepResult:
     return work_through(step, ports, str(step.batch), Work.WRITE, ResourceWriter, needs=needs_inside_batch, claims=True)
 
 
-def needs_inside_batch(task: Task, tasks: Mapping[ResourceKey, Task]) -> Iterable[ResourceKey]:
+def needs_inside_batch(task: Task, _tasks: Mapping[ResourceKey, Task]) -> Iterable[ResourceKey]:
     """Yield the resources whose target id goes into this one's body."""
     return (
         resolution.referent

@@ -1,4 +1,4 @@
-"""What the steps of a sync job are given: the storage they share, the repositories of both organisations, and the time."""
+"""What the steps of a sync job are given: storage, the repositories of both organisations, the time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from shared.domain.errors import HubError
 if TYPE_CHECKING:
     from shared.domain.plan import LineageEntry
     from shared.domain.ports import ConfigRepository
-    from shared.domain.references import Identifiers
     from shared.domain.resource_type import Catalogue, ResourceKey
     from shared.domain.row_commit import ClaimOutcome, Lost, RowCommit
     from shared.domain.sync_job import Event, Job, JobStatus, Phase, Row, RowError
@@ -33,13 +32,26 @@ class JobStoppedError(HubError):
 class SyncJobs(Protocol):
     """Headers, counters, rows and activity log of jobs."""
 
-    def create_job(self, job: Job) -> bool: ...
-    def release_slot(self, job: Job) -> None: ...
-    def get_job(self, org_id: str, job_id: str) -> Job: ...
-    def list_jobs(
-        self, org_id: str, status: str | None, size: int, cursor: str | None
-    ) -> tuple[list[Job], str | None]: ...
-    def start_job(self, org_id: str, job_id: str, execution_id: str) -> Job: ...
+    def create_job(self, job: Job) -> bool:
+        """Store a header and take a place among the running jobs; False where it exists. Raises TooManyJobsError."""
+        ...
+
+    def release_slot(self, job: Job) -> None:
+        """Give that place back."""
+        ...
+
+    def get_job(self, org_id: str, job_id: str) -> Job:
+        """Return a header. Raises NotFoundError."""
+        ...
+
+    def list_jobs(self, org_id: str, status: str | None, size: int, cursor: str | None) -> tuple[list[Job], str | None]:
+        """Return a page of headers and the next cursor. Raises InvalidRequestError."""
+        ...
+
+    def start_job(self, org_id: str, job_id: str, execution_id: str) -> Job:
+        """Mark a job as running under an execution. Raises ConflictError, NotFoundError."""
+        ...
+
     def mark_planned(
         self,
         job: Job,
@@ -49,24 +61,70 @@ class SyncJobs(Protocol):
         batches: Mapping[str, Sequence[int]],
         counts: Mapping[str, Mapping[str, int]],
         next_seq: int,
-    ) -> None: ...
-    def hand_out_stage(self, job: Job, stage: int, hand_outs: int) -> None: ...
-    def enter_phase(self, job: Job, phase: Phase, current_batch: Mapping[str, int] | None) -> None: ...
-    def stop_for(self, org_id: str, job_id: str, error: RowError) -> None: ...
+    ) -> None:
+        """Record that rows and batches stand. Raises ConflictError."""
+        ...
+
+    def hand_out_stage(self, job: Job, stage: int, hand_outs: int) -> None:
+        """Remember which stage of phase_a was handed out, and how often."""
+        ...
+
+    def enter_phase(self, job: Job, phase: Phase, current_batch: Mapping[str, int] | None) -> None:
+        """Say where a running job is."""
+        ...
+
+    def stop_for(self, org_id: str, job_id: str, error: RowError) -> None:
+        """Record the error that ends a job and belongs to no row; the first one stays."""
+        ...
+
     def finish_job(
-        self, job: Job, status: JobStatus, finished_at: str, errors_sample: Sequence[Mapping[str, str]]
-    ) -> Job: ...
-    def cancel_job(self, org_id: str, job_id: str, finished_at: str) -> Job: ...
-    def counts(self, org_id: str, job_id: str) -> dict[str, dict[str, int]]: ...
-    def total_counts(self, org_id: str, job_id: str) -> dict[str, int]: ...
-    def list_events(self, org_id: str, job_id: str, limit: int = 10) -> list[Event]: ...
-    def put_events(self, org_id: str, job_id: str, events: Sequence[Event]) -> None: ...
-    def put_rows(self, job: Job, rows: Sequence[Row]) -> None: ...
-    def get_rows(self, org_id: str, job_id: str, wanted: Iterable[ResourceKey]) -> dict[ResourceKey, Row]: ...
-    def list_rows(self, org_id: str, job_id: str) -> Iterator[Row]: ...
+        self,
+        job: Job,
+        status: JobStatus,
+        finished_at: str,
+        errors_sample: Sequence[Mapping[str, str]],
+        counts: Mapping[str, int],
+    ) -> Job:
+        """Close a job, or complete the header of a closed one, and return it."""
+        ...
+
+    def cancel_job(self, org_id: str, job_id: str, finished_at: str) -> Job:
+        """Mark a running job as cancelled. Raises ConflictError, NotFoundError."""
+        ...
+
+    def counts(self, org_id: str, job_id: str) -> dict[str, dict[str, int]]:
+        """Return batch -> counter -> rows."""
+        ...
+
+    def total_counts(self, org_id: str, job_id: str) -> dict[str, int]:
+        """Return counter -> rows."""
+        ...
+
+    def list_events(self, org_id: str, job_id: str, limit: int = 10) -> list[Event]:
+        """Return the latest events, the newest first."""
+        ...
+
+    def put_events(self, org_id: str, job_id: str, events: Sequence[Event]) -> None:
+        """Write events whose `seq` is set."""
+        ...
+
+    def put_rows(self, job: Job, rows: Sequence[Row]) -> None:
+        """Write rows, over those that are there."""
+        ...
+
+    def get_rows(self, org_id: str, job_id: str, wanted: Iterable[ResourceKey]) -> dict[ResourceKey, Row]:
+        """Return rows by source config, strongly consistent."""
+        ...
+
+    def list_rows(self, org_id: str, job_id: str) -> Iterator[Row]:
+        """Yield all rows, strongly consistent."""
+        ...
+
     def list_rows_page(
         self, org_id: str, job_id: str, status: str | None, size: int, cursor: str | None
-    ) -> tuple[list[Row], str | None]: ...
+    ) -> tuple[list[Row], str | None]:
+        """Return a page of rows and the next cursor. Raises InvalidRequestError."""
+        ...
 
 
 class Commits(Protocol):
@@ -74,8 +132,13 @@ class Commits(Protocol):
 
     def claim(
         self, job: Job, batch: str, changes: Sequence[tuple[Row, Row]], owner: str, lease_until: float
-    ) -> ClaimOutcome: ...
-    def commit(self, job: Job, batch: str, commits: Sequence[RowCommit]) -> dict[ResourceKey, Lost]: ...
+    ) -> ClaimOutcome:
+        """Claim rows, each with its transition."""
+        ...
+
+    def commit(self, job: Job, batch: str, commits: Sequence[RowCommit]) -> dict[ResourceKey, Lost]:
+        """Record rows in groups; returns those that could not be, and why. Raises StorageThrottledError."""
+        ...
 
 
 class Lineage(Protocol):
@@ -83,42 +146,71 @@ class Lineage(Protocol):
 
     def find_entries(
         self, target_org: str, source_org: str, sources: Iterable[ResourceKey]
-    ) -> dict[ResourceKey, LineageEntry]: ...
-    def find_inactive(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> set[ResourceKey]: ...
+    ) -> dict[ResourceKey, LineageEntry]:
+        """Return the entries of source configs."""
+        ...
+
+    def find_inactive(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> set[ResourceKey]:
+        """Return the source configs whose target waits to be activated."""
+        ...
+
     def find_claimed_targets(
         self, target_org: str, source_org: str, targets: Sequence[ResourceKey]
-    ) -> dict[ResourceKey, ResourceKey]: ...
-    def put_entries(self, entries: Iterable[LineageEntry]) -> list[LineageEntry]: ...
+    ) -> dict[ResourceKey, ResourceKey]:
+        """Return target -> source of those targets that lineage claims."""
+        ...
+
+    def put_entries(self, entries: Iterable[LineageEntry]) -> list[LineageEntry]:
+        """Write entries that belong to no row; returns those whose target is another's."""
+        ...
 
 
 class Payloads(Protocol):
     """JSON values by key; `get` raises NotFoundError."""
 
-    def put(self, key: str, value: Any) -> None: ...
-    def get(self, key: str) -> Any: ...
-    def list(self, prefix: str) -> Iterator[str]: ...
+    def put(self, key: str, value: Any) -> None:
+        """Store a value."""
+        ...
+
+    def get(self, key: str) -> Any:
+        """Return a value."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Yield the keys with a prefix."""
+        ...
 
 
 class Credentials(Protocol):
     """Tokens of a run by role; `get` raises NotFoundError and CredentialsExpiredError."""
 
-    def put(self, run_id: str, role: str, token: str, expires_at: int) -> None: ...
-    def get(self, run_id: str, role: str) -> str: ...
-    def copy(self, from_run_id: str, to_run_id: str, role: str) -> None: ...
-    def limit(self, run_id: str, until: int) -> None: ...
-    def delete(self, run_id: str) -> None: ...
+    def put(self, run_id: str, role: str, token: str, expires_at: int) -> None:
+        """Keep a token until it expires."""
+        ...
+
+    def get(self, run_id: str, role: str) -> str:
+        """Return a token."""
+        ...
+
+    def copy(self, from_run_id: str, to_run_id: str, role: str) -> None:
+        """Keep a token of one run for another."""
+        ...
+
+    def limit(self, run_id: str, until: int) -> None:
+        """Let a run's tokens go at a point in time."""
+        ...
+
+    def delete(self, run_id: str) -> None:
+        """Delete all tokens of a run."""
+        ...
 
 
 class Executions(Protocol):
     """Starts the state machine for a job."""
 
-    def start(self, job_id: str, execution_input: Mapping[str, Any]) -> str: ...
-
-
-class SourceIndex(Protocol):
-    """What the index knows of the source organisation."""
-
-    def load_identifiers(self, org_id: str) -> Identifiers: ...
+    def start(self, job_id: str, execution_input: Mapping[str, Any]) -> str:
+        """Start an execution named by the job; a second start does nothing."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,16 +8,17 @@ rows --needs met--> pool of workers --commits--> one writer thread --groups--> t
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from shared.domain.errors import CredentialsExpiredError, HubError, TransientError, UnknownOutcomeError
 from shared.domain.plan import Action, LineageEntry, PlannedResource
 from shared.domain.redaction import redact
+from shared.domain.references import read_referable_fields
 from shared.domain.remap import (
     Stage,
     WrittenTarget,
@@ -25,8 +26,6 @@ from shared.domain.remap import (
     missing_referents,
     planned_from_json,
     planned_to_json,
-    read_referable_fields,
-    referable_fields,
 )
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.row_commit import RowCommit
@@ -73,7 +72,7 @@ class Task:
     """One row with all that its work needs.
 
     Attributes:
-        outcome_unknown: a create was sent, by us or by whoever held the claim before, and may or may not have been done.
+        outcome_unknown: a create was sent, by us or an earlier holder of the claim, and may have been done.
     """
 
     planned: PlannedResource
@@ -95,6 +94,7 @@ class Workshop:
     Attributes:
         id_map: what is on the target for every resource of the job that this batch refers to; grows while it runs.
         failures: why resources are not there.
+        target: the configs of the target organisation.
         owner: this invocation, as claims name it.
     """
 
@@ -102,19 +102,12 @@ class Workshop:
     ports: SyncPorts
     job: Job
     guard: JobGuard
+    target: ConfigRepository
     id_map: dict[ResourceKey, WrittenTarget] = field(default_factory=dict)
     failures: dict[ResourceKey, RowError] = field(default_factory=dict)
     owner: str = field(default_factory=lambda: uuid4().hex)
-
-    @cached_property
-    def target(self) -> ConfigRepository:
-        """The configs of the target organisation."""
-        return self.ports.open_repository(self.job, "target")
-
-    @cached_property
-    def source(self) -> ConfigRepository:
-        """The configs of the source organisation."""
-        return self.ports.open_repository(self.job, "source")
+    _source: ConfigRepository | None = None
+    _opening: threading.Lock = field(default_factory=threading.Lock)
 
     def now_text(self) -> str:
         """Return the time as the contract writes it."""
@@ -144,7 +137,7 @@ class Workshop:
     def written_events(self, task: Task, row: Row, stage: Stage) -> tuple[Event, ...]:
         """Return what the activity log says of a write, with each soft reference that had to be left out."""
         left_out = [
-            f"The reference at {resolution.found.pointer} to {resolution.referent} was left out: it could not be written."
+            f"The reference at {resolution.found.pointer} to {resolution.referent}, which is not written, was left out."
             for resolution in missing_referents(task.planned, self.id_map, stage)
             if not resolution.hard
         ]
@@ -179,18 +172,17 @@ class Workshop:
         raise AssertionError("unreachable")
 
     def read_target_fields(self, task: Task, written: WrittenConfig) -> Mapping[str, Any]:
-        """Return the fields of a written config that others refer to, from the answer or, where it has too little, read back."""
-        wanted = referable_fields(self.ports.catalogue, task.key.type)
-        if not wanted:
-            return {}
-        fields = read_referable_fields(self.ports.catalogue, task.key.type, written.payload or {})
-        if all(name in fields for name in wanted):
+        """Return the fields of a written config that others refer to; where the answer lacks some, it is read back."""
+        catalogue, type_name = self.ports.catalogue, task.key.type
+        expected = {*task.resource_type.derived_fields, *read_referable_fields(catalogue, type_name, task.payload)}
+        fields = read_referable_fields(catalogue, type_name, written.payload or {})
+        if expected <= fields.keys():
             return fields
         payload = self.target.get_config(task.resource_type, written.id)
-        return read_referable_fields(self.ports.catalogue, task.key.type, payload)
+        return read_referable_fields(catalogue, type_name, payload)
 
     def current_payload(self, task: Task) -> Payload | None:
-        """Return what is on the target, where an update needs it: it replaces the config or must keep the target's own values."""
+        """Return what is on the target, where an update replaces the config or must keep the target's own values."""
         update = task.resource_type.update
         needed = (
             (update is not None and not update.merge) or task.resource_type.secrets or task.resource_type.keep_target
@@ -203,7 +195,9 @@ class Workshop:
         """Return the bytes of a file; None for every other type."""
         if not task.resource_type.bytes_field:
             return None
-        return self.source.read_content(task.resource_type, task.key.id)
+        with self._opening:
+            self._source = self._source or self.ports.open_repository(self.job, "source")
+        return self._source.read_content(task.resource_type, task.key.id)
 
     def lineage_of(self, task: Task, target_id: str, target_fingerprint: str = "") -> LineageEntry:
         """Return the lineage of a row; without a fingerprint of the target the next job writes the config again."""
@@ -317,7 +311,8 @@ def work_through(
         claims: claim the rows before any request leaves.
 
     Returns:
-        `done`; `more` where time ran low; `wait` where rows are blocked or an API was not there; `failed` where the job stopped.
+        `done`; `more` where time ran low; `wait` where rows are blocked or an API was not there; `failed` where the job
+        stopped.
 
     Raises:
         HubError: storage failed.
@@ -326,11 +321,14 @@ def work_through(
     try:
         with JobGuard(ports.jobs, step) as guard:
             guard.check()
-            shop = Workshop(step=step, ports=ports, job=job, guard=guard)
+            shop = Workshop(step=step, ports=ports, job=job, guard=guard, target=ports.open_repository(job, "target"))
             tasks = _load_tasks(shop, batch, work)
             _enter_phase(shop, batch, work, tasks)
             return _BatchRun(shop, batch, prepare, needs).run(tasks, claims=claims) if tasks else DONE
     except JobStoppedError as error:
+        return result("failed", error.code)
+    except CredentialsExpiredError as error:
+        ports.jobs.stop_for(step.org_id, step.job_id, RowError(error.code, redact(error.message)))
         return result("failed", error.code)
 
 
@@ -473,7 +471,7 @@ class _BatchRun:
             return self._failed(task, RowError(error.code, redact(error.message)))
         except HubError as error:
             return self._failed(task, RowError(error.code, redact(error.message)))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - logged, and it becomes the row's error
             # One resource that we cannot handle must not hold up the others.
             shop.ports.log_failure(task.key.type, error)
             return self._failed(task, RowError("INTERNAL", f"The hub failed on it ({type(error).__name__})."))
@@ -552,5 +550,5 @@ def read_pack(ports: SyncPorts, org_id: str, job_id: str, batch: str) -> list[tu
 
 
 def finalizer_batch(number: int) -> str:
-    """Return the name of a batch of finalizers: they are cut otherwise than phase_a, since order counts among all of them."""
+    """Return the name of a batch of finalizers: all of a job are in one, since order counts among them."""
     return f"finalize-{number}"

@@ -4,12 +4,14 @@ import pytest
 
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import JobStatus, RowStatus
+from tests.fakes.moto_transactions import speed_up_transactions
 from tests.fakes.sync_types import ATTACHMENT, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld
 
 
 @pytest.fixture
-def world(aws: Any, tables: Any) -> SyncWorld:
+def world(aws: Any, tables: Any, monkeypatch: pytest.MonkeyPatch) -> SyncWorld:
+    speed_up_transactions(monkeypatch)
     return SyncWorld(aws.resource("dynamodb"))
 
 
@@ -28,7 +30,12 @@ def plant_organisation(world: SyncWorld, journeys: int = 40) -> ResourceKey:
     for number in range(9):
         source.add(FLOW, {"id": f"flow-{number:08d}", "name": f"Flow {number}", "journeys": [journey_id(number)]})
     for number in range(5):
-        mapping = {"id": f"mapping-{number:08d}", "name": f"Mapping {number}", "journey": journey_id(number), "version": 7}
+        mapping = {
+            "id": f"mapping-{number:08d}",
+            "name": f"Mapping {number}",
+            "journey": journey_id(number),
+            "version": 7,
+        }
         source.add(MAPPING, mapping)
     for number in range(journeys):
         payload: dict[str, Any] = {

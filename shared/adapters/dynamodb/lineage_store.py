@@ -67,7 +67,7 @@ class LineageStore:
 def lineage_items(table: str, entry: LineageEntry, inactive: bool | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the updates of a transaction that record an entry: the entry, and the item that makes its target unique.
 
-    An `origin` that stands there stays. `inactive` marks a target that waits to be activated; None leaves the mark alone.
+    An `origin` that is there stays. `inactive` marks a target that waits to be activated; None leaves the mark alone.
     """
     source = ResourceKey(entry.type, entry.source_id)
     values: dict[str, Any] = {

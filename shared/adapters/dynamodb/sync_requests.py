@@ -63,7 +63,6 @@ def transact(client: DynamoDBClient, items: Sequence[dict[str, Any]]) -> list[st
     for pause in pauses():
         try:
             client.transact_write_items(TransactItems=list(items))  # type: ignore[arg-type]
-            return None
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == "TransactionCanceledException":
@@ -74,6 +73,8 @@ def transact(client: DynamoDBClient, items: Sequence[dict[str, Any]]) -> list[st
                     raise
             elif code not in _PASSING_ERRORS:
                 raise
+        else:
+            return None
         time.sleep(pause)
     raise StorageThrottledError("The tables refused a transaction again and again for conflicts or their limits.", 2)
 

@@ -1,4 +1,4 @@
-"""Job headers, their counters, rows and activity log: SyncJobsTable, SyncResourcesTable and the op-log rows of IndexTable."""
+"""Job headers, counters, rows and activity logs, in SyncJobsTable, SyncResourcesTable and IndexTable."""
 
 from __future__ import annotations
 
@@ -76,12 +76,13 @@ class SyncStore:
         for number in range(1, MAX_RUNNING_JOBS + 1):
             try:
                 self._client.transact_write_items(TransactItems=[{"Put": header}, {"Put": self._slot(job, number)}])
-                return True
             except self._client.exceptions.TransactionCanceledException as error:
                 if cancellation_codes(error)[0] == "ConditionalCheckFailed":
                     return False
                 if "TransactionConflict" in cancellation_codes(error) and self._exists(job):
                     return False
+            else:
+                return True
         raise TooManyJobsError(
             f"{MAX_RUNNING_JOBS} jobs are running into this organisation already: wait until one of them has ended.",
             retry_after=_RETRY_AFTER_S,
@@ -279,27 +280,34 @@ class SyncStore:
             return
 
     def finish_job(
-        self, job: Job, status: JobStatus, finished_at: str, errors_sample: Sequence[Mapping[str, str]]
+        self,
+        job: Job,
+        status: JobStatus,
+        finished_at: str,
+        errors_sample: Sequence[Mapping[str, str]],
+        counts: Mapping[str, int],
     ) -> Job:
-        """Close a job; one that is final keeps its status and gets the sample of errors only.
+        """Close a job; one that is final keeps its status and end, and gets the sample of errors and the counters only.
 
         Returns:
             The header as it stands afterwards.
         """
-        sample = [dict(entry) for entry in errors_sample]
+        known: dict[str, Any] = {":sample": [dict(entry) for entry in errors_sample], ":counts": dict(counts)}
+        update = "SET errors_sample = :sample, final_counts = :counts"
+        closing = {":status": status.value, ":at": finished_at, ":none": None}
         try:
             self._update_header(
                 job.org_id,
                 job.id,
-                "SET #status = :status, finished_at = :at, errors_sample = :sample, current_batch = :none",
-                {":status": status.value, ":at": finished_at, ":sample": sample, ":none": None},
+                f"{update}, #status = :status, finished_at = :at, current_batch = :none",
+                {**known, **closing},
             )
         except ConflictError:
             self._client.update_item(
                 TableName=self._jobs,
                 Key=keys.job(job.org_id, job.id),
-                UpdateExpression="SET errors_sample = :sample",
-                ExpressionAttributeValues={":sample": sample},
+                UpdateExpression=update,
+                ExpressionAttributeValues=known,
             )
         return self.get_job(job.org_id, job.id)
 
@@ -590,7 +598,7 @@ def _job_item(job: Job) -> dict[str, Any]:
 
 
 def _job(item: Mapping[str, Any]) -> Job:
-    current = item.get("current_batch")
+    current, final_counts = item.get("current_batch"), item.get("final_counts")
     return Job(
         id=item["id"],
         org_id=item["org_id"],
@@ -619,6 +627,7 @@ def _job(item: Mapping[str, Any]) -> Job:
         current_batch={name: int(value) for name, value in current.items()} if current else None,
         error=_error(item.get("job_error")),
         errors_sample=tuple(item.get("errors_sample") or ()),
+        counts={name: int(number) for name, number in final_counts.items()} if final_counts else None,
     )
 
 

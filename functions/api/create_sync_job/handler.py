@@ -1,0 +1,22 @@
+"""Create a sync job and start it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.bootstrap.sync_api import caller, intake, jobs_only
+from shared.entrypoints.http import http_handler
+from shared.entrypoints.request import Response
+from shared.use_cases.create_sync_job import create_sync_job
+
+if TYPE_CHECKING:
+    from shared.entrypoints.request import Request
+
+
+def operation(request: Request) -> Response:
+    """Answer createSyncJob."""
+    job = create_sync_job(intake(jobs_only()), caller(request), request.json(), request.headers.get("idempotency-key"))
+    return Response(201, job)
+
+
+lambda_handler = http_handler(operation)

@@ -1,0 +1,28 @@
+"""List the resources of a sync job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shared.bootstrap.sync_api import jobs_with_rows
+from shared.domain.sync_job import RowStatus
+from shared.entrypoints.http import http_handler
+from shared.use_cases.list_sync_job_resources import list_sync_job_resources
+
+if TYPE_CHECKING:
+    from shared.entrypoints.request import Request
+
+
+def operation(request: Request) -> dict[str, Any]:
+    """Answer listSyncJobResources."""
+    return list_sync_job_resources(
+        jobs_with_rows(),
+        org_id=request.org_id,
+        job_id=request.path("id"),
+        status=request.query_enum("status", [status.value for status in RowStatus]),
+        size=request.query_size(),
+        cursor=request.query("cursor"),
+    )
+
+
+lambda_handler = http_handler(operation)

@@ -1,0 +1,6 @@
+"""finalize: close the job, as the machine's last step or because its execution ended otherwise."""
+
+from shared.bootstrap.sync_finish import finish
+from shared.entrypoints.workflow import step_handler
+
+lambda_handler = step_handler(finish)

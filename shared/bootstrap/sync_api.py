@@ -1,0 +1,75 @@
+"""Build what the operations on sync jobs need."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+
+from shared import settings
+from shared.adapters.credentials import CredentialsStore
+from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.payloads import PayloadStore
+from shared.adapters.step_functions import SyncExecutions
+from shared.bootstrap.catalogue import catalogue
+from shared.bootstrap.security import token_verifier
+from shared.use_cases.create_sync_job import Caller, JobIntake
+
+if TYPE_CHECKING:
+    from shared.entrypoints.request import Request
+
+
+@cache
+def jobs_only() -> SyncStore:
+    """Return the headers and counters of jobs, for operations that touch no row."""
+    return SyncStore(boto3.resource("dynamodb").meta.client, settings.sync_jobs_table())
+
+
+@cache
+def jobs_with_rows() -> SyncStore:
+    """Return headers and rows of jobs."""
+    return SyncStore(
+        boto3.resource("dynamodb").meta.client, settings.sync_jobs_table(), settings.sync_resources_table()
+    )
+
+
+@cache
+def jobs_with_events() -> SyncStore:
+    """Return headers, rows and activity logs of jobs."""
+    return SyncStore(
+        boto3.resource("dynamodb").meta.client,
+        settings.sync_jobs_table(),
+        settings.sync_resources_table(),
+        settings.index_table(),
+    )
+
+
+@cache
+def _outside() -> tuple[PayloadStore, CredentialsStore, SyncExecutions]:
+    credentials_table = boto3.resource("dynamodb").Table(settings.credentials_table())
+    return (
+        PayloadStore(boto3.client("s3"), settings.payload_bucket()),
+        CredentialsStore(credentials_table, boto3.client("kms"), settings.credentials_key_id()),
+        SyncExecutions(boto3.client("stepfunctions"), settings.state_machine_arn()),
+    )
+
+
+def intake(jobs: SyncStore) -> JobIntake:
+    """Return where a new job goes, as of now."""
+    payloads, credentials, executions = _outside()
+    return JobIntake(
+        jobs=jobs,
+        payloads=payloads,
+        credentials=credentials,
+        executions=executions,
+        tokens=token_verifier(),
+        known_types=frozenset(catalogue()),
+        now=time.time(),
+    )
+
+
+def caller(request: Request) -> Caller:
+    """Return who asks."""
+    return Caller(org_id=request.org_id, user_id=request.user_id, token=request.token, expires_at=request.expires_at)

@@ -1,0 +1,63 @@
+"""Build what closing a sync job needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from shared import settings
+from shared.adapters.events import EventBus
+from shared.bootstrap.index import build_index_function
+from shared.bootstrap.reads import index_store
+from shared.bootstrap.sync import credentials_store, sync_store
+from shared.observability import count
+from shared.use_cases.finish_job import finish_job
+from shared.use_cases.rebuild_index import rebuild_index
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.domain.sync_job import Job
+
+# A build takes minutes; it deletes its token when it ends.
+_BUILD_CREDENTIALS_S = 3600
+
+
+@cache
+def _event_bus() -> EventBus:
+    return EventBus(boto3.client("events"), settings.event_bus())
+
+
+def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Close the job that the machine's state names, or that the ended execution of an EventBridge event was for."""
+    state: Mapping[str, Any] = json.loads(event["input"]) if "input" in event else event
+    return finish_job(
+        state["org_id"],
+        state["job_id"],
+        jobs=sync_store(),
+        credentials=credentials_store(),
+        events=_event_bus(),
+        rebuild_target_index=_rebuild_target_index,
+        count=count,
+        now=time.time,
+    )
+
+
+def _rebuild_target_index(job: Job, token: str) -> None:
+    now = time.time()
+    rebuild_index(
+        index_store(),
+        credentials_store(),
+        build_index_function().invoke,
+        org_id=job.target_org_id,
+        user_id=job.target_user_id,
+        token=token,
+        token_expires_at=int(now) + _BUILD_CREDENTIALS_S,
+        now=now,
+        randomness=os.urandom(10),
+    )

@@ -1,0 +1,23 @@
+"""List the sync jobs that an organisation created, newest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shared.use_cases.get_sync_job import job_answer
+
+if TYPE_CHECKING:
+    from shared.use_cases.sync_ports import SyncJobs
+
+
+def list_sync_jobs(jobs: SyncJobs, *, org_id: str, status: str | None, size: int, cursor: str | None) -> dict[str, Any]:
+    """Return the contract's `SyncJobListResponse`.
+
+    Raises:
+        InvalidRequestError: the cursor is not one of this list.
+    """
+    page, next_cursor = jobs.list_jobs(org_id, status, size, cursor)
+    answer: dict[str, Any] = {
+        "results": [job_answer(job, job.counts or jobs.total_counts(org_id, job.id)) for job in page]
+    }
+    return answer | ({"next_cursor": next_cursor} if next_cursor else {})

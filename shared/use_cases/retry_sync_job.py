@@ -1,0 +1,150 @@
+"""Retry what a sync job left unresolved, as a new job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
+
+from pydantic import BaseModel, Field
+
+from shared.domain.errors import (
+    ConflictError,
+    CredentialsExpiredError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+)
+from shared.domain.references import without_secrets
+from shared.domain.resource_type import ResourceKey
+from shared.domain.sync_job import Job, JobStatus, iso_time
+from shared.use_cases.create_sync_job import Caller, JobIntake, SideToken, Token, start_job, verified
+from shared.use_cases.fetch_sources import Closure
+from shared.use_cases.sync_ports import request_key, source_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from shared.domain.resource_type import Catalogue
+
+
+class RetryRequest(BaseModel):
+    """The body of retrySyncJob; fields that it does not know are ignored."""
+
+    payload_overrides: Annotated[dict[str, dict[str, Any]], Field(max_length=1000)] = Field(default_factory=dict)
+    target_auth_token: Token | None = None
+    source_auth_token: Token | None = None
+
+
+def retry_sync_job(
+    intake: JobIntake, catalogue: Catalogue, caller: Caller, job_id: str, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Create and start a job for the failed, pending and in-progress resources of another one.
+
+    Args:
+        intake: where the job goes.
+        catalogue: all resource types.
+        caller: who asks.
+        job_id: the job to retry.
+        body: the request's body.
+
+    Returns:
+        The contract's `SyncJob` of the new job.
+
+    Raises:
+        ValidationError: a field breaks the contract.
+        NotFoundError: this organisation has no such job.
+        ConflictError: it still runs, has nothing unresolved, or its credentials have expired.
+        InvalidRequestError: an override is for a resource that is not retried.
+        ForbiddenError: a token belongs to another organisation.
+        TooManyJobsError: as many jobs as allowed run into the target organisation.
+    """
+    request = RetryRequest.model_validate(body)
+    earlier = intake.jobs.get_job(caller.org_id, job_id)
+    if not earlier.status.final:
+        raise ConflictError("The job still runs: cancel it or wait until it has ended.")
+    asked = _scope(intake, earlier)
+    _check_overrides(request.payload_overrides, asked["resources"])
+    overrides = {
+        name: without_secrets(catalogue[name.partition(":")[0]], override)
+        for name, override in request.payload_overrides.items()
+    }
+    sides = _sides(intake, caller, earlier, request)
+    job = Job(
+        id=str(uuid4()),
+        org_id=earlier.org_id,
+        user_id=caller.user_id,
+        name=earlier.name,
+        status=JobStatus.PENDING,
+        direction=earlier.direction,
+        source_org_id=earlier.source_org_id,
+        target_org_id=earlier.target_org_id,
+        dry_run=earlier.dry_run,
+        include_dependencies=earlier.include_dependencies,
+        match=earlier.match,
+        started_at=iso_time(intake.now),
+        target_user_id=sides["target"].user_id,
+        retry_of=earlier.id,
+    )
+    return start_job(intake, job, {**asked, "payload_overrides": overrides}, sides)
+
+
+def _scope(intake: JobIntake, earlier: Job) -> dict[str, Any]:
+    """Return what to do again, and what is done and only resolved; a job without a plan is done again whole."""
+    if not earlier.planned:
+        request: dict[str, Any] = _stored(intake, request_key(earlier.org_id, earlier.id))
+        if not request:
+            raise ConflictError("The job ended before it was planned, and its request is kept for a few days only.")
+        return request
+    rows = list(intake.jobs.list_rows(earlier.org_id, earlier.id))
+    unresolved = [row.key for row in rows if row.status.unresolved]
+    if not unresolved:
+        raise ConflictError("Nothing of the job is unresolved.")
+    state = _stored(intake, source_key(earlier.org_id, earlier.id, "state"))
+    by_id = Closure.from_json(state).by_id if state else set(unresolved)
+    return {
+        "resources": [
+            {"type": key.type, "id": key.id, **({} if key in by_id else {"by_name_only": True})} for key in unresolved
+        ],
+        "finished": [list(row.key) for row in rows if not row.status.unresolved],
+    }
+
+
+def _stored(intake: JobIntake, key: str) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = intake.payloads.get(key)
+    except NotFoundError:
+        return {}
+    return value
+
+
+def _check_overrides(overrides: Mapping[str, Any], resources: Iterable[Mapping[str, str]]) -> None:
+    scope = {str(ResourceKey(entry["type"], entry["id"])) for entry in resources}
+    for name in overrides:
+        if name not in scope:
+            raise InvalidRequestError(f"payload_overrides: {name[:300]} is not among the resources to retry.")
+
+
+def _sides(intake: JobIntake, caller: Caller, earlier: Job, request: RetryRequest) -> dict[str, SideToken]:
+    """Return both tokens: the caller's own, what the body carries, and for what is left those of the earlier job."""
+    own = SideToken(token=caller.token, user_id=caller.user_id, expires_at=caller.expires_at)
+    given = {
+        "source": (request.source_auth_token, earlier.source_org_id, "source_auth_token"),
+        "target": (request.target_auth_token, earlier.target_org_id, "target_auth_token"),
+    }
+    sides: dict[str, SideToken] = {}
+    for role, (token, org_id, field) in given.items():
+        if token is not None:
+            sides[role] = verified(intake.tokens, token, org_id, field)
+        elif org_id == caller.org_id:
+            sides[role] = own
+        else:
+            sides[role] = _kept(intake, earlier, role, org_id, field)
+    return sides
+
+
+def _kept(intake: JobIntake, earlier: Job, role: str, org_id: str, field: str) -> SideToken:
+    try:
+        token = intake.credentials.get(earlier.id, role)
+        return verified(intake.tokens, token, org_id, field)
+    except (NotFoundError, CredentialsExpiredError, ForbiddenError):
+        raise ConflictError(f"The credentials of the job have expired: send a fresh {field}.") from None
