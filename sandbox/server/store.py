@@ -81,7 +81,9 @@ class Store:
         """Return an organisation, made on first use: a valid token survives a restart of the sandbox."""
         known = self.organisations.get(org_id)
         if known is None:
-            known = self.organisations[org_id] = Organisation(org_id, name or f"Organisation {org_id}")
+            known = self.organisations[org_id] = Organisation(org_id, f"Organisation {org_id}")
+        if name:
+            known.name = name
         return known
 
     def load(self, org_id: str, type_: str, payload: Payload) -> None:

@@ -154,3 +154,9 @@ def test_unknown_route_and_wrong_json_are_refused(alpha: Client) -> None:
 def test_id_with_path_characters_is_one_segment(client: Client, alpha: Client) -> None:
     client.load(ORG, ("closing_reason", {"id": "a/b%2F\u00fc", "title": "Odd"}))
     assert alpha.call("workflow-definition", "getClosingReason", "a/b%2F\u00fc").json()["title"] == "Odd"
+
+
+def test_organisation_can_be_named_later(client: Client, alpha: Client) -> None:
+    assert alpha.call("organization", "getCurrentOrganization").status == 200
+    client.send("POST", "/_sandbox/orgs", {"org_id": ORG, "name": "Stadtwerke"})
+    assert alpha.call("organization", "getCurrentOrganization").json()["name"] == "Stadtwerke"
