@@ -130,6 +130,7 @@ def test_a_failure_inside_a_map_is_recorded_and_ends_only_its_batch(name: str) -
     assert states[recorder]["Parameters"]["step"] == step
     ended = states[recorder]["Next"]
     assert states[recorder]["Catch"][0]["Next"] == ended
+    assert states[states[step]["Next"]]["Default"] == ended
     assert not any(state["Type"] == "Fail" for state in states.values())
 
 
