@@ -28,8 +28,8 @@ def override_fingerprint(override: Any) -> str:
 def canonical(resource_type: ResourceType, payload: Mapping[str, Any]) -> Any:
     """Return what of a payload counts for its fingerprint.
 
-    Only what may be sent counts. A property that is null counts as absent, since APIs write an unset property either way;
-    1.0 counts as 1; sets stand sorted; stringified JSON counts by its content.
+    Only what may be sent counts. A property that is null counts as absent, since APIs write an unset property either
+    way; 1.0 counts as 1; sets stand sorted; stringified JSON counts by its content.
     """
     content = sendable(resource_type, payload)
     for path in resource_type.stringified:
@@ -42,8 +42,9 @@ def canonical(resource_type: ResourceType, payload: Mapping[str, Any]) -> Any:
 def equal_where_sent(resource_type: ResourceType, body: Mapping[str, Any], target_payload: Mapping[str, Any]) -> bool:
     """Tell whether writing a body would leave a target config as it is.
 
-    Only the properties of the body count, at every depth, so that defaults which the server filled in do not. Arrays count
-    as a whole: as many items, in the same order, each by the properties of the body's item; in sets the order is free.
+    Only the properties of the body count, at every depth, so that defaults which the server filled in do not. Arrays
+    count as a whole: as many items, in the same order, each by the properties of the body's item; in sets the order is
+    free.
 
     Args:
         resource_type: the type of both.

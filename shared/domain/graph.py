@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import networkx as nx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from shared.domain.resource_type import ResourceKey
 
@@ -48,8 +48,8 @@ def order(nodes: Collection[ResourceKey], arcs: Mapping[Arc, int]) -> Order:
         arcs: (dependent, dependency) -> cost of dropping it; both ends in `nodes`, no self-loops.
 
     Returns:
-        The same order whatever the order of the arguments. The dropped arcs are a small feedback arc set; up to 10,000 arcs
-        in a component none of them could stay, and an arc is dropped only where no cheaper one of its cycle would do.
+        The same order whatever the order of the arguments. The dropped arcs are a small feedback arc set; up to 10,000
+        arcs in a component none of them could stay, and one is dropped only where no cheaper arc of its cycle would do.
     """
     required: nx.DiGraph[ResourceKey] = nx.DiGraph(arc for arc, cost in sorted(arcs.items()) if cost >= REQUIRED)
     unbreakable = [tuple(sorted(part)) for part in nx.strongly_connected_components(required) if len(part) > 1]
@@ -97,63 +97,65 @@ def _feedback_arcs(arcs: Mapping[Arc, int]) -> set[Arc]:
     }
 
 
+class _Remainder:
+    """The nodes of a component that the greedy sequence has not placed yet, and what placing each would win."""
+
+    def __init__(self, arcs: Mapping[Arc, int]) -> None:
+        self.dependents: dict[ResourceKey, dict[ResourceKey, int]] = {}
+        self._dependencies: dict[ResourceKey, dict[ResourceKey, int]] = {}
+        for (dependent, dependency), cost in arcs.items():
+            for node in (dependent, dependency):
+                self.dependents.setdefault(node, {})
+                self._dependencies.setdefault(node, {})
+            self.dependents[dependency][dependent] = cost + 1
+            self._dependencies[dependent][dependency] = cost + 1
+        self._gains: dict[ResourceKey, int] = {}
+        self._heap: list[tuple[int, ResourceKey]] = []
+        self.sinks: list[ResourceKey] = []
+        for node in sorted(self.dependents):
+            self._weigh(node)
+
+    def _weigh(self, node: ResourceKey) -> None:
+        """Note what is won by placing a node next: it must wait for dependencies that it requires."""
+        before = self._dependencies[node].values()
+        blocked = any(cost > REQUIRED for cost in before)
+        gain = -REQUIRED * REQUIRED if blocked else sum(self.dependents[node].values()) - sum(before)
+        self._gains[node] = gain
+        heapq.heappush(self._heap, (-gain, node))
+        if not self.dependents[node]:
+            self.sinks.append(node)
+
+    def remove(self, node: ResourceKey) -> None:
+        """Take a placed node away."""
+        for other in dict.fromkeys((*self.dependents.pop(node), *self._dependencies.pop(node))):
+            self.dependents[other].pop(node, None)
+            self._dependencies[other].pop(node, None)
+            self._weigh(other)
+
+    def best(self) -> ResourceKey:
+        """Return the node that wins most; entries of the heap that have changed since are passed over."""
+        while True:
+            negated, node = heapq.heappop(self._heap)
+            if node in self.dependents and self._gains[node] == -negated:
+                return node
+
+
 def _greedy_sequence(arcs: Mapping[Arc, int]) -> list[ResourceKey]:
     """Order the nodes, dependencies first, so that arcs of little cost point backward."""
-    dependents: dict[ResourceKey, dict[ResourceKey, int]] = {}
-    dependencies: dict[ResourceKey, dict[ResourceKey, int]] = {}
-    for (dependent, dependency), cost in arcs.items():
-        for node in (dependent, dependency):
-            dependents.setdefault(node, {})
-            dependencies.setdefault(node, {})
-        dependents[dependency][dependent] = cost + 1
-        dependencies[dependent][dependency] = cost + 1
-
-    def gain(node: ResourceKey) -> int:
-        """What is won by placing a node now; it must wait for the dependencies that it requires."""
-        if any(cost > REQUIRED for cost in dependencies[node].values()):
-            return -REQUIRED * REQUIRED
-        return sum(dependents[node].values()) - sum(dependencies[node].values())
-
+    rest = _Remainder(arcs)
     head: list[ResourceKey] = []
     tail: list[ResourceKey] = []
-    heap = [(-gain(node), node) for node in dependents]
-    heapq.heapify(heap)
-    gains = {node: -negated for negated, node in heap}
-    sinks = [node for node in sorted(dependents) if not dependents[node]]
-
-    def take(node: ResourceKey) -> None:
-        touched = [*dependents.pop(node), *dependencies.pop(node)]
-        for other in dict.fromkeys(touched):
-            dependents[other].pop(node, None)
-            dependencies[other].pop(node, None)
-            gains[other] = gain(other)
-            heapq.heappush(heap, (-gains[other], other))
-            if not dependents[other]:
-                sinks.append(other)
-
-    def take_sinks() -> None:
-        while sinks:
-            node = sinks.pop()
-            if node in dependents:
+    while rest.dependents:
+        if rest.sinks:
+            node = rest.sinks.pop()
+            if node in rest.dependents:
                 tail.append(node)
-                take(node)
-
-    while dependents:
-        take_sinks()
-        for node in _popped(heap, gains):
-            if node in dependents:
-                head.append(node)
-                take(node)
-                break
+                rest.remove(node)
+        else:
+            node = rest.best()
+            head.append(node)
+            rest.remove(node)
     return head + tail[::-1]
-
-
-def _popped(heap: list[tuple[int, ResourceKey]], gains: Mapping[ResourceKey, int]) -> Iterator[ResourceKey]:
-    """Take nodes off a heap, the greatest gain first; entries whose gain has changed since are passed over."""
-    while heap:
-        negated, node = heapq.heappop(heap)
-        if gains[node] == -negated:
-            yield node
 
 
 class _AcyclicGraph:
@@ -220,8 +222,8 @@ def cut_batches(
 ) -> Batches:
     """Cut generations into batches of at most `batch_size`.
 
-    A large generation becomes a stage of several batches of nearly the same size; small ones that follow each other become
-    one batch, which works through them in their order.
+    A large generation becomes a stage of several batches of nearly the same size; small ones that follow each other
+    become one batch, which works through them in their order.
     """
     members: list[tuple[ResourceKey, ...]] = []
     stages: list[tuple[int, ...]] = []

@@ -139,8 +139,9 @@ class Resolution:
     Attributes:
         referent: the source config that it names; None for external and unknown ones.
         field: the field of the referent that the identifier is (`id`, an alias such as `public_url`).
-        value: the identifier to write, for KNOWN. For WRITTEN and DEFERRED a provisional one that will do until the referent
-            is written, if there is one. A portable reference (`found.portable`) needs none: it is never rewritten.
+        value: the identifier to write, for KNOWN. For WRITTEN and DEFERRED a provisional one that will do until the
+            referent is written, if there is one. A portable reference (`found.portable`) needs none: it is never
+            rewritten.
         siblings: values of the reference's siblings, for KNOWN; provisional ones as `value`.
         position: which of the values, where `field` has wildcards.
     """
@@ -208,8 +209,8 @@ class Plan:
 
     Attributes:
         resources: every resource of the closure, in batch order.
-        stages: per stage the numbers of the batches that may run at the same time; a batch is a slice of one generation or
-            several small consecutive generations. Resources that are skipped or failed by the plan are in no batch
+        stages: per stage the numbers of the batches that may run at the same time; a batch is a slice of one generation
+            or several small consecutive generations. Resources that are skipped or failed by the plan are in no batch
             (`batch` 0); batch numbers start at 1.
     """
 
@@ -341,6 +342,7 @@ class _Node:
     match: Match
     action: Action = Action.SKIP
     error: RowError | None = None
+    body: dict[str, Any] = field(default_factory=dict)
     links: list[_Link] = field(default_factory=list)
     source_fingerprint: str = ""
     target_fingerprint: str = ""
@@ -582,7 +584,8 @@ class _Planner:
                 node.fail(RowError(OperationUnsupportedError.code, why))
 
     def _prepare(self, node: _Node, payload: dict[str, Any]) -> None:
-        node.links = self._find_links(node.type, sendable(node.type, payload))
+        node.body = sendable(node.type, payload)
+        node.links = self._find_links(node.type, node.body)
         node.source_fingerprint = node.config.source_fingerprint or fingerprint(node.type, payload)
         if node.target is not None and node.target.whole:
             node.target_fingerprint = fingerprint(node.type, node.target.payload)
@@ -614,13 +617,13 @@ class _Planner:
                     replacements.append(Replacement(link.found, known[0], known[1]))
             elif standing is not _Standing.NONE and not link.free:
                 return False
-        body = rewrite(sendable(node.type, node.config.payload or {}), replacements)
+        body = rewrite(node.body, replacements)
         if node.type.active is not None:
             body = remove_paths(body, (node.type.active.path,))
         return equal_where_sent(node.type, body, target_payload)
 
     def _names_the_same(self, node: _Node, target_payload: Mapping[str, Any]) -> bool:
-        """Tell whether a config synced before still names its referents, which may have been made anew or moved since."""
+        """Tell whether a config synced before still names its referents, which may be new or moved since then."""
         text = ""
         for link in node.links:
             standing = self._standing(node, link)
@@ -949,7 +952,7 @@ def _until_final(
 
 
 def _is_activated_last(node: _Node) -> bool:
-    """Tell whether a config is created inactive, so that nothing runs half-configured, and activated when it is whole."""
+    """Tell whether a config is created inactive, so that nothing runs half-configured, and activated last."""
     flag = node.type.active
     if node.action is not Action.CREATE or flag is None or not flag.settable or node.config.payload is None:
         return False

@@ -1,8 +1,8 @@
 """Find the references in a payload and rewrite exactly those places: the one walker of index, planner and writer.
 
 First the typed references of the catalogue, then a scan of every other string for identifiers that the organisation
-knows. Strings are searched in their raw form, so ids inside longer strings, URLs, templates and stringified JSON are found
-alike, and what is not a reference stays as it is, byte for byte.
+knows. Strings are searched in their raw form, so ids inside longer strings, URLs, templates and stringified JSON are
+found alike, and what is not a reference stays as it is, byte for byte.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ def find_references(resource_type: ResourceType, payload: Any, is_known: IsKnown
             identifier, overlapping ones included, to be resolved when all configs are read.
 
     Returns:
-        Typed references whether known or not; text references and scanned ids only where known. Back references are left
-        out. Of several typed references that fit one place the catalogue's first counts.
+        Typed references whether known or not; text references and scanned ids only where known. Back references are
+        left out. Of several typed references that fit one place the catalogue's first counts.
     """
     walk = _Walk(is_known)
     walk.visit(payload, (), _reach([_tree(resource_type.references)]), ())
@@ -303,8 +303,8 @@ def _scan(text: str, is_known: IsKnown | None, taken: list[tuple[int, int]]) -> 
 def _readings(text: str, match: re.Match[str], pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
     """Yield the spans in which a match can be read.
 
-    `group_<id>` is the id as well, `<a>:<b>` also its parts, and what is left of an escape before an id is cut off: in a
-    URL (`%22`), in stringified JSON (a backslash, then `n` or `u00e4`).
+    `group_<id>` is the id as well, `<a>:<b>` also its parts, and what is left of an escape before an id is cut off: in
+    a URL (`%22`), in stringified JSON (a backslash, then `n` or `u00e4`).
     """
     start, end = match.span()
     yield start, end
@@ -335,9 +335,9 @@ def resolve(found: FoundReference, identifiers: Identifiers) -> Identified | Non
         identifiers: all ids and aliases that the organisation knows.
 
     Returns:
-        The known configuration of the likeliest type; for a certain reference that nothing known matches, the configuration
-        it claims, of its first type (not by CONTENT: no id is claimed); None for a text or scanned identifier that is
-        not known, or that is known twice over.
+        The known configuration of the likeliest type; for a certain reference that nothing known matches, the
+        configuration it claims, of its first type (not by CONTENT: no id is claimed); None for a text or scanned
+        identifier that is not known, or that is known twice over.
     """
     known = identifiers.get(found.identifier, ())
     by_content = found.reference is not None and found.reference.form is Form.CONTENT
@@ -356,11 +356,14 @@ def resolve(found: FoundReference, identifiers: Identifiers) -> Identified | Non
 def without_secrets(resource_type: ResourceType, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a payload without its secrets; one that is nothing but an environment template is none."""
     copied: dict[str, Any] = copy_json(payload)
-    for path in resource_type.secrets:
-        remove_places(
-            copied, [steps for steps, value in places_at(copied, path) if not _is_environment_template(value)]
-        )
+    _remove_secrets(resource_type, copied)
     return copied
+
+
+def _remove_secrets(resource_type: ResourceType, payload: Any) -> None:
+    for path in resource_type.secrets:
+        places = places_at(payload, path)
+        remove_places(payload, [steps for steps, value in places if not _is_environment_template(value)])
 
 
 def _is_environment_template(value: Any) -> bool:
@@ -373,7 +376,8 @@ def sendable(resource_type: ResourceType, payload: Mapping[str, Any]) -> dict[st
     if resource_type.keep_only:
         names = {parse_path(path)[0] for path in resource_type.keep_only}
         kept = {name: value for name, value in payload.items() if name in names}
-    sent = without_secrets(resource_type, remove_paths(kept, (*resource_type.strip, *resource_type.keep_target)))
+    sent: dict[str, Any] = remove_paths(kept, (*resource_type.strip, *resource_type.keep_target))
+    _remove_secrets(resource_type, sent)
     for path in resource_type.external_strip:
         held = _held_within(resource_type, sent, path)
         remove_places(sent, [steps for steps, _ in places_at(sent, path) if steps not in held])
@@ -411,7 +415,7 @@ def referents_of(resource_type: ResourceType, payload: Any, identifiers: Identif
 
 
 def referable_fields(catalogue: Catalogue, type_name: str) -> tuple[str, ...]:
-    """Return the field paths of a type, its id apart, that references of any type may be to: aliases, derived fields."""
+    """Return the fields of a type, its id apart, that references of any type may be to: aliases, derived fields."""
     resource_type = catalogue[type_name]
     paths = dict.fromkeys((*resource_type.fields.aliases, *resource_type.derived_fields))
     for other in catalogue.values():

@@ -39,7 +39,7 @@ Stage = Literal["create", "patch", "full"]
 
 
 class WrittenTarget(NamedTuple):
-    """The target config that a row became: its id and the fields that others refer to (`references.read_referable_fields`)."""
+    """The target config that a row became: its id, and what `references.read_referable_fields` reads from it."""
 
     id: str
     fields: Mapping[str, Any] = EMPTY
@@ -76,9 +76,9 @@ def build_body(
         payload: the source payload that the plan was made from.
         planned: the plan for it.
         id_map: what was written so far in this job.
-        stage: `create` for a new config (deferred references left out, inactive where it is activated later); `patch` for
-            one that exists on the target (complete; its active flag and own fields stay); `full` for the second write of
-            one that this job created (complete; still inactive where it is activated later).
+        stage: `create` for a new config (deferred references left out, inactive where it is activated later); `patch`
+            for one that exists on the target (complete; its active flag and own fields stay); `full` for the second
+            write of one that this job created (complete; still inactive where it is activated later).
         target_payload: what is on the target now, for `patch` and `full`. Without it a replacing update would lose the
             target's own fields.
 
@@ -245,7 +245,7 @@ def leftover_source_ids(
 
 
 def planned_to_json(resource_type: ResourceType, planned: PlannedResource) -> dict[str, Any]:
-    """Write a planned resource as JSON; references of the catalogue become their place in `resource_type.references`."""
+    """Write a planned resource as JSON; a reference becomes its place in `resource_type.references`."""
     positions = {reference: position for position, reference in enumerate(resource_type.references)}
     plain = {name: getattr(planned, name) for name in _PLAIN_FIELDS}
     return plain | {

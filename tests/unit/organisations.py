@@ -1,8 +1,8 @@
 """Random organisations of a small catalogue that has every form of reference, and a target to apply plans to.
 
-An organisation is drawn as abstract items that name each other by number. `payload_of` writes an item down with the ids of
-an organisation, so that what a sync should make of it on the target is the same function with the target's ids: a second
-way to the result that shares nothing with the product's walker.
+An organisation is drawn as abstract items that name each other by number. `payload_of` writes an item down with the ids
+of an organisation, so that what a sync should make of it on the target is the same function with the target's ids: a
+second way to the result that shares nothing with the product's walker.
 """
 
 from __future__ import annotations
@@ -222,9 +222,26 @@ SLOTS: Mapping[str, tuple[str, str]] = {
 }
 REQUIRED = frozenset({"theme", "page"})
 #: Left out where the referent is not there, but the config cannot do without a referent that failed.
-HARD = frozenset(
-    {"mapping", "parent", "link", "kind", "file", "step", "pages", "hook", "guard", "secure", "filter", "reverse", "above"}
-) | REQUIRED
+HARD = (
+    frozenset(
+        {
+            "mapping",
+            "parent",
+            "link",
+            "kind",
+            "file",
+            "step",
+            "pages",
+            "hook",
+            "guard",
+            "secure",
+            "filter",
+            "reverse",
+            "above",
+        }
+    )
+    | REQUIRED
+)
 ONE_PER_ITEM = frozenset({"theme", "mapping", "parent", "page", "hook", "secure", "above"})
 BY_NAME = frozenset({"word", "guard"})
 
@@ -310,7 +327,7 @@ def payload_of(item: Item, ids: Ids, fallback: Ids | None = None) -> dict[str, A
                 "filter": {"kind": "hook", "values": named("filter")},
             }
         case "word":
-            return {"label": item.text, "reverse": {one: item.name for one in named("reverse")}}
+            return {"label": item.text, "reverse": dict.fromkeys(named("reverse"), item.name)}
         case "guard":
             return {
                 "name": item.text,
@@ -322,8 +339,7 @@ def payload_of(item: Item, ids: Ids, fallback: Ids | None = None) -> dict[str, A
             return {"name": item.name, "key": f"var_{item.number}"}
         case "asset":
             return {"filename": item.name, "size": item.text}
-        case _:
-            return {"name": item.name}
+    return {"name": item.name}
 
 
 @cache
@@ -588,7 +604,10 @@ class Sync:
             for number in stage:
                 for planned in sorted(by_batch[number], key=lambda one: one.generation):
                     self._write(planned)
-        written = [one for ones in by_batch.values() for one in ones if one.key in self.id_map]
+        self._finish(made, [one for ones in by_batch.values() for one in ones if one.key in self.id_map])
+        return made
+
+    def _finish(self, made: Plan, written: list[PlannedResource]) -> None:
         for again in ("resolve", "patch"):
             for planned in written:
                 if getattr(planned, again):
@@ -600,7 +619,6 @@ class Sync:
                 )
                 self.target.update(CATALOGUE[planned.key.type], self.id_map[planned.key].id, body)
         self._verify(made, [one for one in written if one.key not in self.failed])
-        return made
 
     def _payload(self, planned: PlannedResource) -> dict[str, Any]:
         payload = self.sources[planned.key].payload
@@ -689,7 +707,7 @@ class Sync:
 
     def _ids_there(self, item_type: str, config_id: str) -> dict[str, Any]:
         payload = self.target.configs[ResourceKey(item_type, config_id)]
-        found = {
+        return {
             "id": config_id,
             "version": payload.get("version"),
             "public_url": payload.get("public_url"),
@@ -697,7 +715,6 @@ class Sync:
             "bucket": find_value(payload, "s3.bucket"),
             "key": payload.get("key") or find_value(payload, "s3.key"),
         }
-        return found
 
 
 def content_of(payload: Mapping[str, Any], expected: Mapping[str, Any]) -> Any:

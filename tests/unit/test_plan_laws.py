@@ -27,7 +27,11 @@ from tests.unit.organisations import (
 )
 
 #: A long run sets more examples.
-laws = settings(max_examples=int(os.environ.get("LAW_EXAMPLES", "200")), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+laws = settings(
+    max_examples=int(os.environ.get("LAW_EXAMPLES", "200")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 
 
 def doomed(organisation: Organisation) -> set[int]:
@@ -90,7 +94,9 @@ def test_a_hand_edit_on_the_target_is_patched_away_and_nothing_else(
     target = Target()
     first = Sync(organisation, target)
     first.run()
-    ours = sorted(key for key, one in first.id_map.items() if one.id and key.type not in ("word", "guard", "mapping", "asset"))
+    ours = sorted(
+        key for key, one in first.id_map.items() if one.id and key.type not in ("word", "guard", "mapping", "asset")
+    )
     if not ours:
         return
     edited = data.draw(st.sampled_from(ours))
@@ -100,7 +106,9 @@ def test_a_hand_edit_on_the_target_is_patched_away_and_nothing_else(
     second = Sync(organisation, target)
     made = second.run()
     assert [one.key for one in made.resources if one.action is Action.PATCH] == [edited]
-    assert_target_equals_source(second, [item for item in organisation.items if organisation.key(item.number) == edited])
+    assert_target_equals_source(
+        second, [item for item in organisation.items if organisation.key(item.number) == edited]
+    )
     active = {"page": ("settings", "active"), "flow": ("enabled",)}.get(edited.type)
     if active is not None:
         now = target.configs[there]
@@ -138,7 +146,9 @@ def test_configs_that_are_there_already_are_matched_not_made_twice(
 @given(organisations(), st.sets(st.integers(0, 13), max_size=3))
 def test_what_exists_by_name_and_was_not_selected_is_left_as_it_is(organisation: Organisation, roots: set[int]) -> None:
     items = organisation.items
-    selected = frozenset(number for number in roots if number < len(items) and items[number].type not in ("word", "guard"))
+    selected = frozenset(
+        number for number in roots if number < len(items) and items[number].type not in ("word", "guard")
+    )
     target = Target()
     for item in items:
         if item.type in ("word", "guard"):
@@ -189,7 +199,11 @@ def test_a_dry_run_has_the_plan_of_the_run_and_a_status_for_every_row(organisati
     assert {one.key for one in made.resources} == rows
     for one in made.resources:
         dry, real = planned_status(one, dry_run=True), planned_status(one, dry_run=False)
-        assert (dry.value, real.value) in {("would_create", "pending"), ("failed", "failed"), ("would_skip_unchanged", "skipped")}
+        assert (dry.value, real.value) in {
+            ("would_create", "pending"),
+            ("failed", "failed"),
+            ("would_skip_unchanged", "skipped"),
+        }
 
 
 @laws
@@ -203,7 +217,9 @@ def test_a_planned_resource_survives_storage(organisation: Organisation) -> None
 
 @laws
 @given(organisations(), st.data())
-def test_a_refused_create_fails_its_dependents_and_nothing_else(organisation: Organisation, data: st.DataObject) -> None:
+def test_a_refused_create_fails_its_dependents_and_nothing_else(
+    organisation: Organisation, data: st.DataObject
+) -> None:
     lost = doomed(organisation)
     possible = [item.number for item in organisation.items if item.number not in lost]
     if not possible:
