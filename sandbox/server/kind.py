@@ -53,6 +53,7 @@ class Kind:
         operations: operation id -> name in ``operations.VERBS``.
         id_field: the payload field that identifies a resource.
         new_id: a name in ``identifiers.NEW_ID``, or None where the client chooses the id.
+        alias: another field by whose value the API finds a resource as well.
         id_parameter: the path parameter that carries the id; None means the only one.
         collection: where records are kept; kinds that share one are told apart by ``only``.
         only: (field, value, whether it must be equal) of the records that are of this kind.
@@ -67,6 +68,7 @@ class Kind:
         title: fields from which an entity's ``_title`` is made, first one wins.
         references: what must exist.
         dead_reference_status: the status of the refusal when it does not.
+        dead_reference_codes: kind that a dead reference names -> error code of the refusal.
         effects: names in ``effects.EFFECTS``, run in this order on every write.
         after: names in ``effects.AFTER``, run once the resource is stored.
         guards: names in ``effects.GUARDS`` that can refuse a write or a delete.
@@ -74,6 +76,7 @@ class Kind:
         paging: how lists are cut.
         view: name in ``views.VIEWS`` of an answer.
         views: operation id -> name in ``views.VIEWS`` where it differs.
+        whole_flag: the query flag that makes a list of summaries answer whole resources.
         stale_field: the timestamp that makes a write stale when the body carries an older one.
         unique: the field whose value must be unique in the organisation.
     """
@@ -83,6 +86,7 @@ class Kind:
     operations: Mapping[str, str]
     id_field: str = "id"
     new_id: str | None = "uuid"
+    alias: str | None = None
     id_parameter: str | None = None
     collection: str = ""
     only: tuple[str, str, bool] | None = None
@@ -98,6 +102,7 @@ class Kind:
     title: tuple[str, ...] = ()
     references: tuple[HardReference, ...] = ()
     dead_reference_status: int = 400
+    dead_reference_codes: Mapping[str, str] = field(default_factory=dict)
     effects: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
@@ -105,6 +110,7 @@ class Kind:
     paging: Paging = Paging()
     view: str = "payload"
     views: Mapping[str, str] = field(default_factory=dict)
+    whole_flag: str | None = None
     stale_field: str | None = None
     unique: str | None = None
 

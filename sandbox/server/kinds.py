@@ -228,6 +228,7 @@ KINDS: tuple[Kind, ...] = (
         filters=("published_schemas",),
         paging=Paging(items="results"),
         views={"listSchemasV2": "schema_summary"},
+        whole_flag="full",
     ),
     _entity(
         "emailtemplate",
@@ -452,6 +453,10 @@ KINDS: tuple[Kind, ...] = (
                 for place in ("value", "applies_when.value", "value.min", "value.max")
             ),
         ),
+        dead_reference_codes={
+            "environment_variable": "environment_variable_not_found",
+            "app": "external_value_not_found",
+        },
         paging=Paging(items="results"),
         view="validation_rule",
     ),
@@ -625,10 +630,11 @@ KINDS: tuple[Kind, ...] = (
         defaults={"archived": False, "starred": False, "parents": []},
         on_create={"created_at": "now"},
         on_write={"updated_at": "now"},
-        references=(_ref("parents[]", "taxonomy_classification", form="id_or_slug"),),
+        references=(_ref("parents[]", "taxonomy_classification", form="id_or_alias"),),
         dead_reference_status=400,
         filters=("classification_query",),
         paging=Paging("counted", "results", "hits"),
+        alias="slug",
         unique="slug",
     ),
     Kind(

@@ -31,7 +31,7 @@ _MISSING = object()
 
 def encode(value: Any) -> bytes:
     """Return compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def render(record: Record, view: str) -> bytes:
@@ -55,8 +55,8 @@ def _shown(call: Call, record: Record, status: int | None = None) -> Answer:
 def _found(call: Call, ident: str | None = None) -> Record:
     wanted = call.ident if ident is None else ident
     record = call.organisation.find(call.kind, wanted)
-    if record is None and call.kind.type == "taxonomy_classification":
-        record = next((item for item in call.organisation.records(call.kind) if item.payload["slug"] == wanted), None)
+    if record is None and call.kind.alias:
+        record = call.organisation.find_by(call.kind, call.kind.alias, wanted)
     if record is None or record.payload.get("deleted_at"):
         raise ApiError(404, f"{call.kind.type.removeprefix('_')} {wanted!r} not found")
     return record
@@ -73,7 +73,7 @@ def list_records(call: Call, paging: Paging | None = None) -> Answer:
     for name in kind.filters:
         records = FILTERS[name](call, records)
     view = _view(call)
-    if call.endpoint.operation == "listSchemasV2" and call.query_flag("full"):
+    if kind.whole_flag and call.query_flag(kind.whole_flag):
         view = kind.view
     fields = _wanted_fields(call)
     if fields:

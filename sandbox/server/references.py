@@ -14,10 +14,8 @@ def _by_id(organisation: Organisation, kind: Kind, value: Any) -> bool:
     return not isinstance(value, str) or not value or organisation.find(kind, value) is not None
 
 
-def _by_id_or_slug(organisation: Organisation, kind: Kind, value: Any) -> bool:
-    return _by_id(organisation, kind, value) or any(
-        record.payload.get("slug") == value for record in organisation.records(kind)
-    )
+def _by_id_or_alias(organisation: Organisation, kind: Kind, value: Any) -> bool:
+    return _by_id(organisation, kind, value) or organisation.find_by(kind, kind.alias or "", value) is not None
 
 
 def _mapping_slot(organisation: Organisation, kind: Kind, value: Any) -> bool:
@@ -39,7 +37,7 @@ def _object_key(organisation: Organisation, kind: Kind, value: Any) -> bool:
 
 FORMS: dict[str, Callable[[Organisation, Kind, Any], bool]] = {
     "id": _by_id,
-    "id_or_slug": _by_id_or_slug,
+    "id_or_alias": _by_id_or_alias,
     "mapping_slot": _mapping_slot,
     "object_key": _object_key,
 }
@@ -51,10 +49,8 @@ def _refusal(kind: Kind, reference: HardReference, value: Any) -> ApiError:
         instance = "/" + reference.path.split(".")[0]
         details = {"keyword": "reference", "instance_path": instance, "schema_path": "#/relation", "params": {}}
         return ApiError(422, message, {"status": "error", "errors": [{**details, "message": message}]})
-    if kind.type == "validation_rule":
-        code = "external_value_not_found" if "app" in reference.to else "environment_variable_not_found"
-        return ApiError(400, message, {"code": code})
-    return ApiError(kind.dead_reference_status, message)
+    codes = [kind.dead_reference_codes[target] for target in reference.to if target in kind.dead_reference_codes]
+    return ApiError(kind.dead_reference_status, message, {"code": codes[0]} if codes else None)
 
 
 def check_references(kind: Kind, organisation: Organisation, payload: Payload) -> None:

@@ -53,6 +53,10 @@ class Organisation:
         """Return the record with an id, or None."""
         return self.collections.get(kind.store_name, {}).get(ident)
 
+    def find_by(self, kind: Kind, field_name: str, value: str) -> Record | None:
+        """Return the first record that has a value in a field, or None."""
+        return next((record for record in self.records(kind) if record.payload.get(field_name) == value), None)
+
     def put(self, kind: Kind, payload: Payload) -> Record:
         """Store a payload under the id that it carries, in the place of what was there."""
         record = Record(payload)

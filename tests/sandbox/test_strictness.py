@@ -411,3 +411,9 @@ def test_secure_proxy_is_opened_by_staff_only(alpha: Client) -> None:
     body = {"name": "SAP", "use_cases": [case]}
     created = alpha.call("integration-toolkit", "createIntegrationV2", body=body).json()
     assert created["use_cases"][0]["configuration"]["allowed_domains"] == []
+
+
+def test_text_of_any_kind_comes_back_as_it_was(alpha: Client) -> None:
+    name = "Gr\u00fc\u00dfe \U0001f600 \u0000 \ud800"
+    ident = alpha.call("entity", "createEntity", "product", body={"name": name}).json()["_id"]
+    assert alpha.call("entity", "getEntityV2", "product", ident).json()["name"] == name
