@@ -231,6 +231,7 @@ def plan(
     referents: Mapping[ResourceKey, SourceConfig] = MappingProxyType({}),
     match: str = "heuristic",
     batch_size: int = 50,
+    inactive: Collection[ResourceKey] = (),
 ) -> Plan:
     """Decide what becomes of every resource of a closure.
 
@@ -247,12 +248,14 @@ def plan(
         referents: unselected referents of a job without dependencies: resolved read-only, they get no row.
         match: `heuristic` or `lineage_only`.
         batch_size: most resources in a batch.
+        inactive: what an earlier job created inactive and did not come to activate: written and activated, never skipped.
 
     Returns:
         The same plan for the same input, whatever the order of mappings.
     """
     pair = Pair(source_org_id, target_org_id, heuristic=match == "heuristic")
-    planner = _Planner(catalogue, pair, sources, referents, identifiers, TargetIndex(catalogue, targets), lineage)
+    index = TargetIndex(catalogue, targets)
+    planner = _Planner(catalogue, pair, sources, referents, identifiers, index, lineage, frozenset(inactive))
     planner.match_all(claimed)
     planner.decide_actions()
     return planner.write_plan(planner.settle(), batch_size)
@@ -377,8 +380,10 @@ class _Planner:
         identifiers: Identifiers,
         index: TargetIndex,
         lineage: Mapping[ResourceKey, LineageEntry],
+        inactive: frozenset[ResourceKey],
     ) -> None:
         self._catalogue = catalogue
+        self._inactive = inactive
         self._pair = pair
         self._index = index
         self._lineage = lineage
@@ -591,7 +596,7 @@ class _Planner:
             node.target_fingerprint = fingerprint(node.type, node.target.payload)
 
     def _is_unchanged(self, node: _Node) -> bool:
-        if node.target is None or not node.target.whole:
+        if node.target is None or not node.target.whole or node.key in self._inactive:
             return False
         entry = self._lineage.get(node.key) if node.match.rule == "3" else None
         if entry is None or not entry.source_fingerprint or not entry.target_fingerprint:
@@ -836,7 +841,7 @@ class _Planner:
                     batch=batch_of.get(key, 0),
                     resolve=key in again,
                     patch=key not in again and stale,
-                    activate=stale and _is_activated_last(node),
+                    activate=self._is_activated_last(node, stale),
                     rule=node.match.rule,
                     create_id=self._chosen_id(node) if node.action is Action.CREATE else None,
                     record_lineage=node.record_lineage and node.action is Action.SKIP,
@@ -845,6 +850,12 @@ class _Planner:
                 )
             )
         return Plan(resources=tuple(planned), stages=batches.stages)
+
+    def _is_activated_last(self, node: _Node, stale: bool) -> bool:
+        """Tell whether a config is activated when it is whole, created inactive so that nothing runs half-configured."""
+        if not node.written or not _is_in_use(node):
+            return False
+        return stale if node.action is Action.CREATE else node.key in self._inactive
 
     def _chosen_id(self, node: _Node) -> str | None:
         return chosen_id(node.type, node.key, self._pair)
@@ -951,10 +962,10 @@ def _until_final(
     return tuple(final), stale
 
 
-def _is_activated_last(node: _Node) -> bool:
-    """Tell whether a config is created inactive, so that nothing runs half-configured, and activated last."""
+def _is_in_use(node: _Node) -> bool:
+    """Tell whether a config of the source is active by a flag that a job may set."""
     flag = node.type.active
-    if node.action is not Action.CREATE or flag is None or not flag.settable or node.config.payload is None:
+    if flag is None or not flag.settable or node.config.payload is None:
         return False
     values = list(values_at(node.config.payload, flag.path))
     if not values:
