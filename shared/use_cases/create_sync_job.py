@@ -46,7 +46,7 @@ def _token(value: str) -> str:
 
 
 Id = Annotated[StrictStr, AfterValidator(_id)]
-Token = Annotated[StrictStr, AfterValidator(_token), Field(repr=False)]
+Token = Annotated[StrictStr, AfterValidator(_token)]
 
 
 class ResourceSelection(BaseModel):
@@ -61,8 +61,8 @@ class SyncJobRequest(BaseModel):
 
     source_org_id: Id
     target_org_id: Id
-    target_auth_token: Token
-    source_auth_token: Token | None = None
+    target_auth_token: Token = Field(repr=False)
+    source_auth_token: Token | None = Field(default=None, repr=False)
     name: Annotated[StrictStr, Field(max_length=200)] = ""
     dry_run: StrictBool = False
     include_dependencies: StrictBool = True

@@ -12,6 +12,7 @@ from shared.domain.errors import (
     ClosureTooLargeError,
     ConflictError,
     CredentialsExpiredError,
+    DownstreamRejectedError,
     HubError,
     NotFoundError,
     OperationUnsupportedError,
@@ -247,7 +248,9 @@ class _Crawl:
     def _store(self, closure: Closure, key: ResourceKey, entry: dict[str, Any] | None, error: HubError | None) -> None:
         kept = {"id": key.id, **(entry or {})}
         if error is not None:
-            kept["error"] = [error.code, redact(error.message)]
+            # An API that refuses the very id has no such config; one that was selected fails with what the API said.
+            is_absent = isinstance(error, DownstreamRejectedError) and key not in closure.selected
+            kept["error"] = [NotFoundError.code if is_absent else error.code, redact(error.message)]
         buffer = self._buffers.setdefault(key.type, [])
         buffer.append(kept)
         if len(buffer) >= _PART_SIZE:

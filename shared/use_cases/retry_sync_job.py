@@ -31,8 +31,8 @@ class RetryRequest(BaseModel):
     """The body of retrySyncJob; fields that it does not know are ignored."""
 
     payload_overrides: Annotated[dict[str, dict[str, Any]], Field(max_length=1000)] = Field(default_factory=dict)
-    target_auth_token: Token | None = None
-    source_auth_token: Token | None = None
+    target_auth_token: Token | None = Field(default=None, repr=False)
+    source_auth_token: Token | None = Field(default=None, repr=False)
 
 
 def retry_sync_job(

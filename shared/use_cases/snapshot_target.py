@@ -99,7 +99,8 @@ class _Snapshot:
         """Return the target ids that lineage or the identity of the sources names."""
         entries = self._ports.lineage.find_entries(self._job.target_org_id, self._job.source_org_id, self._sources)
         pair = Pair(self._job.source_org_id, self._job.target_org_id)
-        portable = (portable_id(self._type, key.id, pair) for key in self._sources)
+        readable = [key for key, source in self._sources.items() if source.payload is not None]
+        portable = (portable_id(self._type, key.id, pair) for key in readable)
         return {entry.target_id for entry in entries.values()} | {one for one in portable if one is not None}
 
     def _take(self, items: Sequence[Payload]) -> None:

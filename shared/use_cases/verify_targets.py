@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.domain.fingerprint import fingerprint
-from shared.domain.paths import remove_paths
+from shared.domain.references import without_secrets
 from shared.domain.remap import WrittenTarget, leftover_source_ids, remapped_identifiers
 from shared.domain.row_commit import RowCommit
 from shared.domain.sync_job import Work, event_of
@@ -35,8 +35,7 @@ def _verify(shop: Workshop, tasks: object) -> Perform:
 
     def verify(task: Task) -> RowCommit:
         target_id = task.row.target_id or ""
-        payload = shop.target.get_config(task.resource_type, target_id)
-        payload = remove_paths(payload, task.resource_type.secrets)
+        payload = without_secrets(task.resource_type, shop.target.get_config(task.resource_type, target_id))
         left = leftover_source_ids(task.resource_type, payload, remapped)
         row = replace(
             shop.advance(task, target_id, task.row.target_fields),
