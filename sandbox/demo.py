@@ -41,7 +41,9 @@ def main() -> int:
     selections = control.seed(org_ids["source"], org_ids["target"], scale=1, seed=7)
     tokens = {side: control.make_token(org_id) for side, org_id in org_ids.items()}
     hubs = {side: HubClient(stack["api_url"], token) for side, token in tokens.items()}
-    console.print(f"API [bold]{stack['api_url']}[/]   source [bold]{org_ids['source']}[/]   target {org_ids['target']}\n")
+    console.print(
+        f"API [bold]{stack['api_url']}[/]   source [bold]{org_ids['source']}[/]   target {org_ids['target']}\n"
+    )
 
     failures = [*_show_indexes(hubs), *_look_around(hubs["source"])]
     body = {
@@ -104,23 +106,20 @@ def _look_around(hub: HubClient) -> list[str]:
     journey = listed["results"][0]
     uses = hub.get(f"/v1/configs/journey/{journey['id']}/dependencies", size=100)["results"]
     console.print(f"[bold]{journey['title']}[/] uses: " + _names(uses))
-    design = hub.get("/v1/configs/designbuilder", size=1)["results"][0]
-    users = hub.get(f"/v1/configs/designbuilder/{design['id']}/used_by")["results"]
-    console.print(f"[bold]{design['title']}[/] (design) is used by: " + _names(users))
-    failures = []
     if not uses:
-        failures.append("the journey has no dependencies")
-    if not any(
-        node["id"] == journey["id"]
-        for used in uses
-        for node in hub.get(f"/v1/configs/{used['type']}/{used['id']}/used_by")["results"]
-    ):
-        failures.append("what the journey uses does not say that the journey uses it")
-    return failures
+        return ["the journey has no dependencies"]
+    used = uses[0]
+    users = hub.get(f"/v1/configs/{used['type']}/{used['id']}/used_by")["results"]
+    console.print(f"[bold]{used['title']}[/] [dim]({used['type']})[/] is used by: " + _names(users))
+    if journey["id"] not in {node["id"] for node in users}:
+        return ["what the journey uses does not say that the journey uses it"]
+    return []
 
 
 def _names(nodes: list[Json]) -> str:
-    return ", ".join(f"{node['title']} [dim]({node['type']})[/]" for node in nodes[:8]) + (" …" if len(nodes) > 8 else "")
+    return ", ".join(f"{node['title']} [dim]({node['type']})[/]" for node in nodes[:8]) + (
+        " …" if len(nodes) > 8 else ""
+    )
 
 
 def _dry_run(hub: HubClient, body: Json) -> dict[ResourceKey, str]:
@@ -170,7 +169,9 @@ def _judge(planned: dict[ResourceKey, str], job: Json, rows: list[Json]) -> list
     counts = job["counts"]
     statuses = Counter(row["status"] for row in rows)
     console.print(f"job {job['id']}: [bold]{job['status']}[/]  " + "  ".join(f"{k} {v}" for k, v in statuses.items()))
-    skipped = Counter(row.get("error") or "unchanged, system-managed or there by name" for row in rows if row["status"] == "skipped")
+    skipped = Counter(
+        row.get("error") or "unchanged, system-managed or there by name" for row in rows if row["status"] == "skipped"
+    )
     for reason, number in skipped.most_common():
         console.print(f"  skipped {number}: {reason}")
     for event in job.get("events", [])[:5]:
@@ -184,7 +185,12 @@ def _judge(planned: dict[ResourceKey, str], job: Json, rows: list[Json]) -> list
         failures.append(f"the closure has only {len(rows)} resources of {len({r['type'] for r in rows})} types")
     if counts["total"] != sum(v for k, v in counts.items() if k != "total") or counts["total"] != len(rows):
         failures.append(f"the counters do not add up: {counts} over {len(rows)} rows")
-    expected = {"would_create": "created", "would_patch": "patched", "would_match_heuristic": "patched", "would_skip_unchanged": "skipped"}
+    expected = {
+        "would_create": "created",
+        "would_patch": "patched",
+        "would_match_heuristic": "patched",
+        "would_skip_unchanged": "skipped",
+    }
     for row in rows:
         plan = planned.get(ResourceKey(row["type"], row["source_id"]))
         if expected.get(plan or "") != row["status"]:
@@ -198,9 +204,7 @@ def _prove(control: SandboxControl, org_ids: dict[str, str], rows: list[Json]) -
     id_map = {
         ResourceKey(row["type"], row["source_id"]): row["target_id"] for row in rows if row.get("target_id") is not None
     }
-    written = [
-        ResourceKey(row["type"], row["source_id"]) for row in rows if row["status"] in ("created", "patched")
-    ]
+    written = [ResourceKey(row["type"], row["source_id"]) for row in rows if row["status"] in ("created", "patched")]
     found = list(differences(RESOURCE_TYPES, dumps["source"], dumps["target"], id_map, written))
     console.print(f"{len(written)} configurations written, {len(id_map)} ids mapped, {len(found)} differences")
     leftovers = _source_ids_in_target(id_map, dumps["target"], written)
