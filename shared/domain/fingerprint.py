@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.paths import ITEMS, parse_path, replace_values, values_at
+from shared.domain.paths import ITEMS, copy_json, parse_path, replace_values, values_at
 from shared.domain.references import sendable
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _text(value: Any) -> str:
 
 
 def _with_parsed(payload: dict[str, Any], path: str) -> dict[str, Any]:
-    copied: dict[str, Any] = _normalised(payload)
+    copied: dict[str, Any] = copy_json(payload)
     replace_values(copied, path, _parsed)
     return copied
 

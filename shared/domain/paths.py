@@ -193,7 +193,7 @@ def remove_places(payload: Any, places: Iterable[Sequence[str | int]]) -> None:
         container = follow(payload, steps[:-1])
         if not steps or container is None:
             continue
-        if isinstance(container, list) and isinstance(steps[-1], int):
+        if isinstance(container, list) and isinstance(steps[-1], int) and steps[-1] < len(container):
             container[steps[-1]] = _REMOVED
             touched.append(container)
         elif isinstance(container, dict):

@@ -248,7 +248,7 @@ def plan(
         referents: unselected referents of a job without dependencies: resolved read-only, they get no row.
         match: `heuristic` or `lineage_only`.
         batch_size: most resources in a batch.
-        inactive: what an earlier job created inactive and did not come to activate: written and activated, never skipped.
+        inactive: what an earlier job created inactive and did not come to activate: it is written and activated.
 
     Returns:
         The same plan for the same input, whatever the order of mappings.
@@ -852,7 +852,7 @@ class _Planner:
         return Plan(resources=tuple(planned), stages=batches.stages)
 
     def _is_activated_last(self, node: _Node, stale: bool) -> bool:
-        """Tell whether a config is activated when it is whole, created inactive so that nothing runs half-configured."""
+        """Tell whether a config stays inactive until it is whole, so that nothing runs half-configured."""
         if not node.written or not _is_in_use(node):
             return False
         return stale if node.action is Action.CREATE else node.key in self._inactive

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from shared.domain.paths import (
@@ -114,17 +115,17 @@ class _Branch:
 
     deep: bool = False
     children: dict[str, _Branch] = field(default_factory=dict)
-    ends: list[Reference] = field(default_factory=list)
+    ends: list[tuple[int, Reference]] = field(default_factory=list)
 
 
 @lru_cache(maxsize=256)
 def _tree(references: tuple[Reference, ...]) -> _Branch:
     root = _Branch()
-    for reference in references:
+    for position, reference in enumerate(references):
         branch = root
         for segment in parse_path(reference.path):
             branch = branch.children.setdefault(segment, _Branch(deep=segment == DEEP))
-        branch.ends.append(reference)
+        branch.ends.append((position, reference))
     return root
 
 
@@ -159,6 +160,12 @@ def find_references(resource_type: ResourceType, payload: Any, is_known: IsKnown
     walk = _Walk(is_known)
     walk.visit(payload, (), _reach([_tree(resource_type.references)]), ())
     return walk.found
+
+
+def _ending(branches: Sequence[_Branch]) -> list[Reference]:
+    """Return the references that end at any of the positions, in the order of the catalogue."""
+    ends = [end for branch in branches for end in branch.ends]
+    return [reference for _, reference in (sorted(ends, key=itemgetter(0)) if len(ends) > 1 else ends)]
 
 
 def _reach(branches: Iterable[_Branch]) -> list[_Branch]:
@@ -204,10 +211,10 @@ class _Walk:
     ) -> None:
         if isinstance(node, str):
             if node:
-                self.search(node, steps, [r for branch in branches for r in branch.ends] if branches else (), enclosing)
+                self.search(node, steps, _ending(branches), enclosing)
         elif isinstance(node, dict):
             inside = (*enclosing, node)
-            keyed = [r for b in branches if KEY_ITSELF in b.children for r in b.children[KEY_ITSELF].ends]
+            keyed = _ending([branch.children[KEY_ITSELF] for branch in branches if KEY_ITSELF in branch.children])
             for key, value in node.items():
                 if keyed and key:
                     self.search_whole(key, (*steps, key), keyed, inside)
