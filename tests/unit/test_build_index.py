@@ -541,6 +541,26 @@ def test_hands_over_before_its_time_is_up_and_finishes_in_the_next_invocation(or
     assert org.checkpoints.values == {}
 
 
+def test_reads_no_page_twice(org):
+    org.start()
+    org.invoke(time_left=0)
+    org.invoke(continuation=1)
+
+    assert org.repository.calls["list", "theme"] == 1
+    assert org.repository.calls["list", "form"] == 2
+    assert org.repository.calls["get", "form"] == 3
+
+
+def test_what_ends_the_build_ends_the_reading_of_other_types_at_their_next_page(org):
+    org.repository.page_size = 1
+    org.repository.add(THEME, *({"id": f"t-{number}", "name": "Many"} for number in range(3000)))
+    org.repository.fail("list", "board", CredentialsExpiredError("The token has expired."))
+    report = org.build()
+
+    assert report.code == "CREDENTIALS_EXPIRED"
+    assert org.repository.calls["list", "theme"] < 3000
+
+
 def slow_after(org: Organisation, calls: int) -> Callable[[], float]:
     """A clock that jumps to the deadline after so many readings of the state."""
     original, seen = org.index.is_latest, iter(range(10_000))
