@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from shared.use_cases.sync_ports import StepInput, SyncPorts
 
-# A stage is handed out again where its batches were never reached, because the answer that named them was lost.
+# A stage is handed out again where its batches are not finished: the answer that named them was lost, or a step gave up.
 _MAX_HAND_OUTS = 3
 
 
@@ -34,25 +34,21 @@ def next_batches(step: StepInput, ports: SyncPorts) -> Mapping[str, Any]:
             "batches": [],
             "remaining": False,
         }
-    counts = ports.jobs.counts(step.org_id, step.job_id)
-    unreached = [
-        batch
-        for batch in (job.stages[job.next_stage - 1] if job.next_stage else ())
-        if counts.get(str(batch), {}).get("pending") and _is_unreached(step, ports, str(batch))
-    ]
-    if unreached and job.hand_outs < _MAX_HAND_OUTS:
+    handed_out = job.stages[job.next_stage - 1] if job.next_stage else ()
+    unfinished = [batch for batch in handed_out if _is_unfinished(step, ports, str(batch))]
+    if unfinished and job.hand_outs < _MAX_HAND_OUTS:
         ports.jobs.hand_out_stage(job, job.next_stage, job.hand_outs + 1)
-        return _handed_out(unreached, job.next_stage < len(job.stages))
+        return _handed_out(unfinished, job.next_stage < len(job.stages))
     if job.next_stage >= len(job.stages):
         return _handed_out([], False)
     ports.jobs.hand_out_stage(job, job.next_stage + 1, 1)
     return _handed_out(list(job.stages[job.next_stage]), job.next_stage + 1 < len(job.stages))
 
 
-def _is_unreached(step: StepInput, ports: SyncPorts, batch: str) -> bool:
+def _is_unfinished(step: StepInput, ports: SyncPorts, batch: str) -> bool:
     keys = [planned.key for planned, _ in read_pack(ports, step.org_id, step.job_id, batch)]
     rows = ports.jobs.get_rows(step.org_id, step.job_id, keys).values()
-    return any(row.next_work is Work.WRITE and row.attempt == 0 for row in rows)
+    return any(row.next_work is Work.WRITE for row in rows)
 
 
 def _handed_out(batches: list[int], remaining: bool) -> dict[str, Any]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
 
 
+_MAX_CREATES = 2
+
+
 def sync_batch(step: StepInput, ports: SyncPorts) -> StepResult:
     """Create or patch what the plan put into one batch.
 
@@ -74,18 +77,20 @@ class ResourceWriter:
         """Create a config, or adopt it where an earlier request may have made it."""
         since: float | None = None
         content = None
+        sent = 0
         while True:
             if task.outcome_unknown:
                 found = self._adoption.find(task, body, since)
                 if found is not None:
                     return found
-                if since is not None:
+                if sent == _MAX_CREATES:
                     raise UnknownOutcomeError(
                         "Its create was sent twice, was never answered, and made nothing that can be seen."
                     )
             content = content or self._shop.read_content(task)
             self._shop.guard.check()
             task.outcome_unknown = False
+            sent += 1
             try:
                 return self._shop.target.create_config(
                     task.resource_type, body, config_id=task.planned.create_id, content=content

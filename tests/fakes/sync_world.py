@@ -32,12 +32,17 @@ from tests.fakes.sync_types import CATALOGUE
 SOURCE_ORG, TARGET_ORG = "source-org", "target-org"
 
 
+class ProcessDiedError(BaseException):
+    """The Lambda was killed."""
+
+
 class OneLockClient:
     """A DynamoDB client whose calls go one after the other: moto's transactions are not isolated.
 
     Attributes:
         calls: names of the calls so far.
         before_call: is asked before each; what it raises, the call raises.
+        dead: the process is dead: every call raises until it is revived.
     """
 
     def __init__(self, client: Any, before_call: Callable[[str], None] = lambda _name: None) -> None:
@@ -46,6 +51,16 @@ class OneLockClient:
         self.exceptions = client.exceptions
         self.calls: list[str] = []
         self.before_call = before_call
+        self.dead = False
+
+    def die(self) -> None:
+        """Let this call and all that follow fail."""
+        self.dead = True
+        raise ProcessDiedError
+
+    def revive(self) -> None:
+        """Start another process."""
+        self.dead = False
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._client, name)
@@ -53,6 +68,8 @@ class OneLockClient:
         def locked(**request: Any) -> Any:
             with self._lock:
                 self.calls.append(name)
+                if self.dead:
+                    raise ProcessDiedError
                 self.before_call(name)
                 return call(**request)
 
@@ -151,6 +168,7 @@ class SyncWorld:
         self.index = NoIndex()
         self.steps: list[tuple[str, Mapping[str, Any]]] = []
         self.time_left_s = 120.0
+        self.deaths = 0
         self._jobs_created = 0
 
     def now(self) -> float:
@@ -180,7 +198,9 @@ class SyncWorld:
             raise CredentialsExpiredError("The token has expired.")
         return self.source if role == "source" else self.target
 
-    def create_job(self, *resources: ResourceKey, overrides: Mapping[str, Any] | None = None, **more: Any) -> str:
+    def create_job(
+        self, *resources: ResourceKey, overrides: Mapping[str, Any] | None = None, finished: Any = (), **more: Any
+    ) -> str:
         """Store a header and its request, as createSyncJob does, and return the job's id."""
         self._jobs_created += 1
         job_id = f"job-{self._jobs_created}"
@@ -206,7 +226,11 @@ class SyncWorld:
         assert self.jobs.create_job(job)
         self.payloads.put(
             request_key(SOURCE_ORG, job_id),
-            {"resources": [{"type": key.type, "id": key.id} for key in resources], "payload_overrides": overrides or {}},
+            {
+                "resources": [{"type": key.type, "id": key.id} for key in resources],
+                "payload_overrides": overrides or {},
+                "finished": list(finished),
+            },
         )
         self.credentials.put(job_id, "target", "target-token", 0)
         return job_id
@@ -227,7 +251,7 @@ class SyncWorld:
             return
         remaining = planned["has_batches"]
         while remaining:
-            handed_out = self.step(job_id, "NextBatches")
+            handed_out = self.until_done(job_id, "NextBatches")
             if handed_out["status"] == "failed":
                 return
             for batch in handed_out["batches"]:
@@ -243,8 +267,14 @@ class SyncWorld:
                 self.until_done(job_id, name, batch=batch)
 
     def until_done(self, job_id: str, name: str, **more: Any) -> Mapping[str, Any]:
-        for _ in range(200):
-            result = self.step(job_id, name, **more)
+        for _ in range(400):
+            try:
+                result = self.step(job_id, name, **more)
+            except ProcessDiedError:
+                # The machine tries a task again; the claims of the dead process are still held.
+                self.deaths += 1
+                self.client.revive()
+                continue
             if result["status"] not in ("more", "wait"):
                 return result
             self.skipped_s += result["wait_seconds"]
@@ -268,6 +298,15 @@ class SyncWorld:
         return result
 
     def finish(self, job_id: str) -> Job:
+        try:
+            self._finish(job_id)
+        except ProcessDiedError:
+            self.deaths += 1
+            self.client.revive()
+            self._finish(job_id)
+        return self.jobs.get_job(SOURCE_ORG, job_id)
+
+    def _finish(self, job_id: str) -> None:
         finish_job(
             SOURCE_ORG,
             job_id,
@@ -278,7 +317,6 @@ class SyncWorld:
             count=lambda name, value: self.metrics.append((name, value)),
             now=self.now,
         )
-        return self.jobs.get_job(SOURCE_ORG, job_id)
 
     def put(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         """Take a published event."""

@@ -1,18 +1,9 @@
 from typing import Any
 
-import pytest
-
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import JobStatus, RowStatus
-from tests.fakes.moto_transactions import speed_up_transactions
 from tests.fakes.sync_types import ATTACHMENT, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld
-
-
-@pytest.fixture
-def world(aws: Any, tables: Any, monkeypatch: pytest.MonkeyPatch) -> SyncWorld:
-    speed_up_transactions(monkeypatch)
-    return SyncWorld(aws.resource("dynamodb"))
 
 
 def journey_id(number: int) -> str:

@@ -1,0 +1,347 @@
+"""Jobs that lose answers, processes, tokens or races: nothing is created twice, every row is accounted for."""
+
+import random
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from shared.domain.errors import (
+    CredentialsExpiredError,
+    DownstreamRejectedError,
+    DownstreamUnavailableError,
+    UnknownOutcomeError,
+)
+from shared.domain.resource_type import ResourceKey
+from shared.domain.sync_job import JobStatus, RowStatus
+from tests.fakes.sync_types import DESIGN, FLOW, JOURNEY
+from tests.fakes.sync_world import SOURCE_ORG, ProcessDiedError, SyncWorld
+
+ENTRY = ResourceKey("journey", "journey-00000001")
+
+
+def plant_cycle(world: SyncWorld) -> None:
+    """Two journeys and a flow in a cycle, with a design: four resources."""
+    world.source.add(DESIGN, {"id": "design-00000001", "name": "Blue"})
+    world.source.add(FLOW, {"id": "flow-00000001", "name": "Flow", "journeys": ["journey-00000001"]})
+    for number, other in ((1, 2), (2, 1)):
+        world.source.add(
+            JOURNEY,
+            {
+                "id": f"journey-0000000{number}",
+                "name": f"Journey {number}",
+                "enabled": True,
+                "next": f"journey-0000000{other}",
+                "flow": "flow-00000001",
+                "design": "design-00000001",
+            },
+        )
+
+
+def names_on_target(world: SyncWorld) -> Counter[str]:
+    return Counter(payload["name"] for configs in world.target.configs.values() for payload in configs.values())
+
+
+def assert_complete(world: SyncWorld, job_id: str) -> None:
+    assert set(names_on_target(world).values()) == {1}
+    assert len(names_on_target(world)) == 4
+    assert world.counts(job_id) == world.counts_of_rows(job_id)
+    ids = {row.key.id: row.target_id for row in world.rows(job_id).values()}
+    journeys = world.target.configs["journey"]
+    assert journeys[ids["journey-00000001"]]["next"] == ids["journey-00000002"]
+    assert journeys[ids["journey-00000002"]]["next"] == ids["journey-00000001"]
+    assert all(journey["enabled"] for journey in journeys.values())
+
+
+def lose_answers(world: SyncWorld, type_name: str, times: int = 1) -> None:
+    """The next creates of a type are done, and their answers lost."""
+    create, left = world.target.create_config, [times]
+
+    def losing(resource_type: Any, *more: Any, **named: Any) -> Any:
+        written = create(resource_type, *more, **named)
+        if resource_type.name == type_name and left[0]:
+            left[0] -= 1
+            raise UnknownOutcomeError("The answer was lost.")
+        return written
+
+    world.target.create_config = losing
+
+
+def test_a_create_whose_answer_is_lost_is_adopted_and_not_sent_again(world: SyncWorld) -> None:
+    plant_cycle(world)
+    lose_answers(world, "journey", times=2)
+
+    job = world.run(job_id := world.create_job(ENTRY))
+
+    assert job.status is JobStatus.SUCCEEDED
+    assert world.target.calls["create", "journey"] == 2
+    assert_complete(world, job_id)
+
+
+def test_a_create_that_was_not_done_is_sent_again_after_the_last_look(world: SyncWorld) -> None:
+    plant_cycle(world)
+    create, lost = world.target.create_config, ["flow"]
+
+    def losing(resource_type: Any, *more: Any, **named: Any) -> Any:
+        if resource_type.name in lost:
+            lost.remove(resource_type.name)
+            raise UnknownOutcomeError("The request was lost.")
+        return create(resource_type, *more, **named)
+
+    world.target.create_config = losing
+
+    assert world.run(job_id := world.create_job(ENTRY)).status is JobStatus.SUCCEEDED
+    assert world.skipped_s > 21
+    assert_complete(world, job_id)
+
+
+def test_two_new_configs_that_say_the_same_are_never_guessed_between(world: SyncWorld) -> None:
+    world.source.add(DESIGN, {"id": "design-00000001", "name": "Blue"})
+    create = world.target.create_config
+
+    def twice(*args: Any, **named: Any) -> Any:
+        create(*args, **named)
+        create(*args, **named)
+        raise UnknownOutcomeError("The answer was lost.")
+
+    world.target.create_config = twice
+
+    job = world.run(job_id := world.create_job(ResourceKey("design", "design-00000001")))
+
+    [row] = world.rows(job_id).values()
+    assert (job.status, row.status) == (JobStatus.FAILED, RowStatus.FAILED)
+    assert str(row.error).startswith("UNKNOWN_OUTCOME: ")
+
+
+@pytest.mark.parametrize("died_at", range(1, 5))
+def test_a_process_that_dies_after_a_create_leaves_nothing_that_is_created_twice(
+    world: SyncWorld, died_at: int
+) -> None:
+    plant_cycle(world)
+    create, creates = world.target.create_config, []
+
+    def dying(*args: Any, **named: Any) -> Any:
+        if world.client.dead:
+            raise ProcessDiedError
+        written = create(*args, **named)
+        creates.append(written)
+        if len(creates) == died_at:
+            world.client.die()
+        return written
+
+    world.target.create_config = dying
+
+    job = world.run(job_id := world.create_job(ENTRY))
+
+    assert world.deaths == 1
+    assert job.status is JobStatus.SUCCEEDED
+    assert_complete(world, job_id)
+
+
+def test_a_job_that_dies_at_any_storage_call_ends_right_all_the_same(world: SyncWorld) -> None:
+    plant_cycle(world)
+    job_id = world.create_job(ENTRY)
+    rng = random.Random(5)
+
+    def die_sometimes(_name: str) -> None:
+        if rng.random() < 0.05:
+            world.client.die()
+
+    world.client.before_call = die_sometimes
+
+    job = world.run(job_id)
+
+    world.client.before_call = lambda _name: None
+    assert world.deaths > 3
+    assert job.status is JobStatus.SUCCEEDED
+    assert_complete(world, job_id)
+
+
+def test_transactions_that_meet_conflicts_are_repeated_and_counted_once(world: SyncWorld) -> None:
+    plant_cycle(world)
+    rng = random.Random(3)
+
+    def conflict(name: str) -> None:
+        if name == "transact_write_items" and rng.random() < 0.3:
+            reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}]
+            answer = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+            raise ClientError(answer, "TransactWriteItems")
+
+    job_id = world.create_job(ENTRY)
+    world.client.before_call = conflict
+
+    assert world.run(job_id).status is JobStatus.SUCCEEDED
+    assert_complete(world, job_id)
+
+
+def test_a_refused_resource_fails_its_dependents_with_the_root_cause(world: SyncWorld) -> None:
+    plant_cycle(world)
+    world.target.fail("create", "design", DownstreamRejectedError("The design API refused it."))
+
+    job = world.run(job_id := world.create_job(ENTRY))
+
+    rows = world.rows(job_id)
+    assert rows[ResourceKey("design", "design-00000001")].error.code == "DOWNSTREAM_REJECTED"
+    error = rows[ENTRY].error
+    assert (error.code, error.root) == ("DEPENDENCY_FAILED", ResourceKey("design", "design-00000001"))
+    assert job.errors_sample[0]["type"] == "design"
+    assert job.status is JobStatus.FAILED
+    assert world.counts(job_id) == world.counts_of_rows(job_id)
+
+
+def test_a_retry_takes_up_what_failed_and_resolves_the_rest_through_lineage(world: SyncWorld) -> None:
+    plant_cycle(world)
+    world.target.fail("create", "flow", DownstreamRejectedError("The flow API refused it."))
+    first = world.create_job(ENTRY)
+    world.run(first)
+    del world.target.failures["create", "flow"]
+    scope = [key for key, row in world.rows(first).items() if row.status.unresolved]
+    finished = [list(key) for key, row in world.rows(first).items() if not row.status.unresolved]
+
+    second = world.create_job(*scope, finished=finished)
+    job = world.run(second)
+
+    assert job.status is JobStatus.SUCCEEDED
+    assert ResourceKey("design", "design-00000001") not in world.rows(second)
+    assert world.target.calls["create", "design"] == 1
+    assert set(names_on_target(world).values()) == {1}
+
+
+def test_an_api_that_is_not_there_for_a_while_only_delays_the_job(world: SyncWorld) -> None:
+    plant_cycle(world)
+    create, failures = world.target.create_config, [3]
+
+    def flaky(*args: Any, **named: Any) -> Any:
+        if failures[0]:
+            failures[0] -= 1
+            raise DownstreamUnavailableError("It is not there.", retry_after=7)
+        return create(*args, **named)
+
+    world.target.create_config = flaky
+
+    assert world.run(job_id := world.create_job(ENTRY)).status is JobStatus.SUCCEEDED
+    assert_complete(world, job_id)
+    assert ("SyncBatch", "wait", 7) in {(name, r["status"], r["wait_seconds"]) for name, r in world.steps}
+
+
+def test_a_refused_token_ends_the_job_partial_with_rows_left_pending(world: SyncWorld) -> None:
+    plant_cycle(world)
+    world.target.fail("create", "flow", CredentialsExpiredError("The flow API answered 401."))
+
+    job = world.run(job_id := world.create_job(ENTRY))
+
+    assert job.status is JobStatus.PARTIAL
+    assert job.error.code == "CREDENTIALS_EXPIRED"
+    assert world.rows(job_id)[ENTRY].status is RowStatus.PENDING
+    assert world.counts(job_id) == world.counts_of_rows(job_id)
+    assert world.counts(job_id)["failed"] == 0
+    assert job_id in world.credentials.limits
+
+
+def test_a_cancelled_job_writes_no_more_and_stays_cancelled(world: SyncWorld) -> None:
+    plant_cycle(world)
+    create = world.target.create_config
+    job_id = world.create_job(ENTRY)
+
+    def cancelling(resource_type: Any, *more: Any, **named: Any) -> Any:
+        if resource_type.name == "design":
+            world.jobs.cancel_job(SOURCE_ORG, job_id, "2026-01-01T00:00:01.000Z")
+            time.sleep(0.7)  # the guard hears of it
+        return create(resource_type, *more, **named)
+
+    world.target.create_config = cancelling
+
+    job = world.run(job_id)
+
+    assert job.status is JobStatus.CANCELLED
+    assert world.counts(job_id) == world.counts_of_rows(job_id)
+    assert world.target.calls["create", "journey"] == 0
+    assert world.rows(job_id)[ENTRY].status is RowStatus.PENDING
+
+
+def test_two_jobs_with_the_same_selection_create_everything_once(world: SyncWorld) -> None:
+    plant_cycle(world)
+    first, second = world.create_job(ENTRY), world.create_job(ENTRY)
+    for job_id in (first, second):
+        types = world.until_done(job_id, "FetchSources")["types"]
+        for type_name in types:
+            world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
+        world.until_done(job_id, "PlanJob")
+
+    assert world.run(first).status is JobStatus.SUCCEEDED
+    assert world.run(second).status is JobStatus.SUCCEEDED
+
+    assert set(names_on_target(world).values()) == {1}
+    assert {row.status for row in world.rows(second).values()} == {RowStatus.SKIPPED}
+
+
+def test_a_row_that_another_job_holds_is_waited_for_by_the_machine(world: SyncWorld) -> None:
+    plant_cycle(world)
+    job_id = world.create_job(ENTRY)
+    for type_name in world.until_done(job_id, "FetchSources")["types"]:
+        world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
+    world.until_done(job_id, "PlanJob")
+    world.client.put_item(
+        TableName="LineageTable",
+        Item={
+            "pk": "ORG#target-org",
+            "sk": "CLAIM#design#design-00000001#source-org",
+            "type": "design",
+            "source_id": "design-00000001",
+            "owner": "somebody",
+            "lease_until": int(world.now()) + 60,
+        },
+    )
+    world.step(job_id, "NextBatches")
+
+    result = world.step(job_id, "SyncBatch", batch=1)
+
+    assert (result["status"], result["code"], result["wait_seconds"]) == ("wait", "BLOCKED", 2)
+    assert world.target.calls["create", "design"] == 0
+    assert world.rows(job_id)[ENTRY].status is RowStatus.PENDING
+
+
+def test_a_step_that_runs_short_of_time_hands_back_what_is_left(world: SyncWorld) -> None:
+    plant_cycle(world)
+    create = world.target.create_config
+
+    def slow(*args: Any, **named: Any) -> Any:
+        world.skipped_s += 100
+        return create(*args, **named)
+
+    world.target.create_config = slow
+
+    assert world.run(job_id := world.create_job(ENTRY)).status is JobStatus.SUCCEEDED
+    assert ("SyncBatch", "more") in {(name, result["status"]) for name, result in world.steps}
+    assert_complete(world, job_id)
+
+
+def test_a_step_that_broke_off_again_and_again_fails_its_rows_and_the_job_ends(world: SyncWorld) -> None:
+    plant_cycle(world)
+    job_id = world.create_job(ENTRY)
+    for type_name in world.until_done(job_id, "FetchSources")["types"]:
+        world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
+    world.until_done(job_id, "PlanJob")
+
+    world.step(job_id, "RecordFailure", step="SyncBatch", batch=1)
+
+    rows = world.rows(job_id)
+    assert {row.error.code for row in rows.values() if row.batch == 1} == {"STEP_FAILED"}
+    assert world.finish(job_id).status in (JobStatus.FAILED, JobStatus.PARTIAL)
+    assert world.counts(job_id) == world.counts_of_rows(job_id)
+
+
+def test_an_id_of_the_source_that_is_left_is_a_warning_and_in_the_sample(world: SyncWorld) -> None:
+    plant_cycle(world)
+    update = world.target.update_config
+
+    def spoiling(resource_type: Any, config_id: str, payload: Any, **named: Any) -> Any:
+        return update(resource_type, config_id, {**payload, "note": "see design-00000001"}, **named)
+
+    world.target.update_config = spoiling
+
+    job = world.run(world.create_job(ENTRY))
+
+    assert any("design-00000001" in entry["error"] for entry in job.errors_sample)
