@@ -308,13 +308,16 @@ def _scan(text: str, is_known: IsKnown | None, taken: list[tuple[int, int]]) -> 
 
 
 def _readings(text: str, match: re.Match[str], pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """Yield the spans in which a match can be read.
+    """Yield the spans in which a match can be read: a URL also without punctuation behind it, or without its query.
 
     `group_<id>` is the id as well, `<a>:<b>` also its parts, and what is left of an escape before an id is cut off: in
     a URL (`%22`), in stringified JSON (a backslash, then `n` or `u00e4`).
     """
     start, end = match.span()
     yield start, end
+    if pattern is _URL_PATTERN:
+        yield start, start + len(match[0].rstrip(".,;:!?"))
+        yield start, start + len(re.split(r"[?#]", match[0], maxsplit=1)[0])
     if pattern is not _TOKEN_PATTERN:
         return
     if start:

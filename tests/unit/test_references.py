@@ -87,7 +87,11 @@ def found_in(payload: Any, *references: Reference) -> list[tuple[str, str]]:
             [("/a", "my_variable")] * 2,
         ),
         (Reference(to=("t",), path="$.a", strength=Strength.BACK_REFERENCE), {"a": UUID}, []),
-        (Reference(to=("t",), path="$.a", form=Form.URL), {"a": "see https://files.example/1/a.png, ok"}, []),
+        (
+            Reference(to=("t",), path="$.a", form=Form.URL),
+            {"a": "see https://files.example/1/a.png, ok"},
+            [("/a", "https://files.example/1/a.png")],
+        ),
         (
             Reference(to=("t",), path="$.a", form=Form.URL),
             {"a": "see https://files.example/1/a.png ok"},
