@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.sync_job import JobStatus, Work
-from shared.use_cases.write_rows import read_pack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from shared.use_cases.sync_ports import StepInput, SyncPorts
 
@@ -35,7 +34,7 @@ def next_batches(step: StepInput, ports: SyncPorts) -> Mapping[str, Any]:
             "remaining": False,
         }
     handed_out = job.stages[job.next_stage - 1] if job.next_stage else ()
-    unfinished = [batch for batch in handed_out if _is_unfinished(step, ports, str(batch))]
+    unfinished = _unfinished(step, ports, handed_out)
     if unfinished and job.hand_outs < _MAX_HAND_OUTS:
         ports.jobs.hand_out_stage(job, job.next_stage, job.hand_outs + 1)
         return _handed_out(unfinished, job.next_stage < len(job.stages))
@@ -45,10 +44,14 @@ def next_batches(step: StepInput, ports: SyncPorts) -> Mapping[str, Any]:
     return _handed_out(list(job.stages[job.next_stage]), job.next_stage + 1 < len(job.stages))
 
 
-def _is_unfinished(step: StepInput, ports: SyncPorts, batch: str) -> bool:
-    keys = [planned.key for planned, _ in read_pack(ports, step.org_id, step.job_id, batch)]
-    rows = ports.jobs.get_rows(step.org_id, step.job_id, keys).values()
-    return any(row.next_work is Work.WRITE for row in rows)
+def _unfinished(step: StepInput, ports: SyncPorts, batches: Sequence[int]) -> list[int]:
+    """Return the batches that have rows which were not reached; rows that only wait for a later phase do not count."""
+    counts = ports.jobs.counts(step.org_id, step.job_id)
+    if not any(counts.get(str(batch), {}).get("pending") for batch in batches):
+        return []
+    rows = ports.jobs.list_rows(step.org_id, step.job_id)
+    left = {row.batch for row in rows if row.next_work is Work.WRITE}
+    return [batch for batch in batches if batch in left]
 
 
 def _handed_out(batches: list[int], remaining: bool) -> dict[str, Any]:

@@ -1,0 +1,358 @@
+"""The six operations on sync jobs, each fed its own event, over the tables of the template."""
+
+import json
+import uuid
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from functions.api.cancel_sync_job import handler as cancel_sync_job
+from functions.api.create_sync_job import handler as create_sync_job
+from functions.api.get_sync_job import handler as get_sync_job
+from functions.api.list_sync_job_resources import handler as list_sync_job_resources
+from functions.api.list_sync_jobs import handler as list_sync_jobs
+from functions.api.retry_sync_job import handler as retry_sync_job
+from shared.adapters import step_functions, tokens
+from shared.bootstrap import security, sync_api
+from shared.domain.resource_type import ResourceKey
+from shared.domain.sync_job import Event, JobStatus, Phase, Row, RowError, RowStatus, Work
+from tests.aws import REGION, create_tables
+from tests.events import load_event
+from tests.fakes.issuer import ISSUER, key_set, sign
+from tests.published import violations
+
+SOURCE, TARGET = "org-a", "org-b"
+JOURNEY = "6b1f0c9e-2a0e-4c55-9d2e-0a8f3c1d7e42"
+SOURCE_TOKEN = sign(**{"custom:ivy_org_id": SOURCE})
+TARGET_TOKEN = sign(**{"custom:ivy_org_id": TARGET})
+_CACHED = (
+    security.token_verifier,
+    sync_api.jobs_only,
+    sync_api.jobs_with_rows,
+    sync_api.jobs_with_events,
+    sync_api._outside,
+)
+
+
+def forget_clients():
+    for cached in _CACHED:
+        cached.cache_clear()
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The executions that were started: (job id, input)."""
+    found = []
+    monkeypatch.setattr(
+        step_functions.SyncExecutions, "start", lambda self, job_id, value: found.append((job_id, value))
+    )
+    return found
+
+
+@pytest.fixture
+def hub(monkeypatch, lambda_context, started):
+    """Calls a handler with a change of its event and returns status and body, checked against the definition."""
+    settings = {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "SYNC_JOBS_TABLE": "SyncJobsTable",
+        "SYNC_RESOURCES_TABLE": "SyncResourcesTable",
+        "INDEX_TABLE": "IndexTable",
+        "CREDENTIALS_TABLE": "CredentialsTable",
+        "PAYLOAD_BUCKET": "payloads",
+        "STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:123456789012:stateMachine:sync",
+        "TOKEN_ISSUER": ISSUER,
+        "TOKEN_JWKS_URL": f"{ISSUER}/keys",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(tokens, "_fetch_jwks", lambda url: key_set("own"))
+    with mock_aws():
+        create_tables(boto3.resource("dynamodb"))
+        boto3.client("s3").create_bucket(Bucket="payloads", CreateBucketConfiguration={"LocationConstraint": REGION})
+        monkeypatch.setenv("CREDENTIALS_KEY_ID", boto3.client("kms").create_key()["KeyMetadata"]["KeyId"])
+        forget_clients()
+
+        def call(handler, name, operation_id, *, org_id=SOURCE, headers=None, **changes):
+            event = load_event(
+                f"api/{name}",
+                requestContext={"authorizer": {"org_id": org_id}},
+                headers={"Authorization": f"Bearer {SOURCE_TOKEN}", **(headers or {})},
+                **changes,
+            )
+            answer = handler.lambda_handler(event, lambda_context)
+            body = json.loads(answer["body"])
+            assert violations(operation_id, answer["statusCode"], body) == []
+            return answer["statusCode"], body, answer["headers"]
+
+        yield call
+    forget_clients()
+
+
+def body(**changes):
+    request = json.loads(load_event("api/create_sync_job")["body"])
+    return {**request, "target_auth_token": TARGET_TOKEN, **changes}
+
+
+def create(hub, key=None, headers=None, **changes):
+    headers = {"Idempotency-Key": key or str(uuid.uuid4()), **(headers or {})}
+    return hub(create_sync_job, "create_sync_job", "createSyncJob", headers=headers, body=body(**changes))
+
+
+def get(hub, job_id, **more):
+    return hub(get_sync_job, "get_sync_job", "getSyncJob", pathParameters={"id": job_id}, **more)
+
+
+def end(job_id, status=JobStatus.PARTIAL, rows=()):
+    """Close a job as its machine would have."""
+    jobs = sync_api.jobs_with_events()
+    job = jobs.get_job(SOURCE, job_id)
+    if rows:
+        jobs.put_rows(job, rows)
+        counts = dict.fromkeys(["pending", "in_progress", "succeeded", "failed", "skipped_unchanged"], 0)
+        for row in rows:
+            counts[row.status.counted_as] += 1
+        jobs.mark_planned(job, total=len(rows), stages=[[1]], batches={}, counts={"1": counts}, next_seq=0)
+    if status is not None:
+        counts = jobs.total_counts(SOURCE, job_id)
+        jobs.finish_job(job, status, "2026-03-01T08:00:00.000Z", [], counts)
+        jobs.release_slot(job)
+
+
+def row(source_id, status, **more):
+    return Row(
+        key=ResourceKey("journey", source_id),
+        title=f"Title of {source_id}",
+        status=status,
+        phase=Phase.CREATE,
+        action="create",
+        batch=1,
+        updated_at="2026-03-01T08:00:00.000Z",
+        **more,
+    )
+
+
+def test_creates_a_job_and_starts_it_with_ids_only(hub, started):
+    status, job, _ = create(hub)
+
+    assert (status, job["status"], job["direction"]) == (201, "pending", "push")
+    assert started == [(job["id"], {"org_id": SOURCE, "job_id": job["id"]})]
+
+
+def test_keeps_both_tokens_as_ciphertext_and_nowhere_else(hub):
+    _, job, _ = create(hub)
+
+    _, credentials, _ = sync_api._outside()
+    assert credentials.get(job["id"], "source") == SOURCE_TOKEN
+    assert credentials.get(job["id"], "target") == TARGET_TOKEN
+    stored = repr(
+        [
+            boto3.client("dynamodb").scan(TableName=table)["Items"]
+            for table in ("SyncJobsTable", "SyncResourcesTable", "CredentialsTable", "IndexTable")
+        ]
+    )
+    for token in (SOURCE_TOKEN, TARGET_TOKEN):
+        assert token not in stored
+        assert token not in json.dumps(job)
+
+
+def test_a_repeat_with_the_same_key_answers_the_stored_job(hub):
+    _, first, _ = create(hub, key="once")
+    status, second, _ = create(hub, key="once")
+
+    assert (status, second) == (201, first)
+
+
+def test_another_body_under_the_same_key_is_a_conflict(hub):
+    create(hub, key="once")
+
+    status, answer, _ = create(hub, key="once", dry_run=True)
+
+    assert status == 409
+    assert "Idempotency-Key" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "named"),
+    [
+        ({"resources": []}, 400, "resources"),
+        ({"resources": [{"type": "unknown", "id": "1"}]}, 400, "resources[0].type"),
+        ({"resources": [{"type": "journey"}]}, 400, "resources[0].id"),
+        ({"resources": [{"type": "journey", "id": "x" * 300}]}, 400, "resources[0].id"),
+        ({"resources": [{"type": "journey", "id": "x"}] * 1001}, 400, "resources"),
+        ({"name": "n" * 201}, 400, "name"),
+        ({"dry_run": "yes"}, 400, "dry_run"),
+        ({"match": "guess"}, 400, "match"),
+        ({"target_auth_token": None}, 400, "target_auth_token"),
+        ({"target_auth_token": "x" * 20_000}, 400, "target_auth_token"),
+        ({"target_org_id": SOURCE}, 400, "target_org_id"),
+        ({"source_org_id": "org-c"}, 403, "source_org_id"),
+        ({"target_auth_token": SOURCE_TOKEN}, 403, "target_auth_token"),
+        ({"target_auth_token": "no-token"}, 403, "target_auth_token"),
+    ],
+)
+def test_refuses_a_wrong_request_and_names_the_field(hub, started, changes, status, named):
+    answered, answer, _ = create(hub, **changes)
+
+    assert answered == status
+    assert named in answer["error"]
+    assert started == []
+
+
+def test_a_pull_needs_a_token_for_the_source_and_uses_it(hub):
+    pull = {"source_org_id": TARGET, "target_org_id": SOURCE, "target_auth_token": SOURCE_TOKEN}
+
+    status, answer, _ = create(hub, **pull)
+    assert (status, "source_auth_token" in answer["error"]) == (400, True)
+    status, job, _ = create(hub, **pull, source_auth_token=TARGET_TOKEN)
+
+    assert (status, job["direction"]) == (201, "pull")
+    assert sync_api._outside()[1].get(job["id"], "source") == TARGET_TOKEN
+
+
+def test_a_fourth_running_job_into_the_same_target_has_to_wait(hub):
+    jobs = [create(hub)[1] for _ in range(3)]
+
+    status, _, headers = create(hub)
+    assert status == 429
+    assert int(headers["Retry-After"]) > 0
+
+    hub(cancel_sync_job, "cancel_sync_job", "cancelSyncJob", pathParameters={"id": jobs[0]["id"]})
+    assert create(hub)[0] == 201
+
+
+def test_shows_where_a_job_is_with_its_events_and_errors(hub):
+    _, job, _ = create(hub)
+    refused = RowError("DOWNSTREAM_REJECTED", "The journey API refused it.")
+    followed = RowError("DEPENDENCY_FAILED", "It needs b.", ResourceKey("journey", "b"))
+    rows = [row("a", RowStatus.FAILED, error=followed), row("b", RowStatus.FAILED, error=refused)]
+    end(job["id"], status=None, rows=[*rows, row("c", RowStatus.PENDING, left=(Work.WRITE,))])
+    jobs = sync_api.jobs_with_events()
+    event = Event(ts="2026-03-01T08:00:00.000Z", status="failed", key=ResourceKey("journey", "b"), error="why")
+    jobs.put_events(SOURCE, job["id"], [Event(**{**_fields(event), "seq": number}) for number in range(1, 13)])
+
+    status, answer, _ = get(hub, job["id"])
+
+    assert status == 200
+    assert answer["counts"]["total"] == 3
+    assert answer["counts"]["failed"] == 2
+    assert [entry["source_id"] for entry in answer["errors_sample"]] == ["b", "a"]
+    assert [one["seq"] for one in answer["events"]] == list(range(12, 2, -1))
+
+
+def _fields(event):
+    return {name: getattr(event, name) for name in event.__slots__}
+
+
+@pytest.mark.parametrize(
+    ("handler", "name", "operation_id"),
+    [
+        (get_sync_job, "get_sync_job", "getSyncJob"),
+        (cancel_sync_job, "cancel_sync_job", "cancelSyncJob"),
+        (retry_sync_job, "retry_sync_job", "retrySyncJob"),
+        (list_sync_job_resources, "list_sync_job_resources", "listSyncJobResources"),
+    ],
+)
+def test_a_job_of_another_organisation_is_not_found_like_one_that_does_not_exist(hub, handler, name, operation_id):
+    _, job, _ = create(hub)
+
+    foreign = hub(handler, name, operation_id, org_id="org-c", pathParameters={"id": job["id"]})[:2]
+    missing = hub(handler, name, operation_id, pathParameters={"id": "nothing"})[:2]
+
+    assert foreign[0] == missing[0] == 404
+    assert foreign[1]["error"].replace(job["id"], "") == missing[1]["error"].replace("nothing", "")
+
+
+def test_lists_jobs_newest_first_page_by_page_and_by_status(hub):
+    ids = []
+    for _ in range(3):
+        ids.append(create(hub)[1]["id"])
+        end(ids[-1], JobStatus.SUCCEEDED)
+    running = create(hub)[1]["id"]
+
+    seen, query = [], {"size": "2"}
+    while True:
+        _, page, _ = hub(list_sync_jobs, "list_sync_jobs", "listSyncJobs", query=query)
+        seen += [job["id"] for job in page["results"]]
+        if "next_cursor" not in page:
+            break
+        query = {"size": "2", "cursor": page["next_cursor"]}
+    _, pending, _ = hub(list_sync_jobs, "list_sync_jobs", "listSyncJobs", query={"status": "pending"})
+
+    assert sorted(seen) == sorted([*ids, running])
+    assert [job["id"] for job in pending["results"]] == [running]
+
+
+def test_lists_resources_by_status_and_refuses_a_cursor_of_another_query(hub):
+    _, job, _ = create(hub)
+    end(job["id"], rows=[row(f"s{number}", RowStatus.SKIPPED) for number in range(5)] + [row("f", RowStatus.FAILED)])
+
+    def page(**query):
+        changes = {"pathParameters": {"id": job["id"]}, "query": {"size": "2", **query}}
+        return hub(list_sync_job_resources, "list_sync_job_resources", "listSyncJobResources", **changes)
+
+    _, first, _ = page(status="skipped")
+    _, second, _ = page(status="skipped", cursor=first["next_cursor"])
+    assert [one["source_id"] for one in [*first["results"], *second["results"]]] == ["s0", "s1", "s2", "s3"]
+    assert [one["source_id"] for one in page(status="failed")[1]["results"]] == ["f"]
+    assert page(status="failed", cursor=first["next_cursor"])[0] == 400
+    assert page(status="nonsense")[0] == 400
+
+
+def test_cancels_a_running_job_once(hub):
+    _, job, _ = create(hub)
+    path = {"pathParameters": {"id": job["id"]}}
+
+    status, answer, _ = hub(cancel_sync_job, "cancel_sync_job", "cancelSyncJob", **path)
+    again, refused, _ = hub(cancel_sync_job, "cancel_sync_job", "cancelSyncJob", **path)
+
+    assert (status, answer["status"], again) == (200, "cancelled", 409)
+    assert "finished_at" in answer
+    assert "cancelled" in refused["error"]
+
+
+def retry(hub, job_id, request=None):
+    changes = {"pathParameters": {"id": job_id}, "body": request if request is not None else {}}
+    return hub(retry_sync_job, "retry_sync_job", "retrySyncJob", **changes)
+
+
+def test_retries_what_is_unresolved_as_a_new_job_with_the_kept_credentials(hub, started):
+    _, job, _ = create(hub)
+    end(job["id"], rows=[row("done", RowStatus.CREATED), row("bad", RowStatus.FAILED), row("late", RowStatus.PENDING)])
+
+    status, second, _ = retry(hub, job["id"], {"payload_overrides": {"journey:bad": {"name": "Repaired"}}})
+
+    payloads, credentials, _ = sync_api._outside()
+    request = payloads.get(f"jobs/{SOURCE}/{second['id']}/request.json.gz")
+    assert (status, second["retry_of"]) == (201, job["id"])
+    assert [entry["id"] for entry in request["resources"]] == ["bad", "late"]
+    assert request["finished"] == [["journey", "done"]]
+    assert request["payload_overrides"] == {"journey:bad": {"name": "Repaired"}}
+    assert credentials.get(second["id"], "target") == TARGET_TOKEN
+    assert started[-1][0] == second["id"]
+
+
+def test_refuses_to_retry_what_runs_has_nothing_left_or_lost_its_credentials(hub):
+    _, job, _ = create(hub)
+    assert retry(hub, job["id"])[0] == 409
+
+    end(job["id"], rows=[row("bad", RowStatus.FAILED)])
+    sync_api._outside()[1].delete(job["id"])
+    status, answer, _ = retry(hub, job["id"])
+    assert (status, "target_auth_token" in answer["error"]) == (409, True)
+    assert retry(hub, job["id"], {"target_auth_token": TARGET_TOKEN})[0] == 201
+
+    _, clean, _ = create(hub)
+    end(clean["id"], JobStatus.SUCCEEDED, rows=[row("done", RowStatus.CREATED)])
+    assert retry(hub, clean["id"])[0] == 409
+
+
+def test_refuses_an_override_outside_of_what_is_retried(hub):
+    _, job, _ = create(hub)
+    end(job["id"], rows=[row("done", RowStatus.CREATED), row("bad", RowStatus.FAILED)])
+
+    status, answer, _ = retry(hub, job["id"], {"payload_overrides": {"journey:done": {"name": "x"}}})
+
+    assert (status, "journey:done" in answer["error"]) == (400, True)
