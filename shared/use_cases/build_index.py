@@ -136,6 +136,7 @@ class TypeReading:
     Attributes:
         configs: by id.
         resume: where its list goes on.
+        listed: its list is at its end.
         done: it is read.
         failure: why it could not be read.
         capped: it has more configs than are read.
@@ -143,6 +144,7 @@ class TypeReading:
 
     configs: dict[str, ReadConfig] = field(default_factory=dict)
     resume: Any = None
+    listed: bool = False
     done: bool = False
     failure: str = ""
     capped: bool = False
@@ -150,15 +152,16 @@ class TypeReading:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object from which `from_json` makes the same value."""
         configs = [config.to_json() for config in self.configs.values()]
-        rest = {"resume": self.resume, "done": self.done, "failure": self.failure, "capped": self.capped}
-        return {"configs": configs, **rest}
+        return {"configs": configs, **{name: getattr(self, name) for name in _PROGRESS}}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TypeReading:
         """Return the value that `to_json` was called on."""
         configs = (ReadConfig.from_json(config) for config in value["configs"])
-        rest = {name: value[name] for name in ("resume", "done", "failure", "capped")}
-        return cls(configs={config.key.id: config for config in configs}, **rest)
+        return cls(configs={config.key.id: config for config in configs}, **{name: value[name] for name in _PROGRESS})
+
+
+_PROGRESS = ("resume", "listed", "done", "failure", "capped")
 
 
 class _OutOfTimeError(Exception):
@@ -271,10 +274,13 @@ class _Build:
 
     def _check(self) -> None:
         """Stop where the build is superseded or out of time; called between pages and rounds of writes."""
-        if self._stop.is_set() or self._now() > self._run.deadline - HANDOVER_S:
-            raise _OutOfTimeError
+        self._check_time()
         if not self._index.is_latest(self._run.org_id, self._run.build_token):
             raise SupersededError("A newer build of this index has begun.")
+
+    def _check_time(self) -> None:
+        if self._stop.is_set() or self._now() > self._run.deadline - HANDOVER_S:
+            raise _OutOfTimeError
 
     def save(self) -> None:
         """Write a checkpoint of everything read."""
@@ -322,7 +328,7 @@ class _Build:
     def _read_type(self, entry: ResourceType) -> None:
         reading = self._readings[entry.name]
         with _failures_of(reading):
-            if reading.resume is not None or not reading.configs:
+            if not reading.listed:
                 self._read_pages(entry, reading)
             self._check()
             self._count_usage(entry, reading)
@@ -330,15 +336,16 @@ class _Build:
 
     def _read_pages(self, entry: ResourceType, reading: TypeReading) -> None:
         for page in self._repository.list_pages(entry, reading.resume):
-            for config in self._read_items(entry, page.items):
-                reading.configs[config.key.id] = config
+            # Whole pages only: the next invocation reads a page again that this one does not finish.
+            configs = list(self._read_items(entry, page.items))
+            reading.configs |= {config.key.id: config for config in configs}
             reading.resume = page.resume
             if entry.indexed_when_used and len(reading.configs) >= MAX_INDEXED_WHEN_USED and page.resume is not None:
                 reading.capped = True
-                reading.resume = None
-            if reading.resume is None:
-                return
-            self._check()
+                break
+            if page.resume is not None:
+                self._check()
+        reading.listed = True
 
     def _read_items(self, entry: ResourceType, items: Collection[Payload]) -> Iterator[ReadConfig]:
         if entry.list is not None and entry.list.whole:
@@ -350,6 +357,7 @@ class _Build:
         yield from self._reduced(entry, zip(payloads, by_id.values(), strict=True))
 
     def _find(self, entry: ResourceType, config_id: str) -> Payload | None:
+        self._check_time()
         try:
             return self._repository.get_config(entry, config_id)
         except NotFoundError:

@@ -547,8 +547,28 @@ def test_reads_no_page_twice(org):
     org.invoke(continuation=1)
 
     assert org.repository.calls["list", "theme"] == 1
-    assert org.repository.calls["list", "form"] == 2
-    assert org.repository.calls["get", "form"] == 3
+    assert org.repository.calls["list", "board"] == 1
+
+
+def test_hands_over_in_the_middle_of_a_page_whose_configs_answer_slowly(org):
+    org.repository.page_size = 100
+    org.repository.add(FORM, *({"id": f"f-{number}", "form_id": f"f-{number}"} for number in range(60)))
+    answer = org.repository.get_config
+
+    def slowly(entry, config_id):
+        org.clock.now += 60
+        return answer(entry, config_id)
+
+    org.repository.get_config = slowly
+    org.start()
+    first = org.invoke(time_left=900)
+    took = org.clock.now - org.index.state.started_at
+    org.repository.get_config = answer
+    second = org.invoke(continuation=1)
+
+    assert (first.status, second.status) == ("more", "done")
+    assert took < 900 + 8 * 60
+    assert org.index.state.totals["form"] == 63
 
 
 def test_what_ends_the_build_ends_the_reading_of_other_types_at_their_next_page(org):
