@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from shared.use_cases.sync_ports import StepInput, SyncPorts
 
-# A stage is handed out again where its batches are not finished: the answer that named them was lost, or a step gave up.
+# A stage is handed out again where rows of it were not reached: the answer that named its batches was lost.
 _MAX_HAND_OUTS = 3
 
 
