@@ -1,4 +1,4 @@
-"""Two organisations, the tables of the template in moto, and a driver that runs the steps of a job as the machine would."""
+"""Two organisations, the tables of the template in moto, and a driver that runs a job as the machine would."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from shared.adapters.dynamodb.lineage_store import LineageStore
@@ -134,8 +135,7 @@ class VersionedRepository(FakeConfigRepository):
     """Bumps the version of a mapping at each write, as the real API does."""
 
     def create_config(self, resource_type: ResourceType, payload: Any, *more: Any, **named: Any) -> Any:
-        written = super().create_config(resource_type, {"version": 1, **payload}, *more, **named)
-        return written
+        return super().create_config(resource_type, {"version": 1, **payload}, *more, **named)
 
     def update_config(self, resource_type: ResourceType, config_id: str, payload: Any, **named: Any) -> Any:
         before = self.configs[resource_type.name][config_id].get("version", 0)
@@ -290,10 +290,8 @@ class SyncWorld:
             **more,
         )
         ports = self.ports()
-        if name == "FetchSources":
-            result = fetch_sources(step, ports, self.index)
-        else:
-            result = _STEPS[name](step, ports)
+        run = partial(fetch_sources, index=self.index) if name == "FetchSources" else _STEPS[name]
+        result = run(step, ports)
         self.steps.append((name, result))
         return result
 

@@ -92,7 +92,8 @@ def test_a_create_that_was_not_done_is_sent_again_after_the_last_look(world: Syn
 
     world.target.create_config = losing
 
-    assert world.run(job_id := world.create_job(ENTRY)).status is JobStatus.SUCCEEDED
+    job_id = world.create_job(ENTRY)
+    assert world.run(job_id).status is JobStatus.SUCCEEDED
     assert world.skipped_s > 21
     assert_complete(world, job_id)
 
@@ -221,7 +222,8 @@ def test_an_api_that_is_not_there_for_a_while_only_delays_the_job(world: SyncWor
 
     world.target.create_config = flaky
 
-    assert world.run(job_id := world.create_job(ENTRY)).status is JobStatus.SUCCEEDED
+    job_id = world.create_job(ENTRY)
+    assert world.run(job_id).status is JobStatus.SUCCEEDED
     assert_complete(world, job_id)
     assert ("SyncBatch", "wait", 7) in {(name, r["status"], r["wait_seconds"]) for name, r in world.steps}
 
@@ -313,7 +315,8 @@ def test_a_step_that_runs_short_of_time_hands_back_what_is_left(world: SyncWorld
 
     world.target.create_config = slow
 
-    assert world.run(job_id := world.create_job(ENTRY)).status is JobStatus.SUCCEEDED
+    job_id = world.create_job(ENTRY)
+    assert world.run(job_id).status is JobStatus.SUCCEEDED
     assert ("SyncBatch", "more") in {(name, result["status"]) for name, result in world.steps}
     assert_complete(world, job_id)
 

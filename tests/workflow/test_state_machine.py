@@ -104,8 +104,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
             _self: Any, function_name: str, _qualifier: Any, body: Any, _headers: Any, response_headers: Any
         ) -> Any:
             try:
-                return json.dumps(machine.invoke(function_name.split(":")[-1], json.loads(body))).encode()
-            except Exception as error:
+                return json.dumps(machine.invoke(function_name.rsplit(":", maxsplit=1)[-1], json.loads(body))).encode()
+            except Exception as error:  # noqa: BLE001 - Lambda reports whatever a handler raises
                 response_headers["x-amz-function-error"] = "Unhandled"
                 return json.dumps({"errorMessage": str(error), "errorType": type(error).__name__}).encode()
 

@@ -1,0 +1,323 @@
+"""Claims, group commits, counters and lineage, over the tables of the template."""
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from botocore.exceptions import ClientError
+
+from shared.adapters.dynamodb import sync_requests
+from shared.adapters.dynamodb.lineage_store import LineageStore
+from shared.adapters.dynamodb.sync_commits import RowCommits
+from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.domain.errors import ConflictError, StorageThrottledError, TooManyJobsError
+from shared.domain.plan import LineageEntry
+from shared.domain.resource_type import ResourceKey
+from shared.domain.row_commit import Lost, RowCommit
+from shared.domain.sync_job import COUNTERS, Event, Job, JobStatus, Phase, Row, RowStatus, Work, event_of
+from tests.fakes.api import Clock
+from tests.fakes.moto_transactions import speed_up_transactions
+
+ORG, TARGET = "org-a", "org-b"
+
+
+class Storage:
+    """The stores, and what the client was asked for."""
+
+    def __init__(self, client):
+        self.client = client
+        self.clock = Clock()
+        self.jobs = SyncStore(client, "SyncJobsTable", "SyncResourcesTable", "IndexTable", self.clock)
+        self.lineage = LineageStore(client, "LineageTable")
+        self.commits = self.new_commits()
+        self.transactions = []
+        client.meta.events.register("provide-client-params.dynamodb.TransactWriteItems", self._note)
+
+    def new_commits(self):
+        """Another process."""
+        names = ("SyncJobsTable", "SyncResourcesTable", "LineageTable", "IndexTable")
+        return RowCommits(self.client, *names, self.clock)
+
+    def _note(self, params, **_):
+        self.transactions.append(len(params["TransactItems"]))
+
+    def plan(self, number, status=RowStatus.PENDING):
+        """A job with that many rows in batch 1."""
+        job = new_job("job-1")
+        assert self.jobs.create_job(job)
+        rows = [row(f"s{index:03d}", status) for index in range(number)]
+        self.jobs.put_rows(job, rows)
+        counts = {"1": {status.counted_as: number}}
+        self.jobs.mark_planned(job, total=number, stages=[[1]], batches={}, counts=counts, next_seq=0)
+        self.transactions.clear()
+        return self.jobs.get_job(ORG, "job-1"), rows
+
+    def rows(self):
+        return {one.key.id: one for one in self.jobs.list_rows(ORG, "job-1")}
+
+    def counts_agree(self):
+        counted = Counter(one.status.counted_as for one in self.rows().values())
+        return self.jobs.total_counts(ORG, "job-1") == {name: counted[name] for name in COUNTERS}
+
+
+@pytest.fixture
+def storage(aws, tables, monkeypatch):
+    speed_up_transactions(monkeypatch)
+    monkeypatch.setattr(sync_requests, "_FIRST_PAUSE_S", 0.0)
+    return Storage(aws.resource("dynamodb").meta.client)
+
+
+def new_job(job_id, **more):
+    return Job(
+        **(
+            {
+                "id": job_id,
+                "org_id": ORG,
+                "user_id": "user-1",
+                "name": "",
+                "status": JobStatus.PENDING,
+                "direction": "push",
+                "source_org_id": ORG,
+                "target_org_id": TARGET,
+                "dry_run": False,
+                "include_dependencies": True,
+                "match": "heuristic",
+                "started_at": "2026-01-01T00:00:00.000Z",
+            }
+            | more
+        )
+    )
+
+
+def row(source_id, status=RowStatus.PENDING):
+    return Row(
+        key=ResourceKey("journey", source_id),
+        title=source_id,
+        status=status,
+        phase=Phase.CREATE,
+        action="create",
+        batch=1,
+        left=(Work.WRITE, Work.VERIFY),
+        updated_at="2026-01-01T00:00:00.000Z",
+    )
+
+
+def claimed(one):
+    return replace(one, status=RowStatus.IN_PROGRESS, attempt=one.attempt + 1)
+
+
+def written(before, target_id, owner=None):
+    after = replace(before, status=RowStatus.CREATED, left=(), target_id=target_id)
+    entry = LineageEntry(
+        type="journey", source_org_id=ORG, source_id=before.key.id, target_org_id=TARGET, target_id=target_id
+    )
+    return RowCommit(before=before, after=after, events=(event_of(after, "Written."),), lineage=entry, owner=owner)
+
+
+def claim_all(storage, job, rows, owner="me", commits=None):
+    changes = [(one, claimed(one)) for one in rows]
+    return (commits or storage.commits).claim(job, "1", changes, owner, storage.clock() + 150)
+
+
+def test_claims_rows_in_blocks_that_fit_into_a_transaction(storage):
+    job, rows = storage.plan(120)
+
+    outcome = claim_all(storage, job, rows)
+
+    assert len(outcome.claimed) == 120
+    assert storage.transactions == [99, 99, 45]
+    assert {one.status for one in storage.rows().values()} == {RowStatus.IN_PROGRESS}
+    assert storage.counts_agree()
+
+
+def test_a_claim_that_somebody_holds_is_blocked_until_its_lease_ends(storage):
+    job, rows = storage.plan(3)
+    claim_all(storage, job, rows[:1], owner="other")
+    current = storage.rows()
+
+    blocked = claim_all(storage, job, [current["s000"], current["s001"]])
+    storage.clock.now += 151
+    taken = claim_all(storage, job, [storage.rows()["s000"]])
+
+    assert blocked.blocked == {rows[0].key}
+    assert blocked.claimed.keys() == {rows[1].key}
+    assert blocked.taken_over == frozenset()
+    assert taken.taken_over == {rows[0].key}
+    assert storage.counts_agree()
+
+
+def test_commits_groups_of_at_most_24_rows_and_100_items_with_exact_counts(storage):
+    job, rows = storage.plan(50)
+    outcome = claim_all(storage, job, rows)
+    storage.transactions.clear()
+
+    lost = storage.commits.commit(job, "1", [written(one, f"t-{one.key.id}", "me") for one in outcome.claimed.values()])
+
+    assert lost == {}
+    assert max(storage.transactions) <= 100
+    assert len(storage.transactions) == 3
+    assert {one.status for one in storage.rows().values()} == {RowStatus.CREATED}
+    assert storage.counts_agree()
+    assert len(storage.lineage.find_entries(TARGET, ORG, [one.key for one in rows])) == 50
+    assert claim_all(storage, job, [row("s000")]).taken_over == frozenset()
+
+
+def test_transactions_that_meet_conflicts_count_nothing_twice(storage):
+    job, rows = storage.plan(60)
+    rng = random.Random(1)
+
+    def conflict(**_):
+        if rng.random() < 0.4:
+            raise ClientError(
+                {
+                    "Error": {"Code": "TransactionCanceledException"},
+                    "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
+                },
+                "TransactWriteItems",
+            )
+
+    storage.client.meta.events.register("before-call.dynamodb.TransactWriteItems", conflict)
+
+    outcome = claim_all(storage, job, rows)
+    storage.commits.commit(job, "1", [written(one, f"t-{one.key.id}", "me") for one in outcome.claimed.values()])
+
+    assert storage.jobs.total_counts(ORG, "job-1")["succeeded"] == 60
+    assert storage.counts_agree()
+
+
+def test_conflicts_without_end_are_reported_as_transient(storage):
+    job, rows = storage.plan(1)
+
+    def conflict(**_):
+        raise ClientError({"Error": {"Code": "TransactionConflictException"}}, "TransactWriteItems")
+
+    storage.client.meta.events.register("before-call.dynamodb.TransactWriteItems", conflict)
+    with pytest.raises(StorageThrottledError):
+        claim_all(storage, job, rows)
+
+
+def test_a_row_that_was_committed_already_is_lost_and_the_others_go_through(storage):
+    job, rows = storage.plan(3)
+    storage.commits.commit(job, "1", [written(rows[0], "t-0")])
+
+    lost = storage.commits.commit(job, "1", [written(one, f"t-{index}") for index, one in enumerate(rows)])
+
+    assert lost == {rows[0].key: Lost.ROW}
+    assert storage.jobs.total_counts(ORG, "job-1")["succeeded"] == 3
+    assert storage.counts_agree()
+
+
+def test_a_target_belongs_to_one_source_config(storage):
+    job, rows = storage.plan(2)
+
+    lost = storage.commits.commit(job, "1", [written(rows[0], "same")])
+    lost |= storage.commits.commit(job, "1", [written(rows[1], "same")])
+
+    assert lost == {rows[1].key: Lost.TARGET}
+    assert storage.lineage.find_claimed_targets(TARGET, ORG, [ResourceKey("journey", "same")]) == {
+        ResourceKey("journey", "same"): rows[0].key
+    }
+
+
+def test_a_commit_without_its_claim_is_lost(storage):
+    job, rows = storage.plan(1)
+    outcome = claim_all(storage, job, rows)
+    storage.clock.now += 151
+    claim_all(storage, job, outcome.claimed.values(), owner="successor", commits=storage.new_commits())
+    current = storage.rows()["s000"]
+
+    lost = storage.commits.commit(job, "1", [written(current, "t-0", "me")])
+
+    assert lost == {rows[0].key: Lost.CLAIM}
+    assert storage.lineage.find_entries(TARGET, ORG, [rows[0].key]) == {}
+
+
+def test_sequence_numbers_of_two_processes_are_unique_and_increase(storage):
+    job, rows = storage.plan(4)
+    other = storage.new_commits()
+    for commits, one in zip((storage.commits, other, storage.commits, other), rows, strict=True):
+        commits.commit(job, "1", [written(one, f"t-{one.key.id}")])
+
+    events = storage.jobs.list_events(ORG, "job-1")
+
+    assert len({event.seq for event in events}) == 4
+    by_row = {event.key.id: event.seq for event in events}
+    assert by_row["s000"] < by_row["s002"]
+    assert by_row["s001"] < by_row["s003"]
+
+
+def test_a_mark_for_what_is_inactive_stays_until_it_is_taken_away(storage):
+    job, rows = storage.plan(1)
+    first = written(rows[0], "t-0")
+    storage.commits.commit(job, "1", [replace(first, inactive=True)])
+    assert storage.lineage.find_inactive(TARGET, ORG, [rows[0].key]) == {rows[0].key}
+
+    storage.commits.commit(job, "1", [replace(first, before=replace(first.after, version=1), after=first.after)])
+    assert storage.lineage.find_inactive(TARGET, ORG, [rows[0].key]) == {rows[0].key}
+    storage.commits.commit(
+        job, "1", [replace(first, before=replace(first.after, version=2), after=first.after, inactive=False)]
+    )
+    assert storage.lineage.find_inactive(TARGET, ORG, [rows[0].key]) == set()
+
+
+def test_three_jobs_run_into_a_target_and_a_place_that_is_given_back_is_taken(storage):
+    for number in range(3):
+        assert storage.jobs.create_job(new_job(f"job-{number}"))
+    with pytest.raises(TooManyJobsError):
+        storage.jobs.create_job(new_job("job-3"))
+    assert storage.jobs.create_job(new_job("elsewhere", target_org_id="org-c"))
+
+    storage.jobs.release_slot(new_job("job-1"))
+    assert storage.jobs.create_job(new_job("job-3"))
+    storage.clock.now += 26 * 3600
+    assert storage.jobs.create_job(new_job("job-4"))
+
+
+def test_a_job_is_created_once_and_takes_one_place(storage):
+    assert storage.jobs.create_job(new_job("job-1"))
+    assert not storage.jobs.create_job(new_job("job-1"))
+    assert storage.jobs.create_job(new_job("job-2"))
+    assert storage.jobs.create_job(new_job("job-3"))
+
+
+def test_a_final_job_is_never_overwritten(storage):
+    job, _ = storage.plan(1)
+    storage.jobs.cancel_job(ORG, job.id, "2026-01-01T00:00:01.000Z")
+
+    finished = storage.jobs.finish_job(job, JobStatus.SUCCEEDED, "2026-01-01T00:00:02.000Z", [], {"failed": 0})
+    storage.jobs.enter_phase(job, Phase.PATCH, None)
+    with pytest.raises(ConflictError):
+        storage.jobs.cancel_job(ORG, job.id, "2026-01-01T00:00:03.000Z")
+    with pytest.raises(ConflictError):
+        storage.jobs.start_job(ORG, job.id, "execution")
+
+    stored = storage.jobs.get_job(ORG, job.id)
+    assert (finished.status, stored.finished_at) == (JobStatus.CANCELLED, "2026-01-01T00:00:01.000Z")
+    assert stored.phase is Phase.FETCH_AND_PLAN
+
+
+def test_phases_only_go_forward(storage):
+    job, _ = storage.plan(1)
+    storage.jobs.enter_phase(job, Phase.PATCH, {"index": 0, "of": 1, "level": 0})
+    storage.jobs.enter_phase(job, Phase.CREATE, {"index": 3, "of": 4, "level": 0})
+
+    assert storage.jobs.get_job(ORG, job.id).phase is Phase.PATCH
+
+
+def test_a_second_execution_does_not_drive_a_job(storage):
+    job, _ = storage.plan(1)
+    storage.jobs.start_job(ORG, job.id, "first")
+    storage.jobs.start_job(ORG, job.id, "first")
+
+    with pytest.raises(ConflictError):
+        storage.jobs.start_job(ORG, job.id, "second")
+
+
+def test_more_events_than_an_item_may_hold_are_pages_of_items(storage):
+    job, _ = storage.plan(1)
+    events = [Event(ts="2026-01-01T00:00:00.000Z", status="pending", seq=number) for number in range(1, 61)]
+
+    storage.jobs.put_events(ORG, job.id, events)
+
+    assert [event.seq for event in storage.jobs.list_events(ORG, job.id)] == list(range(60, 50, -1))
