@@ -63,6 +63,8 @@ _TYPES_AT_ONCE = 8
 _DETAILS_AT_ONCE = 8
 _DETAILS_PER_ROUND = 64
 _PARTITIONS_AT_ONCE = 8
+# A stored object ends at 64 MB; what is kept of the largest payloads has some ten kilobytes.
+_CONFIGS_PER_CHECKPOINT = 1_000
 _COUNTED_SOURCES = frozenset({UsageSource.ENTITY_COUNT, UsageSource.ASSIGNMENTS})
 
 
@@ -149,18 +151,8 @@ class TypeReading:
     failure: str = ""
     capped: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON object from which `from_json` makes the same value."""
-        configs = [config.to_json() for config in self.configs.values()]
-        return {"configs": configs, **{name: getattr(self, name) for name in _PROGRESS}}
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> TypeReading:
-        """Return the value that `to_json` was called on."""
-        configs = (ReadConfig.from_json(config) for config in value["configs"])
-        return cls(configs={config.key.id: config for config in configs}, **{name: value[name] for name in _PROGRESS})
-
-
+#: The attributes of a TypeReading that a checkpoint keeps beside the configs.
 _PROGRESS = ("resume", "listed", "done", "failure", "capped")
 
 
@@ -284,19 +276,27 @@ class _Build:
 
     def save(self) -> None:
         """Write a checkpoint of everything read."""
+        prefix = self._run.checkpoint_prefix
         for name, reading in self._readings.items():
-            self._checkpoints.put(f"{self._run.checkpoint_prefix}{name}", reading.to_json())
+            parts = list(batched(reading.configs.values(), _CONFIGS_PER_CHECKPOINT, strict=False))
+            for number, configs in enumerate(parts):
+                self._checkpoints.put(f"{prefix}{name}/{number}", [config.to_json() for config in configs])
+            progress = {field_name: getattr(reading, field_name) for field_name in _PROGRESS}
+            self._checkpoints.put(f"{prefix}{name}", {**progress, "parts": len(parts)})
         blueprints: Any = self._blueprints and [
             [blueprint.id, blueprint.title, [list(member) for member in members]]
             for blueprint, members in self._blueprints
         ]
-        self._checkpoints.put(f"{self._run.checkpoint_prefix}_blueprints", blueprints)
+        self._checkpoints.put(f"{prefix}_blueprints", blueprints)
 
     def _load(self) -> None:
+        prefix = self._run.checkpoint_prefix
         for name in self._readings:
-            value = self._checkpoints.get(f"{self._run.checkpoint_prefix}{name}")
-            self._readings[name] = TypeReading.from_json(value)
-        blueprints: Any = self._checkpoints.get(f"{self._run.checkpoint_prefix}_blueprints")
+            progress = self._checkpoints.get(f"{prefix}{name}")
+            parts = (self._checkpoints.get(f"{prefix}{name}/{number}") for number in range(progress.pop("parts")))
+            configs = [ReadConfig.from_json(value) for part in parts for value in part]
+            self._readings[name] = TypeReading(configs={config.key.id: config for config in configs}, **progress)
+        blueprints: Any = self._checkpoints.get(f"{prefix}_blueprints")
         self._blueprints = blueprints and [
             (Blueprint(blueprint_id, title), [ResourceKey(*member) for member in members])
             for blueprint_id, title, members in blueprints

@@ -597,6 +597,7 @@ def slow_after(org: Organisation, calls: int) -> Callable[[], float]:
 def test_an_interrupted_build_ends_with_the_same_index(org, monkeypatch, calls):
     add_pictures(org)
     org.repository.blueprints = [(Blueprint("bp-1", "Starter"), [ResourceKey("theme", "theme-1")])]
+    monkeypatch.setattr(build_module, "_CONFIGS_PER_CHECKPOINT", 2)
     whole = Organisation()
     whole.repository = org.repository
     whole.build()
