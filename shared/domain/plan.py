@@ -388,9 +388,11 @@ class _Planner:
         self._index = index
         self._lineage = lineage
         everything = {**referents, **sources}
-        self._configs = {key: everything[key] for key in sorted(everything) if not _is_dangling(everything[key])}
+        self._dangling = frozenset(key for key, config in everything.items() if _is_dangling(config))
+        self._unread = frozenset(key for key, config in referents.items() if config.payload is None) - {*sources}
+        left = self._dangling | self._unread
+        self._configs = {key: everything[key] for key in sorted(everything) if key not in left}
         self._rows = [key for key in self._configs if key in sources]
-        self._dangling = frozenset(everything) - frozenset(self._configs)
         self._fields = {name: referable_fields(catalogue, name) for name in catalogue}
         self._identifiers = self._with_own(identifiers)
         self._matches: dict[ResourceKey, Match] = {}
@@ -669,7 +671,7 @@ class _Planner:
         by_id = portable_id(resource_type, key.id, self._pair)
         if key in self._configs:
             return by_id, EMPTY
-        entry = self._lineage.get(key)
+        entry = self._lineage.get(key) if key not in self._dangling else None
         for target_id in (entry.target_id if entry else None, by_id):
             target = self._index.find(ResourceKey(key.type, target_id)) if target_id else None
             if target is not None:
@@ -691,9 +693,8 @@ class _Planner:
             return _Standing.EXISTS if found.target or (exists and found.untouched) else _Standing.NOT_SELECTED
         if exists:
             return _Standing.EXISTS
-        if key in self._dangling or key.id not in self._identifiers:
-            return _Standing.DANGLING
-        return _Standing.NOT_SELECTED
+        is_there = key in self._unread or key.id in self._identifiers
+        return _Standing.DANGLING if key in self._dangling or not is_there else _Standing.NOT_SELECTED
 
     def _standing_of_row(self, link: _Link, other: _Node) -> _Standing:
         if other.action is Action.FAIL:

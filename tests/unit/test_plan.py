@@ -253,6 +253,33 @@ def test_a_referent_that_was_not_selected_is_named_by_the_id_it_has_on_the_targe
     assert any("not selected" in text for text in page.warnings)
 
 
+def test_a_referent_that_cannot_be_read_resolves_by_its_lineage_or_fails_the_row() -> None:
+    source = organisation(("theme", "Blue", {}), ("page", "a", {"theme": 0}))
+    sync = synced(source)
+    del sync.target.lineage[source.key(1)]
+    error = RowError("DOWNSTREAM_UNAVAILABLE", "503")
+    chosen = {source.key(1): sync.sources[source.key(1)]}
+    unread = {source.key(0): SourceConfig(key=source.key(0), payload=None, error=error)}
+    again = Sync(source, sync.target, match="lineage_only")
+    (page,) = again.plan(sources=chosen, referents=unread).resources
+    assert [one.value for one in page.resolutions] == [sync.id_map[source.key(0)].id]
+    (page,) = again.plan(sources=chosen, referents=unread, lineage={}).resources
+    assert page.error is not None
+    assert page.error.code == "DEPENDENCY_NOT_SELECTED"
+
+
+def test_a_referent_deleted_from_the_source_is_not_revived_by_its_lineage() -> None:
+    source = organisation(("theme", "t", {}), ("page", "a", {"theme": 0}), ("page", "b", {"theme": 0, "parent": 1}))
+    sync = synced(source)
+    gone = SourceConfig(key=source.key(1), payload=None, error=RowError("NOT_FOUND", "404"))
+    again = Sync(source, Target(lineage=sync.target.lineage, configs=sync.target.configs))
+    sources = {source.key(0): again.sources[source.key(0)], source.key(2): again.sources[source.key(2)], gone.key: gone}
+    made = again.plan(sources=sources, lineage={gone.key: sync.target.lineage[gone.key]}, match="lineage_only")
+    page = next(one for one in made.resources if one.key == source.key(2))
+    left = [one.referent for one in page.resolutions if one.kind is ResolutionKind.LEFT_OUT]
+    assert left == [gone.key]
+
+
 def test_lineage_only_creates_what_a_name_would_match() -> None:
     source = organisation(("group", "g", {}))
     target = Target()
