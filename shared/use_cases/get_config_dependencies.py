@@ -88,7 +88,10 @@ def _live_pointers(
     *,
     readable: bool,
 ) -> dict[ResourceKey, Sequence[str]]:
-    payload = without_secrets(entry, repository.get_config(entry, key.id))
+    try:
+        payload = without_secrets(entry, repository.get_config(entry, key.id))
+    except NotFoundError as error:
+        raise NotFoundError(f"There is no {key.type} {key.id} in this organisation.") from error
     candidates = collect_candidates(entry, payload)
     identifiers: Identifiers = {}
     if readable:
