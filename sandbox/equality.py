@@ -1,7 +1,8 @@
 """Check that a synced organisation equals its source under the id map, independently of the hub's own walker.
 
-Every string of a source payload is rewritten by plain substitution of source ids with target ids; what results must be found
-again in the target's payload. A target may hold more than the source (defaults that its API filled in), never something else.
+Every string of a source payload is rewritten by plain substitution of source ids with target ids; what results must be
+found again in the target's payload. A target may hold more than the source (defaults that its API filled in), never
+something else.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from shared.domain.paths import find_value, remove_paths, values_at
 from shared.domain.resource_type import Catalogue, ResourceKey, ResourceType
 
 Payload = Mapping[str, Any]
+
+#: Begins every secret value of a seeded organisation.
+SECRET_MARK = "SECRET-"  # noqa: S105 - the mark, not a secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,20 @@ def differences(
     target: Mapping[ResourceKey, Payload],
     id_map: Mapping[ResourceKey, str],
     written: Iterable[ResourceKey],
+    unmapped: Iterable[str] = (),
 ) -> Iterator[Difference]:
     """Yield every difference between what was written and its source.
 
     Args:
         catalogue: the resource types.
-        source, target: raw payloads of both organisations.
+        source: raw payloads of the source organisation.
+        target: raw payloads of the target organisation.
         id_map: source config -> target id, of all configs that the job accounted for.
         written: the source configs that the job created or patched.
+        unmapped: source ids of what the job left alone without a counterpart on the target (tokens): lists lose them.
     """
     substitute = _substitution(catalogue, source, target, id_map)
+    gone = frozenset(unmapped)
     for key in written:
         resource_type = catalogue[key.type]
         target_id = id_map[key]
@@ -54,17 +62,17 @@ def differences(
         if found is None:
             yield Difference(key, target_id, "", "a config", "nothing")
             continue
-        expected = substitute(_carried_over(resource_type, source[key]))
-        sets = {path for path in resource_type.sets}
+        expected = substitute(_without(_carried_over(resource_type, source[key]), gone))
+        sets = set(resource_type.sets)
         yield from (
             Difference(key, target_id, pointer, wanted, got)
             for pointer, wanted, got in _compare(expected, _carried_over(resource_type, found), "", "", sets)
         )
-        yield from _stale_siblings(catalogue, resource_type, key, found, target)
+        yield from _stale_siblings(resource_type, key, found, target)
 
 
 def _carried_over(resource_type: ResourceType, payload: Payload) -> Any:
-    """Leave out what is never copied: server-assigned fields, secrets, what stays the target's own, derived siblings."""
+    """Leave out what is never copied: server-assigned fields, secrets, the target's own fields, derived siblings."""
     kept = (
         {name: payload[name] for name in resource_type.keep_only if name in payload}
         if resource_type.keep_only
@@ -86,6 +94,20 @@ def _carried_over(resource_type: ResourceType, payload: Payload) -> Any:
             *([resource_type.bytes_field] if resource_type.bytes_field else []),
         ],
     )
+
+
+def _without(value: Any, gone: frozenset[str]) -> Any:
+    """Drop from lists what names something gone, and what holds a secret of the seed: the APIs never return those."""
+    if isinstance(value, dict):
+        return {name: _without(item, gone) for name, item in value.items()}
+    if isinstance(value, list):
+        return [
+            _without(item, gone)
+            for item in value
+            if not (isinstance(item, str) and item in gone)
+            and not (isinstance(item, dict) and any(str(part).startswith(SECRET_MARK) for part in item.values()))
+        ]
+    return value
 
 
 def _substitution(
@@ -144,7 +166,6 @@ def _covers(expected: list[Any], found: list[Any]) -> bool:
 
 
 def _stale_siblings(
-    catalogue: Catalogue,
     resource_type: ResourceType,
     key: ResourceKey,
     found: Payload,

@@ -9,13 +9,11 @@ from typing import Any
 import boto3
 import pytest
 
+from sandbox.equality import SECRET_MARK
 from sandbox.hub_client import Json
 from tests.e2e.conftest import Pair
 
 SyncResult = tuple[Json, list[Json], Json]
-
-#: Begins every secret value of a seeded organisation.
-SECRET_MARK = "SECRET-"
 
 
 @pytest.fixture(scope="module")
