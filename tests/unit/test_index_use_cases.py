@@ -111,7 +111,7 @@ def test_dependencies_of_a_type_that_cannot_be_read_singly_come_from_the_index(i
 
 def test_a_config_that_the_api_does_not_know_is_not_found_in_our_own_words(index, repository, clock):
     repository.fail("get", "form", NotFoundError("forms.example answered 404: no row in table forms"))
-    with pytest.raises(NotFoundError, match="^There is no form form-001 in this organisation.$"):
+    with pytest.raises(NotFoundError, match=r"^There is no form form-001 in this organisation\.$"):
         dependencies(index, repository, clock)
 
 
