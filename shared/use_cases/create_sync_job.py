@@ -184,11 +184,16 @@ def create_sync_job(
         request_hash=_hash(request),
     )
     stored = {"resources": [{"type": key.type, "id": key.id} for key in scope]}
-    return start_job(intake, job, stored, {"source": source, "target": target})
+    return start_job(intake, job, stored, {"source": source, "target": target}, repeatable=bool(idempotency_key))
 
 
 def start_job(
-    intake: JobIntake, job: Job, request: Mapping[str, Any], sides: Mapping[str, SideToken]
+    intake: JobIntake,
+    job: Job,
+    request: Mapping[str, Any],
+    sides: Mapping[str, SideToken],
+    *,
+    repeatable: bool = False,
 ) -> dict[str, Any]:
     """Store a job with its request and tokens, and start its execution.
 
@@ -196,7 +201,8 @@ def start_job(
         intake: where the job goes.
         job: its header.
         request: what its steps are to do; no token is in it.
-        sides: `source` and `target` -> token; a side that has its token already is left out.
+        sides: `source` and `target` -> token.
+        repeatable: a repeat of the request finds this job again, so one that could not be started stays as it is.
 
     Raises:
         ConflictError: a job with this id has another request.
@@ -209,11 +215,17 @@ def start_job(
         if earlier.status is not JobStatus.PENDING:
             return job_answer(earlier, earlier.counts or intake.jobs.total_counts(job.org_id, job.id))
         job = earlier
-    intake.payloads.put(request_key(job.org_id, job.id), dict(request))
     latest = int(intake.now) + _LONGEST_CREDENTIALS_S
-    for role, side in sides.items():
-        intake.credentials.put(job.id, role, side.token, min(side.expires_at or latest, latest))
-    intake.executions.start(job.id, {"org_id": job.org_id, "job_id": job.id})
+    try:
+        intake.payloads.put(request_key(job.org_id, job.id), dict(request))
+        for role, side in sides.items():
+            intake.credentials.put(job.id, role, side.token, min(side.expires_at or latest, latest))
+        intake.executions.start(job.id, {"org_id": job.org_id, "job_id": job.id})
+    except Exception:
+        if not repeatable:
+            intake.jobs.finish_job(job, JobStatus.FAILED, iso_time(intake.now), (), {})
+            intake.jobs.release_slot(job)
+        raise
     return job_answer(job, {})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -134,6 +135,7 @@ class _Crawl:
         self._finished = {ResourceKey(*key) for key in self._request.get("finished") or ()}
         self._buffers: dict[str, list[dict[str, Any]]] = {}
         self._listed: dict[str, dict[str, Payload]] = {}
+        self._listing = threading.Lock()
 
     def run(self) -> Mapping[str, Any]:
         closure = self._load()
@@ -222,8 +224,10 @@ class _Crawl:
 
     def _read(self, key: ResourceKey) -> Payload:
         resource_type = self._ports.catalogue[key.type]
-        if resource_type.get is None and resource_type.list is not None and key.type not in self._listed:
-            self._listed[key.type] = list_type(resource_type, self._source)
+        if resource_type.get is None and resource_type.list is not None:
+            with self._listing:
+                if key.type not in self._listed:
+                    self._listed[key.type] = list_type(resource_type, self._source)
         listed = self._listed.get(key.type, {})
         if key.id in listed:
             return listed[key.id]

@@ -75,29 +75,25 @@ class ResourceWriter:
 
     def _create(self, task: Task, body: Payload) -> WrittenConfig:
         """Create a config, or adopt it where an earlier request may have made it."""
-        since: float | None = None
-        content = None
-        sent = 0
-        while True:
-            if task.outcome_unknown:
-                found = self._adoption.find(task, body, since)
+        with self._shop.content_of(task) as content:
+            since: float | None = None
+            for _ in range(_MAX_CREATES):
+                found = self._adoption.find(task, body, since) if task.outcome_unknown else None
                 if found is not None:
                     return found
-                if sent == _MAX_CREATES:
-                    raise UnknownOutcomeError(
-                        "Its create was sent twice, was never answered, and made nothing that can be seen."
+                self._shop.guard.check()
+                task.outcome_unknown = False
+                try:
+                    return self._shop.target.create_config(
+                        task.resource_type, body, config_id=task.planned.create_id, content=content
                     )
-            content = content or self._shop.read_content(task)
-            self._shop.guard.check()
-            task.outcome_unknown = False
-            sent += 1
-            try:
-                return self._shop.target.create_config(
-                    task.resource_type, body, config_id=task.planned.create_id, content=content
-                )
-            except UnknownOutcomeError:
-                task.outcome_unknown = True
-                since = self._shop.ports.now()
+                except UnknownOutcomeError:
+                    task.outcome_unknown = True
+                    since = self._shop.ports.now()
+            found = self._adoption.find(task, body, since)
+            if found is not None:
+                return found
+        raise UnknownOutcomeError("Its create was sent twice, was never answered, and made nothing that can be seen.")
 
     def _is_on_target(self, task: Task, target_id: str) -> bool:
         try:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -42,6 +43,8 @@ MAX_ATTEMPTS = 6
 BLOCKED_WAIT_S = 2
 TRANSIENT_WAIT_S = 5
 _MAX_UPDATES = 3
+# A file may have 256 MB, and a step has 1 GB of memory.
+_FILES_AT_ONCE = 2
 # A transaction takes 100 items; the other parts of a commit need room.
 _MAX_EVENTS_A_ROW = 20
 
@@ -108,6 +111,7 @@ class Workshop:
     owner: str = field(default_factory=lambda: uuid4().hex)
     _source: ConfigRepository | None = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
+    _room_for_content: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_FILES_AT_ONCE))
 
     def now_text(self) -> str:
         """Return the time as the contract writes it."""
@@ -154,7 +158,10 @@ class Workshop:
         body = build_body(
             task.resource_type, task.payload, task.planned, self.id_map, stage=stage, target_payload=current
         )
-        return self.send_update(task, target_id, body, self.read_content(task) if stage == "patch" else None)
+        if stage == "full":
+            return self.send_update(task, target_id, body)
+        with self.content_of(task) as content:
+            return self.send_update(task, target_id, body, content)
 
     def send_update(self, task: Task, target_id: str, body: Payload, content: bytes | None = None) -> WrittenConfig:
         """Send an update, again where no answer came.
@@ -191,13 +198,16 @@ class Workshop:
             return None
         return self.target.get_config(task.resource_type, task.row.target_id)
 
-    def read_content(self, task: Task) -> bytes | None:
-        """Return the bytes of a file; None for every other type."""
+    @contextmanager
+    def content_of(self, task: Task) -> Iterator[bytes | None]:
+        """Hold the bytes of a file while it is written, few files at a time; None for every other type."""
         if not task.resource_type.bytes_field:
-            return None
-        with self._opening:
-            self._source = self._source or self.ports.open_repository(self.job, "source")
-        return self._source.read_content(task.resource_type, task.key.id)
+            yield None
+            return
+        with self._room_for_content:
+            with self._opening:
+                self._source = self._source or self.ports.open_repository(self.job, "source")
+            yield self._source.read_content(task.resource_type, task.key.id)
 
     def lineage_of(self, task: Task, target_id: str, target_fingerprint: str = "") -> LineageEntry:
         """Return the lineage of a row; without a fingerprint of the target the next job writes the config again."""

@@ -248,9 +248,13 @@ class RowCommits:
                 "Update": {
                     "TableName": self._jobs,
                     "Key": keys.counts(job.org_id, job.id, batch),
-                    "UpdateExpression": "ADD " + ", ".join(f"#{name} :{name}" for name in changed),
+                    "UpdateExpression": "SET expires_at = :expires_at ADD "
+                    + ", ".join(f"#{name} :{name}" for name in changed),
                     "ExpressionAttributeNames": {f"#{name}": name for name in changed},
-                    "ExpressionAttributeValues": {f":{name}": number for name, number in changed.items()},
+                    "ExpressionAttributeValues": {
+                        ":expires_at": int(self._clock()) + RETENTION_S,
+                        **{f":{name}": number for name, number in changed.items()},
+                    },
                 }
             }
         ]
