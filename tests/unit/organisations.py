@@ -8,7 +8,7 @@ second way to the result that shares nothing with the product's walker.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
@@ -260,6 +260,34 @@ class Item:
 Ids = Mapping[int, Mapping[str, Any] | None]
 
 
+def _optional(**values: list[Any]) -> dict[str, Any]:
+    return {name: found[0] for name, found in values.items() if found}
+
+
+def _page(
+    item: Item, named: Callable[..., list[Any]], texts: Callable[..., list[str]], kept_names: list[str]
+) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "settings": {
+            "active": len(item.text) % 2 == 0,
+            **_optional(theme_id=named("theme"), mapping_id=named("mapping")),
+        },
+        **_optional(parent=named("parent")),
+        "links": [{"id": one, "label": item.text} for one in named("link")],
+        "words": kept_names,
+        "kinds": [{"word": one} for one in named("kind")],
+        "shared_with": [f"group_{one}" for one in named("group")],
+        "notes": [
+            item.text,
+            *(f"open https://app.example/{one}?x={item.text}" for one in texts("note")),
+            *(f"{item.text}[{one}]" for one in texts("mirror", "mirror")),
+            *(f"Dear {{{{{one}}}}} / {{{{ env.{one} }}}}" for one in texts("variable", "key")),
+        ],
+        "tags": sorted({item.text, item.name}),
+    }
+
+
 def payload_of(item: Item, ids: Ids, fallback: Ids | None = None) -> dict[str, Any]:
     """Write an item down; a reference whose referent has no ids is left out, inside texts it keeps the fallback's."""
 
@@ -270,42 +298,21 @@ def payload_of(item: Item, ids: Ids, fallback: Ids | None = None) -> dict[str, A
         known = [(ids[n] or (fallback or ids)[n] or {}) for name, n in item.refs if name == slot]
         return [one[part] for one in known]
 
-    def optional(**values: list[Any]) -> dict[str, Any]:
-        return {name: found[0] for name, found in values.items() if found}
-
     kept_names = [(fallback or ids)[n]["id"] for name, n in item.refs if name in ("word", "grant")]
     match item.type:
         case "page":
-            return {
-                "name": item.name,
-                "settings": {
-                    "active": len(item.text) % 2 == 0,
-                    **optional(theme_id=named("theme"), mapping_id=named("mapping")),
-                },
-                **optional(parent=named("parent")),
-                "links": [{"id": one, "label": item.text} for one in named("link")],
-                "words": kept_names,
-                "kinds": [{"word": one} for one in named("kind")],
-                "shared_with": [f"group_{one}" for one in named("group")],
-                "notes": [
-                    item.text,
-                    *(f"open https://app.example/{one}?x={item.text}" for one in texts("note")),
-                    *(f"{item.text}[{one}]" for one in texts("mirror", "mirror")),
-                    *(f"Dear {{{{{one}}}}} / {{{{ env.{one} }}}}" for one in texts("variable", "key")),
-                ],
-                "tags": sorted({item.text, item.name}),
-            }
+            return _page(item, named, texts, kept_names)
         case "theme":
             return {
                 "style_name": item.name,
-                **optional(logo=[f"<img src='{url}'/>" for url in texts("logo", "public_url")]),
+                **_optional(logo=[f"<img src='{url}'/>" for url in texts("logo", "public_url")]),
                 "files": [
                     {"key": key, "bucket": bucket, "n": item.text}
                     for key, bucket in zip(named("file", "key"), named("file", "bucket"), strict=True)
                 ],
             }
         case "mapping":
-            return {"label": item.text, "source": dict(optional(page=named("page"))), "flows": named("flow")}
+            return {"label": item.text, "source": dict(_optional(page=named("page"))), "flows": named("flow")}
         case "flow":
             return {
                 "flow_name": item.name,
@@ -316,14 +323,14 @@ def payload_of(item: Item, ids: Ids, fallback: Ids | None = None) -> dict[str, A
                     if name == "step"
                 ],
                 "pages": named("pages"),
-                **optional(hook=named("hook")),
+                **_optional(hook=named("hook")),
                 "guards": {f"g{n}": ids[n]["id"] for name, n in item.refs if name == "guard" and ids[n] is not None},
                 "document": json.dumps({"text": item.text, "ids": [f"\n{one}" for one in texts("json")]}),
             }
         case "hook":
             return {
                 "name": item.name,
-                **optional(secure=[{"flow": one} for one in named("secure")]),
+                **_optional(secure=[{"flow": one} for one in named("secure")]),
                 "filter": {"kind": "hook", "values": named("filter")},
             }
         case "word":
@@ -332,7 +339,7 @@ def payload_of(item: Item, ids: Ids, fallback: Ids | None = None) -> dict[str, A
             return {
                 "name": item.text,
                 "slug": f"guard-{item.number}",
-                **optional(parent=named("above")),
+                **_optional(parent=named("above")),
                 "grants": [{"on": f"{one}:*"} for one in kept_names],
             }
         case "variable":

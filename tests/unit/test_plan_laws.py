@@ -26,7 +26,7 @@ from tests.unit.organisations import (
     organisations,
 )
 
-#: A long run sets more examples.
+#: A long run sets LAW_EXAMPLES=2000.
 laws = settings(
     max_examples=int(os.environ.get("LAW_EXAMPLES", "200")),
     deadline=None,
