@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.sync_job import JobStatus, Work
+from shared.domain.sync_job import Work
+from shared.use_cases.sync_ports import why_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,14 +26,8 @@ def next_batches(step: StepInput, ports: SyncPorts) -> Mapping[str, Any]:
         NotFoundError: there is no such job.
     """
     job = ports.jobs.get_job(step.org_id, step.job_id)
-    is_running = job.status is JobStatus.IN_PROGRESS and job.execution_id == step.execution_id
-    if not is_running or job.error is not None:
-        return {
-            "status": "failed",
-            "code": job.error.code if job.error else "JOB_STOPPED",
-            "batches": [],
-            "remaining": False,
-        }
+    if stopped := why_stopped(job, step):
+        return {"status": "failed", "code": stopped, "wait_seconds": 0, "batches": [], "remaining": False}
     handed_out = job.stages[job.next_stage - 1] if job.next_stage else ()
     unfinished = _unfinished(step, ports, handed_out)
     if unfinished and job.hand_outs < _MAX_HAND_OUTS:

@@ -7,9 +7,10 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, plan, planned_status
-from shared.domain.sync_job import Event, Job, JobStatus, Phase, Row, RowStatus, Work, event_of, iso_time
+from shared.domain.sync_job import Event, Job, Phase, Row, RowStatus, Work, event_of, iso_time
 from shared.use_cases.fetch_sources import Closure, read_closure, read_identifiers, read_sources
 from shared.use_cases.snapshot_target import read_snapshot_error, read_targets
+from shared.use_cases.sync_ports import why_stopped
 from shared.use_cases.write_rows import finalizer_batch, write_pack
 
 if TYPE_CHECKING:
@@ -36,9 +37,8 @@ def plan_job(step: StepInput, ports: SyncPorts) -> Mapping[str, Any]:
         ConflictError: the job was closed meanwhile.
     """
     job = ports.jobs.get_job(step.org_id, step.job_id)
-    is_running = job.status is JobStatus.IN_PROGRESS and job.execution_id == step.execution_id
-    if not is_running or job.error is not None:
-        return _answer(job, "failed", job.error.code if job.error else "JOB_STOPPED")
+    if stopped := why_stopped(job, step):
+        return _answer(job, "failed", stopped)
     if not job.planned:
         _Planning(ports, job).write()
         job = ports.jobs.get_job(step.org_id, step.job_id)

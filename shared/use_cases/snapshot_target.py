@@ -15,7 +15,7 @@ from shared.domain.references import without_secrets
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.sync_job import Job, RowError
 from shared.use_cases.fetch_sources import read_closure, read_sources
-from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts, target_key
+from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts, target_key, why_stopped
 from shared.use_cases.write_rows import DONE, result
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
         HubError: storage failed; the step can run again.
     """
     job = ports.jobs.get_job(step.org_id, step.job_id)
+    if stopped := why_stopped(job, step):
+        return result("failed", stopped)
     resource_type = ports.catalogue[step.resource_type]
     key = target_key(job.org_id, job.id, resource_type.name, "state")
     state = _load_state(ports, key)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.domain.errors import HubError
+from shared.domain.sync_job import JobStatus
 
 if TYPE_CHECKING:
     from shared.domain.plan import LineageEntry
     from shared.domain.ports import ConfigRepository
     from shared.domain.resource_type import Catalogue, ResourceKey
     from shared.domain.row_commit import ClaimOutcome, Lost, RowCommit
-    from shared.domain.sync_job import Event, Job, JobStatus, Phase, Row, RowError
+    from shared.domain.sync_job import Event, Job, Phase, Row, RowError
 
 StepResult = Mapping[str, Any]
 
@@ -279,6 +280,14 @@ class SyncPorts:
     sleep: Callable[[float], None]
     count: Callable[[str, float], None]
     log_failure: Callable[[str, Exception], None]
+
+
+def why_stopped(job: Job, step: StepInput) -> str:
+    """Return the code of what keeps a step from going on; empty where the job runs under its execution."""
+    if job.error is not None:
+        return job.error.code
+    is_running = job.status is JobStatus.IN_PROGRESS and job.execution_id == step.execution_id
+    return "" if is_running else JobStoppedError.code
 
 
 def job_prefix(org_id: str, job_id: str) -> str:
