@@ -50,6 +50,7 @@ _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F
 _URL_PATTERN = re.compile(r"https?://[^\s\"'<>\\)\]}]+")
 _UUID_PATTERN = re.compile(_UUID)
 _TOKEN_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,}(?::[A-Za-z0-9_-]+)?")
+_SLUG_PREFIX_PATTERN = re.compile(r"([A-Za-z0-9_-]+):")
 _HANDLEBARS_PATTERN = re.compile(r"\{\{\{?\s*(?:~~)?\s*([A-Za-z0-9_.-]+)\s*\}\}")
 _ENV_PATTERN = re.compile(r"\{\{\s*env\.([a-z0-9][a-z0-9_.-]{0,127})\s*\}\}")
 
@@ -274,7 +275,11 @@ def _whole_value(text: str, steps: tuple[Step, ...], reference: Reference) -> Fo
             return None
         start = len(reference.prefix)
     elif reference.form is Form.SLUG_PREFIX:
-        end = text.find(":") if ":" in text else end
+        # A wildcard (`*`, `*:view`) or a bare word names no slug in front of a colon.
+        prefix = _SLUG_PREFIX_PATTERN.match(text)
+        if prefix is None:
+            return None
+        end = prefix.end(1)
     return FoundReference(steps, text[start:end], start, end, reference) if start < end else None
 
 
@@ -386,7 +391,7 @@ def sendable(resource_type: ResourceType, payload: Mapping[str, Any]) -> dict[st
     if resource_type.keep_only:
         names = {parse_path(path)[0] for path in resource_type.keep_only}
         kept = {name: value for name, value in payload.items() if name in names}
-    sent: dict[str, Any] = remove_paths(kept, (*resource_type.strip, *resource_type.keep_target))
+    sent: dict[str, Any] = remove_paths(kept, resource_type.strip)
     _remove_secrets(resource_type, sent)
     for path in resource_type.external_strip:
         held = _held_within(resource_type, sent, path)

@@ -8,7 +8,7 @@ from shared.domain.fingerprint import canonical, equal_where_sent, fingerprint, 
 from tests.unit.test_references import type_with
 
 TYPE = type_with(
-    strip=("id", "updated_at"),
+    strip=("id", "updated_at", "own"),
     keep_target=("own",),
     external_strip=("owner",),
     secrets=("token",),

@@ -74,7 +74,9 @@ def found_in(payload: Any, *references: Reference) -> list[tuple[str, str]]:
             [("/a/0", "g1")],
         ),
         (Reference(to=("t",), path="$.a", form=Form.SLUG_PREFIX), {"a": "contact:*"}, [("/a", "contact")]),
-        (Reference(to=("t",), path="$.a", form=Form.SLUG_PREFIX), {"a": "contact"}, [("/a", "contact")]),
+        (Reference(to=("t",), path="$.a", form=Form.SLUG_PREFIX), {"a": "contact"}, []),
+        (Reference(to=("t",), path="$.a", form=Form.SLUG_PREFIX), {"a": "*"}, []),
+        (Reference(to=("t",), path="$.a", form=Form.SLUG_PREFIX), {"a": "*:view"}, []),
         (Reference(to=("t",), path="$.a", form=Form.ROLE_ID), {"a": "org1:admin"}, [("/a", "org1:admin")]),
         (
             Reference(to=("t",), path="$.a.**", form=Form.ENV_TEMPLATE),
@@ -247,7 +249,7 @@ def test_a_secret_that_is_only_an_environment_template_is_none() -> None:
 def test_only_what_may_leave_the_organisation_is_sendable() -> None:
     resource_type = type_with(
         Reference(to=("group",), path="$.shared[]", form=Form.PREFIXED_ID, prefix="group_"),
-        strip=("id", "items[].at"),
+        strip=("id", "items[].at", "own"),
         external_strip=("shared[]", "owner"),
         keep_target=("own",),
         secrets=("token",),

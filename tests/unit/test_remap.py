@@ -36,7 +36,8 @@ def updating(*, merge: bool, path: str = "active", **more: Any) -> ResourceType:
         SOFT,
         update=WriteOperation(**call, merge=merge),
         active=ActiveFlag(path=path),
-        strip=("id",),
+        # As in every entry of the catalogue, what stays the target's own is stripped of the source.
+        strip=("id", *more.get("keep_target", ())),
         **more,
     )
 
