@@ -4,6 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# What a shell exports for a real account, or for an engine, must not reach the tests.
+unexport AWS_ENDPOINT_URL AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_DEFAULT_REGION AWS_REGION
+
 PYTHON := .venv/bin/python
 BIN := .venv/bin
 # sam finds pip and CPython 3.13 through the PATH.
@@ -72,7 +75,7 @@ lint: setup ## ruff, mypy, cfn-lint, sam validate
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/cfn-lint template.yaml
-	@AWS_DEFAULT_REGION=eu-central-1 $(SAM) validate --lint
+	@$(SAM) validate --lint --region eu-central-1
 
 format: setup ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .
