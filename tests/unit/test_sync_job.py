@@ -1,0 +1,85 @@
+import pytest
+
+from shared.domain.resource_type import ResourceKey
+from shared.domain.sync_job import (
+    COUNTERS,
+    JobStatus,
+    Phase,
+    Row,
+    RowError,
+    RowStatus,
+    Work,
+    count_change,
+    final_status,
+    iso_time,
+    sample_errors,
+)
+
+
+def row(source_id, status=RowStatus.FAILED, **more):
+    return Row(
+        key=ResourceKey("journey", source_id), title="", status=status, phase=Phase.CREATE, action="create", **more
+    )
+
+
+def counts(**numbers):
+    return {**dict.fromkeys(COUNTERS, 0), **numbers}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "interrupted", "status"),
+    [
+        ({"succeeded": 2, "skipped_unchanged": 1}, False, JobStatus.SUCCEEDED),
+        ({"succeeded": 1, "failed": 1}, False, JobStatus.PARTIAL),
+        ({"failed": 2}, False, JobStatus.FAILED),
+        ({"failed": 1, "pending": 1}, False, JobStatus.PARTIAL),
+        ({"succeeded": 1, "pending": 1}, False, JobStatus.PARTIAL),
+        ({"succeeded": 1, "in_progress": 1}, False, JobStatus.PARTIAL),
+        ({"pending": 3}, True, JobStatus.PARTIAL),
+        ({"succeeded": 3}, True, JobStatus.PARTIAL),
+        ({}, True, JobStatus.FAILED),
+        ({}, False, JobStatus.SUCCEEDED),
+    ],
+)
+def test_a_job_ends_by_what_became_of_its_rows(numbers, interrupted, status):
+    assert final_status(counts(**numbers), interrupted=interrupted) is status
+
+
+@pytest.mark.parametrize("status", RowStatus)
+def test_every_row_status_adds_to_one_counter(status):
+    assert status.counted_as in COUNTERS
+
+
+def test_a_transition_inside_one_counter_changes_nothing():
+    assert count_change(row("a", RowStatus.IN_PROGRESS), row("a", RowStatus.IN_PROGRESS)) == {}
+    assert count_change(row("a", RowStatus.IN_PROGRESS), row("a", RowStatus.CREATED)) == {
+        "in_progress": -1,
+        "succeeded": 1,
+    }
+
+
+def test_the_next_work_is_the_first_that_is_left_of_an_open_row():
+    left = (Work.PATCH, Work.VERIFY)
+
+    assert row("a", RowStatus.IN_PROGRESS, left=left).next_work is Work.PATCH
+    assert row("a", RowStatus.FAILED, left=left).next_work is None
+    assert row("a", RowStatus.CREATED).next_work is None
+
+
+def test_errors_are_sampled_root_causes_first_and_at_most_twenty():
+    root = ResourceKey("journey", "z")
+    rows = [row(f"d{n:02}", error=RowError("DEPENDENCY_FAILED", "It needs z.", root)) for n in range(30)]
+    rows += [
+        row("z", error=RowError("DOWNSTREAM_REJECTED", "Refused.")),
+        row("w", RowStatus.CREATED, leftovers=("id",)),
+    ]
+
+    sample = sample_errors(rows)
+
+    assert len(sample) == 20
+    assert sample[0] == {"type": "journey", "source_id": "z", "error": "DOWNSTREAM_REJECTED: Refused."}
+    assert sample_errors(rows[-2:])[-1]["source_id"] == "w"
+
+
+def test_times_are_utc_with_milliseconds():
+    assert iso_time(1_772_352_000.1239) == "2026-03-01T08:00:00.123Z"

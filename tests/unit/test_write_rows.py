@@ -1,0 +1,191 @@
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from shared.domain.plan import Action, PlannedResource
+from shared.domain.resource_type import ResourceKey
+from shared.domain.row_commit import Lost, RowCommit
+from shared.domain.sync_job import JobStatus, Phase, Row, RowStatus, Work
+from shared.use_cases import job_guard
+from shared.use_cases.commit_writer import CommitWriter
+from shared.use_cases.job_guard import JobGuard
+from shared.use_cases.plan_job import work_left
+from shared.use_cases.sync_ports import JobStoppedError, StepInput
+from shared.use_cases.write_rows import ReadyQueue, Task, result
+from tests.fakes.sync_types import FLOW
+
+
+def key(name):
+    return ResourceKey("flow", name)
+
+
+def row(name, **more):
+    return Row(
+        **(
+            {
+                "key": key(name),
+                "title": name,
+                "status": RowStatus.IN_PROGRESS,
+                "phase": Phase.CREATE,
+                "action": "create",
+                "left": (Work.WRITE, Work.VERIFY),
+            }
+            | more
+        )
+    )
+
+
+def tasks(**remaining):
+    return {
+        key(name): Task(
+            planned=PlannedResource(key=key(name), title=name, action=Action.CREATE, remaining=number),
+            payload={},
+            resource_type=FLOW,
+            row=row(name),
+        )
+        for name, number in remaining.items()
+    }
+
+
+def taken(queue):
+    names = []
+    while task := queue.take():
+        names.append(task.key.id)
+    return names
+
+
+def test_takes_the_longest_remaining_path_first():
+    assert taken(ReadyQueue(tasks(a=0, b=5, c=2), lambda *_: ())) == ["b", "c", "a"]
+
+
+def test_a_task_waits_for_what_it_needs_whatever_became_of_it():
+    needs = {key("b"): [key("a")], key("c"): [key("a"), key("b"), key("elsewhere")], key("a"): [key("a")]}
+    queue = ReadyQueue(tasks(a=2, b=1, c=0), lambda task, _: needs[task.key])
+
+    assert taken(queue) == ["a"]
+    queue.settle(key("a"))
+    assert taken(queue) == ["b"]
+    queue.settle(key("b"))
+    assert taken(queue) == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("planned", "left"),
+    [
+        ({"action": Action.CREATE}, ("write", "verify")),
+        ({"action": Action.CREATE, "patch": True, "activate": True}, ("write", "patch", "activate", "verify")),
+        ({"action": Action.CREATE, "resolve": True}, ("write", "resolve", "verify")),
+        ({"action": Action.PATCH}, ("write", "verify")),
+        ({"action": Action.MATCH, "patch": True}, ("patch", "verify")),
+        ({"action": Action.PATCH, "resolve": True}, ("resolve", "verify")),
+    ],
+)
+def test_what_exists_gets_one_write_and_what_is_created_a_second_where_it_must_wait(planned, left):
+    assert work_left(PlannedResource(key=key("a"), title="", **planned)) == left
+
+
+class Commits:
+    """Records groups; `answers` are what the next groups lose."""
+
+    def __init__(self, *answers, blocked=None):
+        self.groups = []
+        self.answers = list(answers)
+        self.blocked = blocked
+
+    def commit(self, _job, _batch, group):
+        if self.blocked is not None:
+            self.blocked.wait(5)
+        self.groups.append(list(group))
+        answer = self.answers.pop(0) if self.answers else {}
+        if isinstance(answer, BaseException):
+            raise answer
+        return dict(answer)
+
+
+def commit(name):
+    return RowCommit(before=row(name), after=row(name, left=(Work.VERIFY,), target_id=f"t-{name}"))
+
+
+def test_gathers_what_comes_while_a_group_is_written():
+    blocked = threading.Event()
+    commits = Commits(blocked=blocked)
+    writer = CommitWriter(commits, None, "1")
+    for number in range(50):
+        writer.put(commit(f"r{number}"))
+    blocked.set()
+    writer.close()
+
+    assert sum(len(group) for group in commits.groups) == 50
+    assert max(len(group) for group in commits.groups) == 24
+
+
+def test_closing_waits_for_the_last_commit_and_raises_what_broke_the_writer():
+    writer = CommitWriter(Commits(RuntimeError("storage is gone")), None, "1")
+    writer.put(commit("a"))
+
+    with pytest.raises(RuntimeError, match="storage is gone"):
+        writer.close()
+
+
+def test_a_row_whose_target_is_taken_fails_instead_of_being_lost():
+    commits = Commits({key("a"): Lost.TARGET}, {})
+    writer = CommitWriter(commits, None, "1")
+    writer.put(commit("a"))
+    writer.close()
+
+    [failed] = commits.groups[1]
+    assert (failed.after.status, failed.after.error.code) == (RowStatus.FAILED, "CONFLICT")
+    assert failed.lineage is None
+    assert writer.lost == set()
+
+
+def test_rows_that_somebody_else_took_are_named():
+    writer = CommitWriter(Commits({key("a"): Lost.CLAIM}), None, "1")
+    writer.put(commit("a"))
+    writer.close()
+
+    assert writer.lost == {key("a")}
+
+
+class Headers:
+    """A header that tests change."""
+
+    def __init__(self):
+        self.job = SimpleNamespace(status=JobStatus.IN_PROGRESS, execution_id="mine")
+        self.reads = 0
+
+    def get_job(self, *_):
+        self.reads += 1
+        return self.job
+
+
+STEP = StepInput(org_id="org", job_id="job", execution_id="mine", deadline=0.0)
+
+
+def test_the_guard_asks_no_storage_between_writes_and_hears_of_a_cancellation(monkeypatch):
+    monkeypatch.setattr(job_guard, "_REFRESH_EVERY_S", 0.01)
+    headers = Headers()
+    with JobGuard(headers, STEP) as guard:
+        guard.check()
+        headers.job = SimpleNamespace(status=JobStatus.CANCELLED, execution_id="mine")
+        time.sleep(0.2)
+        with pytest.raises(JobStoppedError):
+            guard.check()
+
+
+def test_the_guard_asks_again_where_what_it_knows_is_old(monkeypatch):
+    monkeypatch.setattr(job_guard, "_REFRESH_EVERY_S", 60.0)
+    monkeypatch.setattr(job_guard, "_MAX_AGE_S", -1.0)
+    headers = Headers()
+    with JobGuard(headers, STEP) as guard:
+        guard.check()
+        headers.job = SimpleNamespace(status=JobStatus.IN_PROGRESS, execution_id="another")
+        with pytest.raises(JobStoppedError):
+            guard.check()
+
+
+def test_a_wait_is_at_least_a_second_long():
+    assert result("wait", "X", 0.2)["wait_seconds"] == 1
+    assert result("done") == {"status": "done", "wait_seconds": 0, "code": ""}
