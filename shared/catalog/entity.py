@@ -263,9 +263,11 @@ COUPON = entity_type(
     active=_SWITCH,
     references=(_related("prices", "price"),),
     strip=("promo_code_usage",),
+    secrets=("promo_codes",),
+    secret_note="Promo codes can be redeemed by whoever sees them: enter the target's own.",
     usage=UsageMetric(name="redemptions", source=UsageSource.SUM, path="promo_code_usage"),
     assumptions=(
-        "Promo codes are copied as content of the coupon, but are no alias: whoever sees one can redeem it.",
+        "Promo codes are neither copied nor an alias: whoever sees one can redeem it.",
         "Conditional variants of a coupon are records of the pricing API and are not copied.",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -47,9 +48,17 @@ def _executions(client: Any, machine: str) -> Iterator[str]:
                 yield json.dumps(history["events"], default=str)
 
 
+def _payloads(client: Any, bucket: str) -> Iterator[str]:
+    store = client("s3")
+    for page in store.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for found in page.get("Contents", ()):
+            yield gzip.decompress(store.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()).decode()
+
+
 def _everything_kept(client: Any, stack: Json) -> Iterator[tuple[str, str]]:
     for name, table in stack["tables"].items():
         yield from ((name, text) for text in _items(client, table))
+    yield from (("payload", text) for text in _payloads(client, stack["payload_bucket"]))
     for group in stack["log_groups"]:
         yield from ((group, text) for text in _log_lines(client, group))
     yield from (("execution", text) for text in _executions(client, stack["state_machine_arn"]))

@@ -78,7 +78,7 @@ CASES: dict[str, tuple[str, int, str, Callable[[Pair], requests.Response]]] = {
     "source is target": (
         "createSyncJob",
         400,
-        "same",
+        "another organisation",
         lambda p: _post(p, target_org_id=p.source_id, target_auth_token=p.source_token),
     ),
     "name too long": ("createSyncJob", 400, "name", lambda p: _post(p, name="n" * 201)),
