@@ -85,6 +85,6 @@ build: setup ## sam build
 	@$(SAM) build
 
 docs: setup ## write the generated pages under docs/
-	@$(PYTHON) docs/generate.py
+	@$(PYTHON) -m docs.generate
 
 pr: lint build test ## what has to pass before a change is proposed

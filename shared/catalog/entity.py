@@ -113,6 +113,8 @@ def entity_type(
     references: tuple[Reference, ...] = (),
     active: ActiveFlag | None = None,
     strip: tuple[str, ...] = (),
+    secrets: tuple[str, ...] = (),
+    secret_note: str = "",
     usage: UsageMetric | None = None,
     link: str = "",
     assumptions: tuple[str, ...] = (),
@@ -130,6 +132,8 @@ def entity_type(
         references: all but purposes, which every entity has.
         active: as in `ResourceType`.
         strip: what is stripped besides the envelope.
+        secrets: as in `ResourceType`.
+        secret_note: as in `ResourceType`.
         usage: as in `ResourceType`.
         link: as in `ResourceType`.
         assumptions: those besides what is assumed of every entity.
@@ -164,6 +168,8 @@ def entity_type(
         references=(*references, *purpose_references("$._purpose[]")),
         strip=(*ENVELOPE, *strip),
         sets=("_tags", "_purpose"),
+        secrets=secrets,
+        secret_note=secret_note,
         usage=usage,
         link=link,
         assumptions=(
