@@ -16,7 +16,7 @@ from shared.domain.errors import (
 )
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import JobStatus, RowStatus
-from tests.fakes.sync_types import DESIGN, FLOW, JOURNEY
+from tests.fakes.sync_types import DESIGN, FLOW, JOURNEY, SCHEMA
 from tests.fakes.sync_world import SOURCE_ORG, ProcessDiedError, SyncWorld
 
 ENTRY = ResourceKey("journey", "journey-00000001")
@@ -348,3 +348,70 @@ def test_an_id_of_the_source_that_is_left_is_a_warning_and_in_the_sample(world: 
     job = world.run(world.create_job(ENTRY))
 
     assert any("design-00000001" in entry["error"] for entry in job.errors_sample)
+
+
+def test_a_retry_finishes_what_a_cancelled_job_left_half_done(world: SyncWorld) -> None:
+    plant_cycle(world)
+    first = world.create_job(ENTRY)
+    update = world.target.update_config
+
+    def cancelling(*args: Any, **named: Any) -> Any:
+        world.jobs.cancel_job(SOURCE_ORG, first, "2026-01-01T00:00:01.000Z")
+        world.target.update_config = update
+        time.sleep(0.7)  # the guard hears of it
+        return update(*args, **named)
+
+    world.target.update_config = cancelling
+    assert world.run(first).status is JobStatus.CANCELLED
+    left = {key: row for key, row in world.rows(first).items() if row.status.unresolved}
+    assert {row.status for row in left.values()} == {RowStatus.IN_PROGRESS}
+    assert not all(journey["enabled"] for journey in world.target.configs["journey"].values())
+
+    finished = [list(key) for key in world.rows(first).keys() - left.keys()]
+    second = world.create_job(*left, finished=finished)
+
+    assert world.run(second).status is JobStatus.SUCCEEDED
+    assert {row.status for row in world.rows(second).values()} <= {RowStatus.PATCHED, RowStatus.SKIPPED}
+    assert set(names_on_target(world).values()) == {1}
+    journeys = world.target.configs["journey"]
+    assert all(journey["enabled"] for journey in journeys.values())
+    assert {journey["next"] for journey in journeys.values()} == set(journeys)
+
+
+def test_what_is_reached_by_name_only_and_exists_stays_as_it_is(world: SyncWorld) -> None:
+    plant_cycle(world)
+    theirs = {"slug": "contact", "name": "Their own"}
+    world.target.add(SCHEMA, theirs)
+    world.source.add(SCHEMA, {"slug": "contact", "name": "Ours"})
+    world.source.configs["journey"]["journey-00000001"]["schema"] = "contact"
+
+    assert world.run(world.create_job(ENTRY)).status is JobStatus.SUCCEEDED
+    assert world.target.configs["schema"]["contact"] == theirs
+    assert world.target.calls["update", "schema"] == 0
+
+
+def test_a_hand_edit_on_the_target_is_seen_and_patched(world: SyncWorld) -> None:
+    plant_cycle(world)
+    world.run(world.create_job(ENTRY))
+    [design] = world.target.configs["design"].values()
+    design["name"] = "Edited by hand"
+    before = world.writes()
+
+    second = world.create_job(ENTRY)
+    world.run(second)
+
+    assert [key.type for key, row in world.rows(second).items() if row.status is RowStatus.PATCHED] == ["design"]
+    assert world.writes() == before + 1
+    assert next(iter(world.target.configs["design"].values()))["name"] == "Blue"
+
+
+def test_a_target_that_was_deleted_by_hand_is_created_again(world: SyncWorld) -> None:
+    plant_cycle(world)
+    world.run(world.create_job(ENTRY))
+    world.target.configs["flow"].clear()
+
+    second = world.create_job(ENTRY)
+
+    assert world.run(second).status is JobStatus.SUCCEEDED
+    assert world.rows(second)[ResourceKey("flow", "flow-00000001")].status is RowStatus.CREATED
+    assert_complete(world, second)
