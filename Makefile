@@ -8,6 +8,8 @@ SHELL := /bin/bash
 unexport AWS_ENDPOINT_URL AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_DEFAULT_REGION AWS_REGION
 
 PYTHON := .venv/bin/python
+# One process a core; tests of one group stay together.
+PYTEST = $(PYTHON) -m pytest --numprocesses auto --dist loadgroup
 BIN := .venv/bin
 # sam finds pip and CPython 3.13 through the PATH.
 SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
@@ -65,10 +67,10 @@ demo: stack ## the main job, on the running stack
 
 test: setup ## all tests, those on the local stack included
 	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
-	@$(PYTHON) -m pytest $(ALL_TESTS)
+	@$(PYTEST) $(ALL_TESTS)
 
 test-fast: setup ## the tests that need no running stack
-	@$(PYTHON) -m pytest $(FAST_TESTS)
+	@$(PYTEST) $(FAST_TESTS)
 
 lint: setup ## ruff, mypy, cfn-lint, sam validate
 	@$(BIN)/ruff check .

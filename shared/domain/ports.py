@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from shared.domain.config_node import Blueprint
-from shared.domain.resource_type import ResourceKey, ResourceType
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from shared.domain.config_node import Blueprint
+    from shared.domain.resource_type import ResourceKey, ResourceType
 
 Payload = dict[str, Any]
 

@@ -1,11 +1,11 @@
 """The vocabulary in which a resource type is declared: one value says all that the hub knows about a type.
 
-A 34th type is one more `ResourceType` in `shared/catalog/`. Listing, paging, indexing, references, planning, writing and the
-population tests follow from it; what an API does in its own way is a named strategy that the entry chooses.
+A 34th type is one more `ResourceType` in `shared/catalog/`. Listing, paging, indexing, references, planning, writing
+and the population tests follow from it; what an API does in its own way is a named strategy that the entry chooses.
 
 Paths. `$` is the payload that `get` returns, unwrapped. A path is dotted: `settings.designId`; `[]` is any array item,
-`{*}` any key of an object, `{key}` the key itself is the value, `**` any depth (as the last segment: any string below). A
-field path (`Fields`, `strip`, `natural_key`) is the same without the leading `$.`.
+`{*}` any key of an object, `{key}` the key itself is the value, `**` any depth (as the last segment: any string below).
+A field path (`Fields`, `strip`, `natural_key`) is the same without the leading `$.`.
 """
 
 from __future__ import annotations
@@ -73,12 +73,13 @@ class Reference:
         prefix: the fixed prefix of PREFIXED_ID.
         siblings: properties beside the value that must agree with the target's referent, each with the referent's field
             they are read from (`{"version": "version"}`): derived values, known only after the referent is written.
-        when: (property, value) of the nearest enclosing object that has the property; elsewhere the value is no reference.
+        when: (property, value) of the nearest enclosing object that has the property; elsewhere the value is no
+            reference.
         required: create refuses a payload without it, so it is never deferred nor left out.
         deferrable: the first choice when a cycle has to be broken.
-        unit: how many levels up the smallest part is that can be left out as a whole: 0 the value itself, 1 the object or
-            array item that holds it. A soft portable value is never left out: it means the same everywhere and may come
-            to mean something later.
+        unit: how many levels up the smallest part is that can be left out as a whole: 0 the value itself, 1 the object
+            or array item that holds it. A soft portable value is never left out: it means the same everywhere and may
+            come to mean something later.
         evidence: D in the definition, P public material, I inferred.
         assumption: where the source of facts is silent, what we assume.
     """
@@ -133,7 +134,8 @@ class ListOperation(Operation):
         body: constant fields of the request body.
         variants: query parameters of further calls, one call each, where one call does not list everything.
         whole: items are whole payloads; otherwise each needs a `get`.
-        only_own_org: field path and the caller's organisation must be equal, where a list shows other organisations' too.
+        only_own_org: field path and the caller's organisation must be equal, where a list shows other organisations'
+            too.
     """
 
     paging: str = "none"
@@ -177,8 +179,8 @@ class WriteOperation(Operation):
 class Fields:
     """Where the summary fields of a config stand in a payload (or in a list item). Empty: the API has none.
 
-    `title` holds alternatives: the first that has a value counts. Of several values at a path with `[]` the first counts, of
-    `updated_at` the latest.
+    `title` holds alternatives: the first that has a value counts. Of several values at a path with `[]` the first
+    counts, of `updated_at` the latest.
     """
 
     id: str
@@ -225,7 +227,8 @@ class NaturalKey:
     """The fields by which a person would say that two configs are the same.
 
     Attributes:
-        fields: alternatives, each a tuple of field paths compared together; the first whose values are all present counts.
+        fields: alternatives, each a tuple of field paths compared together; the first whose values are all present
+            counts.
         strong: unique by contract; a weak match says so in its event.
         assumption: where the source of facts is silent, what we assume.
     """
@@ -297,8 +300,8 @@ class ResourceType:
             a value there that a reference of the entry holds stays.
         keep_only: where set, the only properties that are sent.
         drop_without: array path -> property; an item that lacks the property is not sent.
-        keep_target: field paths, without wildcards, whose value on the target stays on an update. The source's own value is
-            stripped, so a create sends none.
+        keep_target: field paths, without wildcards, whose value on the target stays on an update. The source's own
+            value is stripped, so a create sends none.
         secrets: field paths removed before a payload leaves memory; on an update the target's own stay. A value that is
             nothing but one environment template (`{{ env.key }}`) is no secret and stays.
         secret_note: what a person must set by hand afterwards.
