@@ -6,7 +6,8 @@ from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, plan, planned_status
+from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig
+from shared.domain.planner import plan, planned_status
 from shared.domain.sync_job import Event, Job, Phase, Row, RowStatus, Work, event_of, iso_time
 from shared.use_cases.fetch_sources import Closure, read_closure, read_identifiers, read_sources
 from shared.use_cases.snapshot_target import read_snapshot_error, read_targets
@@ -74,8 +75,8 @@ class _Planning:
         closure = read_closure(ports, job.org_id, job.id)
         sources = self._sources(closure)
         entries, inactive = self._lineage(sources)
-        planned = self._plan(closure, sources, entries)
-        resources = [_still_to_activate(one, inactive) for one in planned.resources]
+        planned = self._plan(closure, sources, entries, inactive)
+        resources = planned.resources
         rows = [self._row(one) for one in resources]
         if not job.dry_run:
             self._write_batches(resources, sources)
@@ -124,6 +125,7 @@ class _Planning:
         closure: Closure,
         sources: Mapping[ResourceKey, SourceConfig],
         entries: Mapping[ResourceKey, LineageEntry],
+        inactive: set[ResourceKey],
     ) -> Plan:
         ports, job = self._ports, self._job
         targets = {
@@ -143,6 +145,7 @@ class _Planning:
             claimed=frozenset((key.type, key.id) for key in claimed),
             referents={key: source for key, source in sources.items() if key in closure.referents},
             match=job.match,
+            inactive=inactive,
             batch_size=max(_BATCH_SIZE, ceil(len(sources) / _MAX_BATCHES)),
         )
 
@@ -213,12 +216,6 @@ def work_left(planned: PlannedResource) -> tuple[Work, ...]:
     first = [] if later and planned.action is not Action.CREATE else [Work.WRITE]
     activate = [Work.ACTIVATE] if planned.activate else []
     return (*first, *later, *activate, Work.VERIFY)
-
-
-def _still_to_activate(planned: PlannedResource, inactive: set[ResourceKey]) -> PlannedResource:
-    """Let a config be activated that an earlier job created inactive and did not come to activate."""
-    is_written = planned.action in (Action.PATCH, Action.MATCH)
-    return replace(planned, activate=True) if is_written and planned.key in inactive else planned
 
 
 def _batches_by_work(rows: Iterable[Row]) -> dict[str, list[int]]:
