@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from shared.domain.fingerprint import fingerprint
 from shared.domain.paths import copy_json, find_value, values_at
-from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, TargetConfig, plan
+from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, TargetConfig
+from shared.domain.planner import plan
 from shared.domain.references import Identified, find_references, read_referable_fields, referents_of
 from shared.domain.remap import (
     WrittenTarget,

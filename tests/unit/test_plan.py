@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shared.domain.paths import copy_json
-from shared.domain.plan import Action, Plan, PlannedResource, ResolutionKind, SourceConfig, planned_status
+from shared.domain.plan import Action, Plan, PlannedResource, ResolutionKind, SourceConfig
+from shared.domain.planner import planned_status
 from shared.domain.resource_type import NaturalKey, Reference, ResourceKey, ResourceType
 from shared.domain.sync_job import RowError
 from tests.unit.organisations import CATALOGUE, Item, Organisation, Sync, Target

@@ -1,0 +1,820 @@
+"""What a sync job will do, decided before the first write: purely from sources, target, lineage and catalogue.
+
+sources + identifiers --matching--> an action per resource --graph--> generations --> batches
+                               +--> a resolution per reference  (domain.remap builds bodies from them)
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from shared.domain.errors import (
+    CycleNotBreakableError,
+    DanglingReferenceError,
+    DependencyFailedError,
+    DependencyNotSelectedError,
+    NotFoundError,
+    OperationUnsupportedError,
+)
+from shared.domain.fingerprint import equal_where_sent, fingerprint
+from shared.domain.graph import CHEAP, FREE, HARD, REQUIRED, SOFT, Order, cut_batches, order
+from shared.domain.matching import (
+    Match,
+    NaturalKeyValue,
+    Pair,
+    TargetIndex,
+    ambiguity,
+    chosen_id,
+    match,
+    names_another,
+    natural_key_of,
+    portable_id,
+)
+from shared.domain.paths import covers, find_value, is_plain, parse_path, remove_paths, values_at
+from shared.domain.plan import (
+    Action,
+    LineageEntry,
+    Plan,
+    PlannedResource,
+    Resolution,
+    ResolutionKind,
+    SourceConfig,
+    TargetConfig,
+)
+from shared.domain.references import (
+    FoundReference,
+    Identified,
+    Identifiers,
+    Replacement,
+    find_references,
+    read_fields,
+    referable_fields,
+    resolve,
+    rewrite,
+    sendable,
+)
+from shared.domain.resource_type import EMPTY, Catalogue, ResourceKey, ResourceType, Strength
+from shared.domain.sync_job import RowError, RowStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+
+def plan(
+    *,
+    catalogue: Catalogue,
+    source_org_id: str,
+    target_org_id: str,
+    sources: Mapping[ResourceKey, SourceConfig],
+    identifiers: Identifiers,
+    targets: Mapping[str, Sequence[TargetConfig]],
+    lineage: Mapping[ResourceKey, LineageEntry],
+    claimed: Collection[tuple[str, str]],
+    referents: Mapping[ResourceKey, SourceConfig] = MappingProxyType({}),
+    match: str = "heuristic",
+    batch_size: int = 50,
+    inactive: Collection[ResourceKey] = (),
+) -> Plan:
+    """Decide what becomes of every resource of a closure.
+
+    Args:
+        catalogue: all resource types.
+        source_org_id: the organisation that is read.
+        target_org_id: the organisation that is written.
+        sources: the closure: what was selected and, with dependencies, all that it leads to. A referent that the source
+            answers 404 for stands here with the error code NOT_FOUND and gets no row unless it was selected.
+        identifiers: ids and aliases that the source organisation knows; those of `sources` and `referents` are added.
+        targets: the snapshot of the target, per type.
+        lineage: per source config, of this pair of organisations.
+        claimed: (type, target id) that lineage of this source organisation claims.
+        referents: unselected referents of a job without dependencies: resolved read-only, they get no row.
+        match: `heuristic` or `lineage_only`.
+        batch_size: most resources in a batch.
+        inactive: what an earlier job created inactive and did not come to activate: it is written and activated.
+
+    Returns:
+        The same plan for the same input, whatever the order of mappings.
+    """
+    pair = Pair(source_org_id, target_org_id, heuristic=match == "heuristic")
+    index = TargetIndex(catalogue, targets)
+    planner = _Planner(catalogue, pair, sources, referents, identifiers, index, lineage, frozenset(inactive))
+    planner.match_all(claimed)
+    planner.decide_actions()
+    return planner.write_plan(planner.settle(), batch_size)
+
+
+_STATUS = {
+    Action.CREATE: RowStatus.WOULD_CREATE,
+    Action.PATCH: RowStatus.WOULD_PATCH,
+    Action.MATCH: RowStatus.WOULD_MATCH,
+}
+
+
+def planned_status(planned: PlannedResource, dry_run: bool) -> RowStatus:
+    """Return the status that a row has when the plan is written."""
+    if planned.action is Action.FAIL:
+        return RowStatus.FAILED
+    if not dry_run:
+        return RowStatus.SKIPPED if planned.action is Action.SKIP else RowStatus.PENDING
+    if planned.action is Action.SKIP:
+        return RowStatus.WOULD_MATCH if planned.rule == "5" and planned.record_lineage else RowStatus.WOULD_SKIP
+    return _STATUS[planned.action]
+
+
+_CREATED = frozenset({Action.CREATE})
+_WRITTEN = frozenset({Action.CREATE, Action.PATCH, Action.MATCH})
+
+
+class _Standing(StrEnum):
+    """How the referent of a reference stands."""
+
+    NONE = "none"  # external or unknown
+    SELF = "self"
+    EXISTS = "exists"
+    CREATED = "created"  # by this plan
+    REWRITTEN = "rewritten"  # exists, but this plan writes it and a sibling of the reference changes with that
+    FAILED = "failed"
+    ABSENT = "absent"  # system-managed and not on the target
+    DANGLING = "dangling"  # not even on the source
+    NOT_SELECTED = "not_selected"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Link:
+    """A found reference and the field of the config that it names.
+
+    Attributes:
+        copied: the field goes to the target as it is, so that the reference holds there too.
+    """
+
+    found: FoundReference
+    referent: ResourceKey | None
+    field: str = "id"
+    position: int = 0
+    copied: bool = False
+
+    @property
+    def required(self) -> bool:
+        return self.found.reference is not None and self.found.reference.required
+
+    @property
+    def hard(self) -> bool:
+        return self.required or self.found.strength is Strength.HARD
+
+    @property
+    def free(self) -> bool:
+        """It stays in the payload whether the referent is there or not."""
+        return (self.found.portable or self.copied) and not self.required and not (self.hard and self.found.certain)
+
+    @property
+    def cost(self) -> int:
+        """What it costs to write it later."""
+        if self.free:
+            return FREE
+        if self.required:
+            return REQUIRED
+        if self.found.reference is not None and self.found.reference.deferrable:
+            return CHEAP
+        return HARD if self.hard else SOFT
+
+
+@dataclass(slots=True, eq=False)
+class _Node:
+    """A resource while it is planned."""
+
+    config: SourceConfig
+    type: ResourceType
+    match: Match
+    action: Action = Action.SKIP
+    error: RowError | None = None
+    body: dict[str, Any] = field(default_factory=dict)
+    links: list[_Link] = field(default_factory=list)
+    source_fingerprint: str = ""
+    target_fingerprint: str = ""
+    target_fields: Mapping[str, Any] = EMPTY
+    record_lineage: bool = False
+
+    @property
+    def key(self) -> ResourceKey:
+        return self.config.key
+
+    @property
+    def target(self) -> TargetConfig | None:
+        return self.match.target
+
+    @property
+    def written(self) -> bool:
+        return self.action in _WRITTEN
+
+    def fail(self, error: RowError) -> None:
+        self.action, self.error = Action.FAIL, error
+
+
+class _Planner:
+    """The steps of planning, each building on the one before."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        pair: Pair,
+        sources: Mapping[ResourceKey, SourceConfig],
+        referents: Mapping[ResourceKey, SourceConfig],
+        identifiers: Identifiers,
+        index: TargetIndex,
+        lineage: Mapping[ResourceKey, LineageEntry],
+        inactive: frozenset[ResourceKey],
+    ) -> None:
+        self._catalogue = catalogue
+        self._inactive = inactive
+        self._pair = pair
+        self._index = index
+        self._lineage = lineage
+        everything = {**referents, **sources}
+        self._dangling = frozenset(key for key, config in everything.items() if _is_dangling(config))
+        self._unread = frozenset(key for key, config in referents.items() if config.payload is None) - {*sources}
+        left = self._dangling | self._unread
+        self._configs = {key: everything[key] for key in sorted(everything) if key not in left}
+        self._rows = [key for key in self._configs if key in sources]
+        self._fields = {name: referable_fields(catalogue, name) for name in catalogue}
+        self._identifiers = self._with_own(identifiers)
+        self._matches: dict[ResourceKey, Match] = {}
+        self._nodes: dict[ResourceKey, _Node] = {}
+
+    # Matching
+
+    def match_all(self, claimed: Collection[tuple[str, str]]) -> None:
+        """Apply the rules to every config; one whose natural key names others comes behind those."""
+        taken = {*claimed}
+        for key in self._configs:
+            entry = self._lineage.get(key)
+            if entry is not None and self._index.find(ResourceKey(key.type, entry.target_id)):
+                taken.add((key.type, entry.target_id))
+        named = {key: self._links_of_natural_key(key) for key in self._configs}
+        waiting = {
+            key: {link.referent for link in links if link.referent in self._configs and link.referent != key}
+            for key, links in named.items()
+        }
+        waited_for: dict[ResourceKey, list[ResourceKey]] = {}
+        for key, referents in waiting.items():
+            for referent in referents:
+                if referent is not None:
+                    waited_for.setdefault(referent, []).append(key)
+        ready = [key for key, referents in waiting.items() if not referents]
+        while waiting:
+            level = ready or list(waiting)  # natural keys that name each other in a circle match nothing
+            for key in level:
+                del waiting[key]
+            self._match_level(level, named, taken)
+            ready = []
+            for key in level:
+                for other in waited_for.get(key, ()):
+                    if other in waiting:
+                        waiting[other].discard(key)
+                        if not waiting[other]:
+                            ready.append(other)
+            ready.sort()
+
+    def _match_level(
+        self, level: Sequence[ResourceKey], named: Mapping[ResourceKey, Sequence[_Link]], taken: set[tuple[str, str]]
+    ) -> None:
+        natural_keys = {key: self._natural_key(key, named[key]) for key in level}
+        by_target: dict[ResourceKey, list[ResourceKey]] = {}
+        for key in level:
+            found = match(
+                self._catalogue[key.type],
+                self._configs[key],
+                natural_keys[key],
+                self._lineage.get(key),
+                self._index,
+                taken,
+                self._pair,
+            )
+            self._matches[key] = found
+            if found.target is not None:
+                by_target.setdefault(found.target.key, []).append(key)
+        for target, claimants in by_target.items():
+            taken.add(target)
+            if len(claimants) > 1:
+                self._settle_rivals(claimants, natural_keys)
+
+    def _settle_rivals(
+        self, claimants: Sequence[ResourceKey], natural_keys: Mapping[ResourceKey, NaturalKeyValue | None]
+    ) -> None:
+        """Of several configs that match one target config by natural key none may have it; a row goes before others."""
+        rows = frozenset(self._rows)
+        guessing = [key for key in claimants if self._matches[key].rule == "5"]
+        certain = len(guessing) < len(claimants)
+        rivals = [key for key in guessing if key in rows] or guessing
+        for key in guessing:
+            natural_key, target = natural_keys[key], self._matches[key].target
+            if natural_key is not None and target is not None and (certain or len(rivals) > 1 or key not in rivals):
+                others = ", ".join(str(other) for other in claimants if other != key)
+                error = ambiguity(natural_key, [target.key.id])
+                self._matches[key] = Match(
+                    "6", error=RowError(error.code, f"{error.message} On the source so do {others}.")
+                )
+
+    def _natural_key(self, key: ResourceKey, links: Sequence[_Link]) -> NaturalKeyValue | None:
+        """Return the natural key of a config as it would be on the target; None where it names what is not there."""
+        payload: Any = self._configs[key].payload
+        if payload is None:
+            return None
+        replacements = []
+        for link in links:
+            if link.referent is not None and not link.found.portable:
+                known = self._matches.get(link.referent)
+                target = known.target if known is not None and known.error is None else None
+                value = self._value(link, target.key.id, self._read(target)) if target is not None else None
+                if value is None:
+                    return None
+                replacements.append(Replacement(link.found, value))
+        return natural_key_of(self._catalogue[key.type], rewrite(payload, replacements) if replacements else payload)
+
+    def _links_of_natural_key(self, key: ResourceKey) -> list[_Link]:
+        resource_type, payload = self._catalogue[key.type], self._configs[key].payload
+        if payload is None or resource_type.natural_key is None:
+            return []
+        paths = {
+            path for fields in resource_type.natural_key.fields for path in fields if names_another(resource_type, path)
+        }
+        if not paths:
+            return []
+        links = self._find_links(resource_type, payload)
+        return [link for link in links if any(covers(path, link.found.steps) for path in paths)]
+
+    # References
+
+    def _with_own(self, identifiers: Identifiers) -> dict[str, Sequence[Identified]]:
+        """Add what the fetched payloads themselves say about their ids and aliases."""
+        known: dict[str, Sequence[Identified]] = dict(identifiers)
+        for key, config in self._configs.items():
+            named = {key.id: "id"}
+            for path, value in read_fields(self._fields[key.type], config.payload or {}).items():
+                for one in value if isinstance(value, list) else (value,):
+                    if isinstance(one, str) and one:
+                        named.setdefault(one, path)
+            for identifier, path in named.items():
+                others = [one for one in known.get(identifier, ()) if one.key != key]
+                known[identifier] = (*others, Identified(key, path))
+        return known
+
+    def _find_links(self, resource_type: ResourceType, payload: Any) -> list[_Link]:
+        return [self._link(found) for found in find_references(resource_type, payload, self._identifiers.__contains__)]
+
+    def _link(self, found: FoundReference) -> _Link:
+        identified = resolve(found, self._identifiers)
+        if identified is None or identified.key.type not in self._catalogue:
+            return _Link(found, None)
+        if found.identifier == identified.key.id:
+            return _Link(found, identified.key)
+        position = 0
+        config = self._configs.get(identified.key)
+        if config is not None and config.payload is not None and not is_plain(identified.field):
+            values = list(values_at(config.payload, identified.field))
+            position = values.index(found.identifier) if found.identifier in values else 0
+        copied = self._is_copied(identified.key.type, identified.field)
+        return _Link(found, identified.key, identified.field, position, copied)
+
+    def _value(self, link: _Link, target_id: str, fields: Mapping[str, Any]) -> str | None:
+        """Return what a reference says on the target, given its referent there; None where that is not known yet."""
+        if link.field == "id":
+            return target_id
+        value = fields.get(link.field)
+        if isinstance(value, list):
+            value = value[link.position] if link.position < len(value) else None
+        if isinstance(value, str):
+            return value
+        return link.found.identifier if link.copied else None
+
+    def _is_copied(self, type_name: str, path: str) -> bool:
+        """Tell whether a field goes to the target as it is."""
+        resource_type = self._catalogue[type_name]
+        segments = parse_path(path)
+        return not any(
+            segments[: len(parse_path(other))] == parse_path(other)
+            for other in (
+                *resource_type.strip,
+                *resource_type.keep_target,
+                *resource_type.secrets,
+                *resource_type.external_strip,
+            )
+        )
+
+    def _read(self, target: TargetConfig) -> dict[str, Any]:
+        return read_fields(self._fields[target.key.type], target.payload)
+
+    # Actions
+
+    def decide_actions(self) -> None:
+        """Give every row the action that its match asks for; what would not change is skipped."""
+        for key in self._rows:
+            found = self._matches[key]
+            node = _Node(self._configs[key], self._catalogue[key.type], found)
+            self._nodes[key] = node
+            if found.target is not None:
+                node.target_fields = self._read(found.target)
+            if found.error is not None:
+                node.fail(found.error)
+            elif not found.untouched:
+                node.action = Action.MATCH if found.rule == "5" else Action.PATCH if found.target else Action.CREATE
+        for node in self._nodes.values():
+            if node.written and node.config.payload is not None:
+                self._prepare(node, node.config.payload)
+        # What cannot be created is no change for those that name it.
+        self._fail_unresolved(_CREATED)
+        self._spread_failures(_CREATED)
+        unchanged = [node for node in self._nodes.values() if node.written and self._is_unchanged(node)]
+        for node in unchanged:
+            node.action = Action.SKIP
+        for node in self._nodes.values():
+            if node.written and (node.type.update if node.target else node.type.create) is None:
+                operation = "update" if node.target else "create"
+                why = node.type.missing.get(operation, f"The API of {node.type.name} has no {operation}.")
+                node.fail(RowError(OperationUnsupportedError.code, why))
+
+    def _prepare(self, node: _Node, payload: dict[str, Any]) -> None:
+        node.body = sendable(node.type, payload)
+        node.links = self._find_links(node.type, node.body)
+        node.source_fingerprint = node.config.source_fingerprint or fingerprint(node.type, payload)
+        if node.target is not None and node.target.whole:
+            node.target_fingerprint = fingerprint(node.type, node.target.payload)
+
+    def _is_unchanged(self, node: _Node) -> bool:
+        if node.target is None or not node.target.whole or node.key in self._inactive:
+            return False
+        entry = self._lineage.get(node.key) if node.match.rule == "3" else None
+        if entry is None or not entry.source_fingerprint or not entry.target_fingerprint:
+            node.record_lineage = self._says_the_same(node, node.target.payload)
+            return node.record_lineage
+        return (
+            entry.source_fingerprint == node.source_fingerprint
+            and entry.target_fingerprint == node.target_fingerprint
+            and entry.override_fingerprint == node.config.override_fingerprint
+            and self._names_the_same(node, node.target.payload)
+        )
+
+    def _says_the_same(self, node: _Node, target_payload: Mapping[str, Any]) -> bool:
+        """Tell whether the body that would be sent is on the target already."""
+        replacements = []
+        for link in node.links:
+            standing = self._standing(node, link)
+            if standing in (_Standing.SELF, _Standing.EXISTS, _Standing.REWRITTEN):
+                known = self._known(link)
+                if known is None:
+                    return False
+                if not (link.found.portable or link.copied):
+                    replacements.append(Replacement(link.found, known[0], known[1]))
+            elif standing is not _Standing.NONE and not link.free:
+                return False
+        body = rewrite(node.body, replacements)
+        if node.type.active is not None:
+            body = remove_paths(body, (node.type.active.path,))
+        return equal_where_sent(node.type, body, target_payload)
+
+    def _names_the_same(self, node: _Node, target_payload: Mapping[str, Any]) -> bool:
+        """Tell whether a config synced before still names its referents, which may be new or moved since then."""
+        text = ""
+        for link in node.links:
+            standing = self._standing(node, link)
+            if link.free or link.copied or link.found.portable or link.referent is None:
+                continue
+            if standing is _Standing.CREATED:
+                return False
+            known = self._known(link) if standing is _Standing.EXISTS and not self._is_settled(link.referent) else None
+            if known is not None and known[0] != link.found.identifier:
+                text = text or json.dumps(target_payload, ensure_ascii=False)
+                if json.dumps(known[0], ensure_ascii=False)[1:-1] not in text:
+                    return False
+        return True
+
+    def _is_settled(self, referent: ResourceKey) -> bool:
+        """Tell whether a referent is, by a sync's own lineage, still what it was at the last sync."""
+        entry = self._lineage.get(referent)
+        found = self._matches.get(referent)
+        return entry is not None and entry.origin is None and found is not None and found.rule == "3"
+
+    def _known(self, link: _Link) -> tuple[str, dict[str, Any]] | None:
+        """Return identifier and siblings of a referent that is on the target; None where they cannot be told."""
+        if link.referent is None:
+            return None
+        target_id, fields = self._on_target(link.referent)
+        value = self._value(link, target_id, fields) if target_id is not None else None
+        if value is None:
+            return None
+        siblings = link.found.reference.siblings if link.found.reference else EMPTY
+        return value, {name: fields[path] for name, path in siblings.items() if path in fields}
+
+    def _on_target(self, key: ResourceKey) -> tuple[str | None, Mapping[str, Any]]:
+        found = self._matches.get(key)
+        node = self._nodes.get(key)
+        if found is not None and found.target is not None:
+            return found.target.key.id, node.target_fields if node is not None else self._read(found.target)
+        resource_type = self._catalogue[key.type]
+        by_id = portable_id(resource_type, key.id, self._pair)
+        if key in self._configs:
+            return by_id, EMPTY
+        entry = self._lineage.get(key) if key not in self._dangling else None
+        for target_id in (entry.target_id if entry else None, by_id):
+            target = self._index.find(ResourceKey(key.type, target_id)) if target_id else None
+            if target is not None:
+                return target.key.id, self._read(target)
+        return None, EMPTY
+
+    def _standing(self, node: _Node, link: _Link) -> _Standing:
+        key = link.referent
+        if key is None:
+            return _Standing.NONE
+        if key == node.key:
+            return _Standing.SELF
+        other = self._nodes.get(key)
+        if other is not None:
+            return self._standing_of_row(link, other)
+        exists = self._on_target(key)[0] is not None
+        if key in self._configs:
+            found = self._matches[key]
+            return _Standing.EXISTS if found.target or (exists and found.untouched) else _Standing.NOT_SELECTED
+        if exists:
+            return _Standing.EXISTS
+        is_there = key in self._unread or key.id in self._identifiers
+        return _Standing.DANGLING if key in self._dangling or not is_there else _Standing.NOT_SELECTED
+
+    def _standing_of_row(self, link: _Link, other: _Node) -> _Standing:
+        if other.action is Action.FAIL:
+            return _Standing.FAILED
+        if other.action is Action.CREATE:
+            return _Standing.CREATED
+        if other.target is None:
+            return _Standing.ABSENT if self._on_target(other.key)[0] is None else _Standing.EXISTS
+        pinned = link.found.reference is not None and link.found.reference.siblings
+        return _Standing.REWRITTEN if pinned and other.written else _Standing.EXISTS
+
+    # Failures and order
+
+    def settle(self) -> Order:
+        """Spread failures and changes until nothing moves any more, then order what is left."""
+        while True:
+            self._fail_unresolved(_WRITTEN)
+            self._spread_failures(_WRITTEN)
+            if self._spread_changes():
+                continue
+            arcs = self._arcs()
+            ordered = order([key for key, node in self._nodes.items() if node.written], arcs)
+            if not ordered.unbreakable:
+                return ordered
+            for component in ordered.unbreakable:
+                named = ", ".join(str(key) for key in component[:10]) + (", …" if len(component) > 10 else "")
+                for key in component:
+                    message = f"Each of {named} has to exist before the next can be created."
+                    self._nodes[key].fail(RowError(CycleNotBreakableError.code, message))
+
+    def _fail_unresolved(self, among: Collection[Action]) -> None:
+        for node in self._nodes.values():
+            for link in node.links if node.action in among else ():
+                error = self._failure(node, link)
+                if error is not None:
+                    node.fail(error)
+                    break
+
+    def _failure(self, node: _Node, link: _Link) -> RowError | None:
+        """Return why a config cannot be written with the reference as it stands; failed referents apart."""
+        if not link.hard or link.free:
+            return None
+        standing, where = self._standing(node, link), link.found.pointer
+        if standing is _Standing.DANGLING and link.required:
+            return RowError(
+                DanglingReferenceError.code,
+                f"{where} names {link.referent}, which the source organisation does not have.",
+            )
+        if standing is _Standing.NOT_SELECTED:
+            return RowError(
+                DependencyNotSelectedError.code,
+                f"{where} names {link.referent}, which was not selected and not found there.",
+            )
+        if standing is _Standing.ABSENT:
+            return RowError(
+                DependencyFailedError.code,
+                f"{where} names {link.referent}, which is never created by a job and is not on the target.",
+                link.referent,
+            )
+        if standing is _Standing.SELF and link.required and node.target is None and self._chosen_id(node) is None:
+            return RowError(
+                CycleNotBreakableError.code,
+                f"{where} must name the config itself, whose id is not known before it exists.",
+            )
+        return None
+
+    def _spread_failures(self, among: Collection[Action]) -> None:
+        dependents: dict[ResourceKey, list[_Node]] = {}
+        for node in self._nodes.values():
+            for link in node.links if node.action in among else ():
+                if link.hard and not link.free and link.referent is not None and link.referent != node.key:
+                    dependents.setdefault(link.referent, []).append(node)
+        failed = [node for node in self._nodes.values() if node.action is Action.FAIL]
+        for cause in failed:  # grows while it is read
+            root = cause.error.root if cause.error and cause.error.root else cause.key
+            for node in dependents.get(cause.key, ()):
+                if node.action in among:
+                    why = self._nodes[root].error if root in self._nodes else None
+                    reason = f": {why}" if why is not None and why.root is None else "."
+                    node.fail(RowError(DependencyFailedError.code, f"It needs {root}, which failed{reason}", root))
+                    failed.append(node)
+
+    def _spread_changes(self) -> bool:
+        """Turn skips into patches where a value that they pin changes because its referent is written."""
+        moved = False
+        for node in self._nodes.values():
+            if node.action is not Action.SKIP or node.match.untouched or node.type.update is None:
+                continue
+            if any(self._standing(node, link) is _Standing.REWRITTEN for link in node.links):
+                node.action = Action.MATCH if node.match.rule == "5" else Action.PATCH
+                node.record_lineage = False
+                moved = True
+        return moved
+
+    def _arcs(self) -> dict[tuple[ResourceKey, ResourceKey], int]:
+        arcs: dict[tuple[ResourceKey, ResourceKey], int] = {}
+        for node in self._nodes.values():
+            for link in node.links if node.written else ():
+                standing = self._standing(node, link)
+                if link.referent is None or standing not in (_Standing.CREATED, _Standing.REWRITTEN):
+                    continue
+                arc = (node.key, link.referent)
+                if standing is _Standing.REWRITTEN:
+                    cost = CHEAP  # the referent is there: the value that is about to change will do at first
+                else:
+                    cost = REQUIRED if node.target is not None and not link.free else link.cost
+                arcs[arc] = min(arcs.get(arc, 0) + cost, REQUIRED)
+        return arcs
+
+    # The plan
+
+    def write_plan(self, ordered: Order, batch_size: int) -> Plan:
+        """Write the plan down, in batch order; what is skipped or failed comes first."""
+        resolutions = {
+            key: tuple(self._resolution(node, link, ordered) for link in node.links) if node.written else ()
+            for key, node in self._nodes.items()
+        }
+        again = {
+            key
+            for key, ones in resolutions.items()
+            if self._catalogue[key.type].derived_fields and any(one.kind is ResolutionKind.DEFERRED for one in ones)
+        }
+        batches = cut_batches(ordered.generations, ordered.remaining, batch_size)
+        batch_of = {key: number for number, keys in enumerate(batches.members, 1) for key in keys}
+        generation_of = {key: number for number, keys in enumerate(ordered.generations) for key in keys}
+        idle = [key for key in self._rows if key not in batch_of]
+        planned = []
+        for key in (*idle, *(key for keys in batches.members for key in keys)):
+            node = self._nodes[key]
+            final, stale = _until_final(resolutions[key], again)
+            planned.append(
+                PlannedResource(
+                    key=key,
+                    title=node.config.title,
+                    action=node.action,
+                    target_id=node.target.key.id if node.target else None,
+                    target_fields=node.target_fields,
+                    reason=node.match.reason if node.action is not Action.FAIL else "",
+                    error=node.error,
+                    warnings=self._warnings(node),
+                    resolutions=final,
+                    source_fingerprint=node.source_fingerprint,
+                    override_fingerprint=node.config.override_fingerprint,
+                    generation=generation_of.get(key, 0),
+                    batch=batch_of.get(key, 0),
+                    resolve=key in again,
+                    patch=key not in again and stale,
+                    activate=self._is_activated_last(node, stale),
+                    rule=node.match.rule,
+                    create_id=self._chosen_id(node) if node.action is Action.CREATE else None,
+                    record_lineage=node.record_lineage and node.action is Action.SKIP,
+                    target_fingerprint=node.target_fingerprint,
+                    remaining=ordered.remaining.get(key, 0),
+                )
+            )
+        return Plan(resources=tuple(planned), stages=batches.stages)
+
+    def _is_activated_last(self, node: _Node, stale: bool) -> bool:
+        """Tell whether a config stays inactive until it is whole, so that nothing runs half-configured."""
+        if not node.written or not _is_in_use(node):
+            return False
+        return stale if node.action is Action.CREATE else node.key in self._inactive
+
+    def _chosen_id(self, node: _Node) -> str | None:
+        return chosen_id(node.type, node.key, self._pair)
+
+    def _resolution(self, node: _Node, link: _Link, ordered: Order) -> Resolution:
+        standing = self._standing(node, link)
+        if standing is _Standing.SELF:
+            return self._self_resolution(node, link)
+        if standing in (_Standing.CREATED, _Standing.REWRITTEN):
+            dropped = (node.key, link.referent) in ordered.dropped and not link.free
+            kind = ResolutionKind.DEFERRED if dropped else ResolutionKind.WRITTEN
+            if link.free:
+                return _resolution(link, ResolutionKind.KEEP)
+            if link.found.portable:
+                return _resolution(link, kind)
+            if standing is _Standing.REWRITTEN:
+                return _resolution(link, kind, *(self._known(link) or ()))
+            return _resolution(link, kind, link.found.identifier if link.copied else None)
+        if standing is _Standing.EXISTS and not link.free and not link.found.portable:
+            known = self._known(link)
+            return _resolution(link, ResolutionKind.KNOWN if known else ResolutionKind.LEFT_OUT, *(known or ()))
+        is_content = link.found.certain and not link.found.portable
+        if standing is _Standing.EXISTS or link.free or (standing is _Standing.NONE and not is_content):
+            return _resolution(link, ResolutionKind.KEEP)
+        return _resolution(link, ResolutionKind.LEFT_OUT)
+
+    def _self_resolution(self, node: _Node, link: _Link) -> Resolution:
+        if link.found.portable or link.copied:
+            return _resolution(link, ResolutionKind.KEEP)
+        known = self._known(link) if node.target is not None else None
+        if known is not None:
+            return _resolution(link, ResolutionKind.KNOWN, *known)
+        chosen = self._chosen_id(node)
+        if chosen is not None and link.field == "id" and link.required:
+            return _resolution(link, ResolutionKind.KNOWN, chosen)
+        return _resolution(link, ResolutionKind.DEFERRED)
+
+    def _warnings(self, node: _Node) -> tuple[str, ...]:
+        if not node.written or node.config.payload is None:
+            return ()
+        warnings: dict[str, None] = {}
+        for link in node.links:
+            text = _WARNINGS.get(self._standing(node, link))
+            if text is not None and link.referent is not None:
+                kept = link.free or not link.found.certain
+                warnings[
+                    f"{link.found.pointer} names {link.referent}, which {text}: it is {'kept' if kept else 'left out'}."
+                ] = None
+        payload = node.config.payload
+        external = [path for path in node.type.external if find_value(payload, path) not in (None, "", [], {})]
+        if external:
+            warnings[f"What {', '.join(external)} name is outside of the resource types and kept as it is."] = None
+        if node.action is Action.CREATE and node.type.secret_note:
+            warnings[node.type.secret_note] = None
+        return tuple(warnings)
+
+
+_WARNINGS = {
+    _Standing.DANGLING: "the source organisation does not have",
+    _Standing.NOT_SELECTED: "was not selected and is not on the target",
+    _Standing.ABSENT: "is not on the target and is never created by a job",
+    _Standing.FAILED: "failed",
+}
+
+
+def _is_dangling(config: SourceConfig) -> bool:
+    return config.error is not None and config.error.code == NotFoundError.code and not config.selected
+
+
+def _resolution(
+    link: _Link, kind: ResolutionKind, value: str | None = None, siblings: Mapping[str, Any] = EMPTY
+) -> Resolution:
+    return Resolution(
+        found=link.found,
+        kind=kind,
+        referent=link.referent,
+        field=link.field,
+        value=value,
+        siblings=siblings,
+        position=link.position,
+    )
+
+
+def _until_final(
+    resolutions: Sequence[Resolution], again: Collection[ResourceKey]
+) -> tuple[tuple[Resolution, ...], bool]:
+    """Defer references whose siblings change once more after phase_a.
+
+    Args:
+        resolutions: of one resource.
+        again: the resources that phase_a5 writes again.
+
+    Returns:
+        The resolutions, and whether the resource needs a second write.
+    """
+    final = []
+    stale = False
+    for one in resolutions:
+        reference = one.found.reference
+        pinned = one.kind is ResolutionKind.WRITTEN and one.referent in again and reference and reference.siblings
+        stale = stale or bool(pinned) or one.kind is ResolutionKind.DEFERRED
+        defer = pinned and reference is not None and not reference.required
+        final.append(replace(one, kind=ResolutionKind.DEFERRED) if defer else one)
+    return tuple(final), stale
+
+
+def _is_in_use(node: _Node) -> bool:
+    """Tell whether a config of the source is active by a flag that a job may set."""
+    flag = node.type.active
+    if flag is None or not flag.settable or node.config.payload is None:
+        return False
+    values = list(values_at(node.config.payload, flag.path))
+    if not values:
+        return is_plain(flag.path) and flag.active is not None
+    return any(value == flag.active if flag.active is not None else value != flag.inactive for value in values)
