@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,3 +50,12 @@ def create_tables(dynamodb: Any) -> dict[str, Any]:
             }
             tables[name] = dynamodb.create_table(TableName=name, **properties)
     return tables
+
+
+def forget_adapters() -> None:
+    """Drop every adapter and client that the bootstrap made so far: the next test makes its own in its own AWS."""
+    for name, module in list(sys.modules.items()):
+        if name == "shared.adapters.aws" or name.startswith("shared.bootstrap."):
+            for value in vars(module).values():
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()

@@ -6,17 +6,15 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 
 from shared import settings
-from shared.adapters.downstream.client import DownstreamClient, shared_session
-from shared.adapters.downstream.repository import DownstreamRepository
-from shared.adapters.dynamodb.rate_budget import DynamoRateBudget
+from shared.adapters import aws
 from shared.adapters.functions import AsyncFunction
 from shared.adapters.payloads import PayloadStore
 from shared.bootstrap.catalogue import catalogue
-from shared.bootstrap.index import credentials_store
+from shared.bootstrap.credentials import credentials_store
+from shared.bootstrap.downstream import open_repository as open_downstream
 from shared.bootstrap.reads import index_store
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
 from shared.observability import count, logger, metrics
@@ -25,20 +23,12 @@ from shared.use_cases.build_index import BuildReport, BuildRun, build_index
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-@cache
-def _budget_table() -> Any:
-    return boto3.resource("dynamodb").Table(settings.sync_jobs_table())
+    from shared.domain.ports import ConfigRepository
 
 
 @cache
 def _checkpoints() -> PayloadStore:
-    return PayloadStore(boto3.client("s3"), settings.payload_bucket())
-
-
-@cache
-def _lambda_client() -> Any:
-    return boto3.client("lambda")
+    return PayloadStore(aws.client("s3"), settings.payload_bucket())
 
 
 def run_build(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,24 +49,15 @@ def run_build(event: Mapping[str, Any]) -> dict[str, Any]:
         app_url=settings.app_url_template(),
     )
 
-    def open_repository() -> DownstreamRepository:
+    def open_repository() -> ConfigRepository:
         try:
             token = credentials_store().get(run.build_token, "caller")
         except NotFoundError:
             raise CredentialsExpiredError("The token of this build is gone.") from None
-        client = DownstreamClient(
-            token,
-            settings.downstream_url_template(),
-            budget=DynamoRateBudget(_budget_table(), run.org_id),
-            session=shared_session(),
-            read_only=True,
-            ends_at=run.deadline,
-            on_throttled=lambda _host: count("DownstreamThrottled"),
-        )
-        return DownstreamRepository(client, run.org_id)
+        return open_downstream(token, run.org_id, read_only=True, ends_at=run.deadline)
 
     def hand_over(continuation: int) -> None:
-        AsyncFunction(_lambda_client(), event["function"]).invoke({**identity, "continuation": continuation})
+        AsyncFunction(aws.client("lambda"), event["function"]).invoke({**identity, "continuation": continuation})
 
     start = time.perf_counter()
     report = build_index(

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from functools import cache
-
-import boto3
-from botocore.config import Config
+from typing import TYPE_CHECKING
 
 from shared import settings
+from shared.adapters import aws
+from shared.adapters.dynamodb import cursor
 from shared.adapters.dynamodb.index_store import IndexStore
 
-# A build reads partitions and writes items from eight threads each.
-_CONNECTIONS = 20
-_TRIES = 6
+if TYPE_CHECKING:
+    from shared.domain.index_ports import Cursors
 
 
 @cache
 def index_store() -> IndexStore:
     """Return the index; its connections live as long as the Lambda."""
-    config = Config(max_pool_connections=_CONNECTIONS, retries={"mode": "standard", "max_attempts": _TRIES})
-    return IndexStore(boto3.resource("dynamodb", config=config).meta.client, settings.index_table())
+    return IndexStore(aws.dynamodb(), settings.index_table())
+
+
+def cursors() -> Cursors:
+    """Return what makes and reads cursors."""
+    return cursor

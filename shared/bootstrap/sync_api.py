@@ -6,40 +6,38 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING
 
-import boto3
-
 from shared import settings
-from shared.adapters.credentials import CredentialsStore
+from shared.adapters import aws
 from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.adapters.payloads import PayloadStore
 from shared.adapters.step_functions import SyncExecutions
 from shared.bootstrap.catalogue import catalogue
+from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.security import token_verifier
 from shared.use_cases.create_sync_job import Caller, JobIntake
 
 if TYPE_CHECKING:
+    from shared.adapters.credentials import CredentialsStore
     from shared.entrypoints.request import Request
 
 
 @cache
 def jobs_only() -> SyncStore:
     """Return the headers and counters of jobs, for operations that touch no row."""
-    return SyncStore(boto3.resource("dynamodb").meta.client, settings.sync_jobs_table())
+    return SyncStore(aws.dynamodb(), settings.sync_jobs_table())
 
 
 @cache
 def jobs_with_rows() -> SyncStore:
     """Return headers and rows of jobs."""
-    return SyncStore(
-        boto3.resource("dynamodb").meta.client, settings.sync_jobs_table(), settings.sync_resources_table()
-    )
+    return SyncStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table())
 
 
 @cache
 def jobs_with_events() -> SyncStore:
     """Return headers, rows and activity logs of jobs."""
     return SyncStore(
-        boto3.resource("dynamodb").meta.client,
+        aws.dynamodb(),
         settings.sync_jobs_table(),
         settings.sync_resources_table(),
         settings.index_table(),
@@ -48,11 +46,10 @@ def jobs_with_events() -> SyncStore:
 
 @cache
 def _outside() -> tuple[PayloadStore, CredentialsStore, SyncExecutions]:
-    credentials_table = boto3.resource("dynamodb").Table(settings.credentials_table())
     return (
-        PayloadStore(boto3.client("s3"), settings.payload_bucket()),
-        CredentialsStore(credentials_table, boto3.client("kms"), settings.credentials_key_id()),
-        SyncExecutions(boto3.client("stepfunctions"), settings.state_machine_arn()),
+        PayloadStore(aws.client("s3"), settings.payload_bucket()),
+        credentials_store(),
+        SyncExecutions(aws.client("stepfunctions"), settings.state_machine_arn()),
     )
 
 

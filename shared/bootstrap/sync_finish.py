@@ -8,13 +8,13 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
 from shared import settings
+from shared.adapters import aws
 from shared.adapters.events import EventBus
+from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.index import build_index_function
 from shared.bootstrap.reads import index_store
-from shared.bootstrap.sync import credentials_store, sync_store
+from shared.bootstrap.sync import sync_store
 from shared.observability import count
 from shared.use_cases.finish_job import finish_job
 from shared.use_cases.rebuild_index import rebuild_index
@@ -30,7 +30,7 @@ _BUILD_CREDENTIALS_S = 3600
 
 @cache
 def _event_bus() -> EventBus:
-    return EventBus(boto3.client("events"), settings.event_bus())
+    return EventBus(aws.client("events"), settings.event_bus())
 
 
 def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,24 +6,18 @@ import pytest
 from functions.api.get_index import handler as get_index
 from functions.api.rebuild_index import handler as rebuild_index
 from functions.index.build_index import handler as build_handler
+from shared.adapters import aws as shared_clients
 from shared.adapters.credentials import MAX_TOKEN_BYTES
-from shared.bootstrap import index, index_build, reads
+from shared.bootstrap import index_build
 from shared.bootstrap.catalogue import catalogue
+from shared.bootstrap.credentials import credentials_store
 from shared.domain.errors import CredentialsExpiredError, DownstreamUnavailableError
-from tests.aws import REGION
+from tests.aws import REGION, forget_adapters
 from tests.events import load_event
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.published import violations
 
 TOKEN = "sample-token-of-a-caller"
-CACHED = (
-    reads.index_store,
-    index.credentials_store,
-    index.build_index_function,
-    index_build._budget_table,
-    index_build._checkpoints,
-    index_build._lambda_client,
-)
 
 
 class Started:
@@ -54,14 +48,12 @@ def started(aws, tables, monkeypatch):
         "DOWNSTREAM_URL_TEMPLATE": "http://{host}",
     }.items():
         monkeypatch.setenv(name, value)
-    for cached in CACHED:
-        cached.cache_clear()
+    forget_adapters()
     queue = Started()
-    index.build_index_function()._client = queue
-    monkeypatch.setattr(index_build, "_lambda_client", lambda: queue)
+    original = shared_clients.client
+    monkeypatch.setattr(shared_clients, "client", lambda service: queue if service == "lambda" else original(service))
     yield queue
-    for cached in CACHED:
-        cached.cache_clear()
+    forget_adapters()
 
 
 @pytest.fixture
@@ -69,14 +61,13 @@ def repository(monkeypatch):
     made = FakeConfigRepository("org-a")
     made.add(catalogue()["designbuilder"], {"id": "d-1", "style_name": "Blue"})
     made.tokens = []
-    original = index_build.DownstreamClient
 
-    def client(token, *args, **more):
+    def open_downstream(token, org_id, **limits):
+        assert limits["read_only"]
         made.tokens.append(token)
-        return original(token, *args, **more)
+        return made
 
-    monkeypatch.setattr(index_build, "DownstreamClient", client)
-    monkeypatch.setattr(index_build, "DownstreamRepository", lambda client, org_id: made)
+    monkeypatch.setattr(index_build, "open_downstream", open_downstream)
     return made
 
 
@@ -167,7 +158,7 @@ def test_a_refused_token_fails_the_build_with_that_reason(started, repository, l
 
 def test_a_token_that_is_gone_fails_the_build_with_that_reason(started, repository, lambda_context, tables):
     rebuild(lambda_context)
-    index.credentials_store().delete(started.events[0]["build_token"])
+    credentials_store().delete(started.events[0]["build_token"])
 
     assert build(lambda_context, started.events[0])["code"] == "CREDENTIALS_EXPIRED"
 

@@ -24,7 +24,7 @@ from shared.domain.errors import (
 )
 from shared.domain.index import BuildResult, new_build_token
 from shared.use_cases.build_index import BuildRun, build_index
-from tests.aws import REGION, create_tables
+from tests.aws import REGION, create_tables, forget_adapters
 from tests.events import load_event
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.published import violations
@@ -55,11 +55,11 @@ def store():
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         patch.setenv("INDEX_TABLE", "IndexTable")
         create_tables(boto3.resource("dynamodb"))
-        reads.index_store.cache_clear()
+        forget_adapters()
         made = reads.index_store()
         build(made)
         yield made
-    reads.index_store.cache_clear()
+    forget_adapters()
 
 
 def organisation():

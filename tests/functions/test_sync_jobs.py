@@ -14,10 +14,10 @@ from functions.api.list_sync_job_resources import handler as list_sync_job_resou
 from functions.api.list_sync_jobs import handler as list_sync_jobs
 from functions.api.retry_sync_job import handler as retry_sync_job
 from shared.adapters import step_functions, tokens
-from shared.bootstrap import security, sync_api
+from shared.bootstrap import sync_api
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Event, JobStatus, Phase, Row, RowError, RowStatus, Work
-from tests.aws import REGION, create_tables
+from tests.aws import REGION, create_tables, forget_adapters
 from tests.events import load_event
 from tests.fakes.issuer import ISSUER, key_set, sign
 from tests.published import violations
@@ -26,18 +26,6 @@ SOURCE, TARGET = "org-a", "org-b"
 JOURNEY = "6b1f0c9e-2a0e-4c55-9d2e-0a8f3c1d7e42"
 SOURCE_TOKEN = sign(**{"custom:ivy_org_id": SOURCE})
 TARGET_TOKEN = sign(**{"custom:ivy_org_id": TARGET})
-_CACHED = (
-    security.token_verifier,
-    sync_api.jobs_only,
-    sync_api.jobs_with_rows,
-    sync_api.jobs_with_events,
-    sync_api._outside,
-)
-
-
-def forget_clients():
-    for cached in _CACHED:
-        cached.cache_clear()
 
 
 @pytest.fixture
@@ -73,7 +61,7 @@ def hub(monkeypatch, lambda_context, started):
         create_tables(boto3.resource("dynamodb"))
         boto3.client("s3").create_bucket(Bucket="payloads", CreateBucketConfiguration={"LocationConstraint": REGION})
         monkeypatch.setenv("CREDENTIALS_KEY_ID", boto3.client("kms").create_key()["KeyMetadata"]["KeyId"])
-        forget_clients()
+        forget_adapters()
 
         def call(handler, name, operation_id, *, org_id=SOURCE, headers=None, **changes):
             event = load_event(
@@ -88,7 +76,7 @@ def hub(monkeypatch, lambda_context, started):
             return answer["statusCode"], body, answer["headers"]
 
         yield call
-    forget_clients()
+    forget_adapters()
 
 
 def body(**changes):

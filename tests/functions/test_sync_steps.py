@@ -9,11 +9,11 @@ import pytest
 from moto import mock_aws
 
 from functions.sync.finish_job import handler as finish_job
-from shared.bootstrap import sync, sync_finish
+from shared.bootstrap import sync
 from shared.domain.errors import CredentialsExpiredError
 from shared.domain.sync_job import JobStatus
 from tests.adapters.test_sync_commits import new_job
-from tests.aws import REGION, create_tables
+from tests.aws import REGION, create_tables, forget_adapters
 from tests.events import EVENTS, load_event
 from tests.fakes.moto_transactions import speed_up_transactions
 
@@ -46,15 +46,12 @@ def deployed(monkeypatch):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     speed_up_transactions(monkeypatch)
-    cached = (sync.dynamodb, sync.credentials_store, sync.sync_store, sync._payloads, sync_finish._event_bus)
     with mock_aws():
         create_tables(boto3.resource("dynamodb"))
         boto3.client("s3").create_bucket(Bucket="payloads", CreateBucketConfiguration={"LocationConstraint": REGION})
-        for one in cached:
-            one.cache_clear()
+        forget_adapters()
         yield
-    for one in cached:
-        one.cache_clear()
+    forget_adapters()
 
 
 def start_job():

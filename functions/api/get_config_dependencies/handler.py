@@ -4,8 +4,8 @@ import time
 from typing import Any
 
 from shared.bootstrap.catalogue import catalogue
-from shared.bootstrap.dependencies import caller_repository, cursors
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.downstream import caller_repository
+from shared.bootstrap.reads import cursors, index_store
 from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request
 from shared.use_cases.get_config_dependencies import get_config_dependencies

@@ -4,7 +4,8 @@ import os
 import time
 from typing import Any
 
-from shared.bootstrap.index import build_index_function, credentials_store
+from shared.bootstrap.credentials import credentials_store
+from shared.bootstrap.index import build_index_function
 from shared.bootstrap.reads import index_store
 from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request
