@@ -83,8 +83,7 @@ def test_product_never_imports_its_surroundings(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=IDS)
 def test_aws_and_http_are_the_adapters_business(file: Path) -> None:
-    # Bootstrap makes the clients that it hands to adapters.
-    if package_of(module_name(file)) in {"shared.adapters", "shared.bootstrap"}:
+    if package_of(module_name(file)) == "shared.adapters":
         return
     foreign = {"boto3", "botocore", "requests", "urllib3", "mypy_boto3_dynamodb"}
     assert not foreign & {module.split(".")[0] for module in imported(file)}
