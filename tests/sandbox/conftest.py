@@ -20,7 +20,6 @@ from sandbox.server.application import Sandbox, Settings
 from sandbox.server.definitions import read_endpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = range(8610, 8620)
 ISSUER = "http://sandbox.test/_sandbox"
 
 
@@ -148,11 +147,11 @@ def lenient(_lenient_sandbox: Sandbox) -> Client:
 
 
 def _free_port() -> int:
-    for port in PORTS:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    pytest.fail("no free port for a sandbox")
+    # The system's own choice: test processes that run side by side must not get the same one.
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @pytest.fixture(scope="session")
