@@ -17,7 +17,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 FAST_TESTS := $(wildcard tests/unit tests/contract tests/functions tests/adapters tests/workflow tests/sandbox)
 ALL_TESTS := $(FAST_TESTS) $(filter-out $(FAST_TESTS) tests/e2e,$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/e2e)
 
-.PHONY: help setup stack stack-down demo test test-fast lint format build docs pr
+.PHONY: help setup stack stack-down sam-local demo test test-fast lint format build docs pr
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ stack: setup ## start the local AWS engine and the sandbox, deploy, seed
 
 stack-down: ## stop what `make stack` started
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m sandbox.stack down; fi
+
+sam-local: stack ## invoke every function of events/ in a container, or one: EVENT=api/list_configs
+	@$(PYTHON) -m tests.containers $(EVENT)
 
 demo: stack ## the main job, on the running stack
 	@$(PYTHON) -m sandbox.demo

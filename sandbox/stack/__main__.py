@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.stack import deployment, organisations, processes
+from sandbox.stack.bridge import close_bridge
 from sandbox.stack.preflight import complete_preflight
 from sandbox.stack.processes import Service, StackError
 from sandbox.stack.settings import LOOPBACK, StackSettings, read_settings
@@ -86,7 +87,8 @@ def up(settings: StackSettings) -> None:
 
 
 def down(settings: StackSettings) -> None:
-    """Stop what `up` started, and nothing else."""
+    """Stop what `up` started, and what lets containers reach it, and nothing else."""
+    close_bridge(settings)
     for service in (_engine(settings), _sandbox(settings)):
         stopped = processes.stop(service.pid_file)
         print(f"{service.name}: {'stopped' if stopped else 'was not running'}")

@@ -51,9 +51,18 @@ def deploy(settings: StackSettings) -> None:
         s3.create_bucket(
             Bucket=_sam_setting(settings, "s3_bucket"), CreateBucketConfiguration={"LocationConstraint": REGION}
         )
-    _sam(settings, "build")
+    build(settings)
     overrides = " ".join(f"{name}={value}" for name, value in _parameters(settings).items())
     _sam(settings, "deploy", "--no-progressbar", "--parameter-overrides", overrides)
+
+
+def build(settings: StackSettings) -> None:
+    """Build functions and layers; quick where nothing changed.
+
+    Raises:
+        StackError: sam refused; its output is in `.local/logs/sam.log`.
+    """
+    _sam(settings, "build")
 
 
 def remember(settings: StackSettings, fingerprint: str) -> None:
@@ -84,13 +93,18 @@ def find_outputs(settings: StackSettings) -> dict[str, str] | None:
 
 def list_physical_ids(settings: StackSettings, resource_type: str) -> list[str]:
     """Return the physical ids of the stack's resources of one CloudFormation type."""
+    return sorted(list_resources(settings, resource_type).values())
+
+
+def list_resources(settings: StackSettings, resource_type: str) -> dict[str, str]:
+    """Return the physical id per logical id of the stack's resources of one CloudFormation type."""
     pages = client(settings, "cloudformation").get_paginator("list_stack_resources")
-    return sorted(
-        resource["PhysicalResourceId"]
+    return {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
         for page in pages.paginate(StackName=stack_name(settings))
         for resource in page["StackResourceSummaries"]
         if resource["ResourceType"] == resource_type
-    )
+    }
 
 
 def _parameters(settings: StackSettings) -> Mapping[str, str]:

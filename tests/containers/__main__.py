@@ -1,0 +1,251 @@
+"""Invoke every function of `events/` in a container against the local stack: `python -m tests.containers [event]`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from sandbox.stack import deployment
+from sandbox.stack.bridge import NoDockerError, find_bridge, open_bridge, write_environment, write_template
+from sandbox.stack.processes import StackError
+from sandbox.stack.settings import StackSettings, read_settings
+from tests.containers.invoke import Containers, InvocationFailedError, logical_id
+from tests.containers.world import World, prepare
+from tests.events import EVENTS
+from tests.published import violations
+
+# Containers at the same time: starting one keeps a core busy.
+_PARALLEL = 2
+_SUCCESS = {"api/rebuild_index": (200, 202), "api/create_sync_job": (201,), "api/retry_sync_job": (201,)}
+
+# What an event needs beyond the ids and tokens that stand in all of them.
+_CHANGES: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+    "api/retry_sync_job": lambda: {"body": "{}"},
+    "api/create_sync_job": lambda: {"headers": {"Idempotency-Key": str(uuid4())}},
+}
+
+
+@dataclass(slots=True)
+class Run:
+    """One pass over the events; `failures` gets a sentence per event that did not answer as it should."""
+
+    containers: Containers
+    world: World
+    seconds: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def check(self, event: str, payload: Mapping[str, Any], judge: Callable[[Any], str]) -> dict[str, Any]:
+        """Invoke a function in a container and note what the judge finds wrong with its answer."""
+        began = time.monotonic()
+        answer: dict[str, Any] = {}
+        try:
+            answer = self.containers.invoke(event, payload)
+            fault = judge(answer)
+        except (InvocationFailedError, subprocess.TimeoutExpired) as error:
+            fault = str(error)
+        self.seconds[event] = time.monotonic() - began
+        if fault:
+            self.fail(event, fault)
+        else:
+            print(f"{self.seconds[event]:6.1f} s  {event}", flush=True)
+        return answer
+
+    def fail(self, event: str, fault: str) -> None:
+        """Note that an event did not lead to what it should."""
+        self.failures[event] = fault
+        print(f"{self.seconds[event]:6.1f} s  {event}  FAILED: {fault}", flush=True)
+
+    def check_operation(self, event: str, job_id: str = "") -> dict[str, Any]:
+        """Invoke the function of an API operation."""
+        payload = self.world.filled(event, job_id)
+        for name, value in _CHANGES.get(event, dict)().items():
+            payload[name] = {**payload[name], **value} if isinstance(value, dict) else value
+        return self.check(event, payload, lambda answer: _judge_operation(event, answer))
+
+    def check_step(self, event: str, job_id: str, **changes: Any) -> dict[str, Any]:
+        """Invoke the function of a step; where it hands something back, the engine's own function goes on."""
+        payload = self.world.filled(event, job_id, **changes)
+        answer = self.check(event, payload, _judge_step)
+        return self.go_on(event, payload, answer)
+
+    def step(self, event: str, job_id: str, **changes: Any) -> dict[str, Any]:
+        """Run a step in the engine."""
+        return self.go_on(event, self.world.filled(event, job_id, **changes), {"status": "more"})
+
+    def go_on(self, event: str, payload: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        """Run a step in the engine until nothing is left to do."""
+        while answer.get("status") in ("more", "wait"):
+            time.sleep(answer.get("wait_seconds", 0))
+            answer = self.world.invoke_in_engine(logical_id(event), payload)
+        return answer
+
+
+def _judge_operation(event: str, answer: Mapping[str, Any]) -> str:
+    first, *others = event.rpartition("/")[2].split("_")
+    operation = first + "".join(word.capitalize() for word in others)
+    body = json.loads(answer["body"])
+    if answer["statusCode"] not in _SUCCESS.get(event, (200,)):
+        return f"answered {answer['statusCode']}: {body}"
+    return "; ".join(violations(operation, answer["statusCode"], body))
+
+
+def _judge_step(answer: Mapping[str, Any]) -> str:
+    return "" if answer.get("status") in ("done", "more", "wait") else f"answered {answer}"
+
+
+type Steps = Generator[tuple[str, dict[str, Any]], dict[str, Any]]
+
+
+def _steps() -> Steps:
+    """Yield the event and the input of each step of a job, as the state machine would, and take the step's answer."""
+    for resource_type in (yield "sync/fetch_sources", {})["types"]:
+        yield "sync/snapshot_target", {"resource_type": resource_type}
+    plan = yield "sync/plan_job", {}
+    while batches := (yield "sync/next_batches", {})["batches"]:
+        for batch in batches:
+            yield "sync/sync_batch", {"batch": batch}
+    for step, batches in {
+        "resolve_derived_references": plan["resolve_batches"],
+        "patch_references": plan["patch_batches"],
+        "run_finalizers": plan["finalize_batches"],
+        "verify_targets": plan["verify_batches"],
+    }.items():
+        for batch in batches or [1]:
+            yield f"sync/{step}", {"batch": batch}
+    yield "sync/finish_job", {}
+
+
+def _drive_job(run: Run) -> str:
+    """Take one job through the whole machine: one invocation of each step in a container, the rest in the engine."""
+    job_id, answer, steps = run.world.create_job(), None, _steps()
+    with suppress(StopIteration):
+        while True:
+            event, changes = steps.send(answer)  # type: ignore[arg-type]
+            answer = (run.step if event in run.seconds else run.check_step)(event, job_id, **changes)
+    if answer is None or answer.get("job_status") != "succeeded":
+        run.fail("sync/finish_job", f"the job ended with {answer}")
+    return job_id
+
+
+def _advance_to(run: Run, wanted: str) -> tuple[str, dict[str, Any]]:
+    """Take a job to just before a step; return its id and the step's input."""
+    job_id, answer, steps = run.world.create_job(), None, _steps()
+    while True:
+        event, changes = steps.send(answer)  # type: ignore[arg-type]
+        if event == wanted:
+            return job_id, changes
+        answer = run.step(event, job_id, **changes)
+
+
+def _fail_job(run: Run) -> str:
+    """Take a job to its first batch, and record that it broke off."""
+    job_id, batch = _advance_to(run, "sync/sync_batch")
+    run.check_step("sync/record_failure", job_id, **batch, step="SyncBatch")
+    run.step("sync/finish_job", job_id)
+    return job_id
+
+
+def invoke_all(run: Run) -> None:
+    """Invoke the function of every event file, in an order in which each finds what it needs."""
+    world = run.world
+    events = sorted(str(file.relative_to(EVENTS).with_suffix("")) for file in EVENTS.rglob("*.json"))
+    run.check(
+        "api/authorizer",
+        world.filled("api/authorizer"),
+        lambda answer: "" if answer.get("context", {}).get("org_id") == world.source else f"answered {answer}",
+    )
+    run.check("index/build_index", world.start_build(), _judge_step)
+    failed_job = _fail_job(run)
+    done_job = _drive_job(run)
+    jobs = {"api/cancel_sync_job": world.create_job(), "api/retry_sync_job": failed_job}
+    left = [event for event in events if event not in run.seconds]
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        list(pool.map(lambda event: run.check_operation(event, jobs.get(event, done_job)), left))
+
+
+def invoke_one(run: Run, event: str) -> None:
+    """Invoke the function of one event and show its log, its answer and the command."""
+    containers = run.containers
+    answer = containers.invoke(event, _payload(run, event))
+    print((containers.settings.logs / "sam-local" / f"{event.replace('/', '.')}.log").read_text())
+    print(json.dumps(answer, indent=2))
+    print("\nAgain:", " ".join(containers.command(event)))
+
+
+def call_here(run: Run, event: str) -> None:
+    """Call the handler of one event in this very process, where a debugger can stop in it, and show its answer."""
+    handler = importlib.import_module(f"functions.{event.replace('/', '.')}.handler").lambda_handler
+    print(json.dumps(handler(_payload(run, event), _Context(logical_id(event))), indent=2))
+
+
+class _Context:
+    """What a handler reads of its invocation."""
+
+    memory_limit_in_mb = 512
+    aws_request_id = "here"
+
+    def __init__(self, function_name: str) -> None:
+        self.function_name = self.invoked_function_arn = function_name
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 15 * 60 * 1000
+
+
+def _payload(run: Run, event: str) -> Mapping[str, Any]:
+    if event == "index/build_index":
+        return run.world.start_build()
+    if event.startswith("sync/"):
+        job_id, changes = _advance_to(run, "sync/sync_batch" if event == "sync/record_failure" else event)
+        return run.world.filled(event, job_id, **changes)
+    return run.world.filled(event, run.world.create_job())
+
+
+def _open_containers(settings: StackSettings) -> Containers:
+    address = find_bridge(settings)
+    open_bridge(settings, address)
+    deployment.build(settings)
+    write_template(settings)
+    write_environment(settings, address)
+    return Containers(settings)
+
+
+def main() -> int:
+    """Return 0 where every function answered as it should, or where there is no Docker engine and no CI."""
+    parser = argparse.ArgumentParser(prog="python -m tests.containers", description=__doc__)
+    parser.add_argument("event", nargs="?", default="", help="path below events/, without the ending; default: all")
+    parser.add_argument("--here", action="store_true", help="call the one handler in this process, without a container")
+    arguments = parser.parse_args()
+    settings = read_settings()
+    began = time.monotonic()
+    if arguments.here:
+        call_here(Run(Containers(settings), prepare(settings)), arguments.event)
+        return 0
+    try:
+        run = Run(_open_containers(settings), prepare(settings))
+        if arguments.event:
+            invoke_one(run, arguments.event)
+            return 0
+        invoke_all(run)
+    except NoDockerError as error:
+        print(f"SKIPPED: no function was invoked in a container, {error}.")
+        return 1 if os.environ.get("CI") == "true" else 0
+    except (StackError, InvocationFailedError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{len(run.seconds)} functions, {len(run.failures)} failures, {time.monotonic() - began:.0f} s")
+    return 1 if run.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
