@@ -129,8 +129,8 @@ def _serialise(body: Any) -> str:
     size = len(text.encode())
     escaped = size + text.count('"') + text.count("\\")
     if size > MAX_ANSWER_BYTES or escaped > _MAX_ENVELOPE_BYTES:
-        results = body.get("results") if isinstance(body, Mapping) else None
-        held = f" for {len(results)} results" if isinstance(results, list) else ""
+        lists = body.items() if isinstance(body, Mapping) else ()
+        held = next((f" for {len(value):,} {name}" for name, value in lists if isinstance(value, list)), "")
         raise errors.PayloadTooLargeError(
             f"The answer would have {size:,} bytes{held}, over the limit of {MAX_ANSWER_BYTES:,}: ask for fewer."
         )

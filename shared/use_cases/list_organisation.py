@@ -13,7 +13,7 @@ from shared.domain.paths import find_value
 from shared.domain.references import Identified, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from shared.domain.index import ReadConfig
     from shared.domain.ports import ConfigRepository, Payload
@@ -74,8 +74,18 @@ def list_organisation(catalogue: Catalogue, repository: ConfigRepository, now: f
     return listing
 
 
-def list_type(resource_type: ResourceType, repository: ConfigRepository) -> dict[str, Payload]:
+def list_type(
+    resource_type: ResourceType,
+    repository: ConfigRepository,
+    on_page: Callable[[int, bool], None] = lambda _read, _more: None,
+) -> dict[str, Payload]:
     """Return id -> list item of a type, without secrets.
+
+    Args:
+        resource_type: its type.
+        repository: the organisation.
+        on_page: called after every page with the number of items so far and whether there are more; what it raises
+            ends the list.
 
     Raises:
         HubError: whatever the list raises.
@@ -87,6 +97,7 @@ def list_type(resource_type: ResourceType, repository: ConfigRepository) -> dict
             config_id = find_value(item, path)
             if config_id is not None:
                 items[str(config_id)] = without_secrets(resource_type, item)
+        on_page(len(items), page.resume is not None)
         if resource_type.indexed_when_used and len(items) >= MAX_INDEXED_WHEN_USED:
             break
     return items

@@ -30,6 +30,11 @@ ROUTES = {
     ("post", "/v1/configs/sync-jobs/{id}/retry"): "RetrySyncJobFunction",
     ("get", "/v1/configs/sync-jobs/{id}/resources"): "ListSyncJobResourcesFunction",
     ("post", "/v1/configs/sync-jobs/{id}/cancel"): "CancelSyncJobFunction",
+    ("get", "/v1/configs/inventory"): "GetConfigInventoryFunction",
+    ("post", "/v1/configs/compare"): "CompareConfigsFunction",
+    ("post", "/v1/configs/compare/suggestions"): "SuggestMatchesFunction",
+    ("post", "/v1/configs/lineage"): "ConfirmLineageFunction",
+    ("delete", "/v1/configs/lineage"): "BreakLineageFunction",
 }
 # What the gateway answers itself, and the status that the contract wants for it.
 ANSWERED_BY_THE_GATEWAY = {

@@ -255,6 +255,11 @@ def lineage_prefix(kind: str, config: ResourceKey) -> str:
     return f"{join(kind, config.type)}#{config_id(config.id)}#"
 
 
+def lineage_sources_prefix(type_name: str | None = None) -> str:
+    """Beginning of the sort keys of the entries of one type, or of all."""
+    return f"{join('SOURCE', type_name)}#" if type_name is not None else "SOURCE#"
+
+
 def _lineage_key(target_org: str, kind: str, config: ResourceKey, source_org: str) -> Key:
     return _key(lineage_partition(target_org), f"{lineage_prefix(kind, config)}{config_id(source_org, 'org_id')}")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.sync_requests import batch_get, transact
+from shared.domain.errors import ConflictError
 from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import ResourceKey
 
@@ -49,6 +50,70 @@ class LineageStore:
         return {
             ResourceKey(item["type"], item["target_id"]): ResourceKey(item["type"], item["source_id"]) for item in items
         }
+
+    def list_entries(self, target_org: str, source_org: str, type_name: str | None = None) -> list[LineageEntry]:
+        """Return the entries of a pair of organisations, of one type where one is given."""
+        entries = self._query(target_org, keys.lineage_sources_prefix(type_name))
+        return [entry for entry in entries if entry.source_org_id == source_org]
+
+    def find_entries_of(self, target_org: str, source: ResourceKey) -> list[LineageEntry]:
+        """Return the entries of a source id, over all source organisations."""
+        return self._query(target_org, keys.lineage_prefix("SOURCE", source))
+
+    def _query(self, target_org: str, prefix: str) -> list[LineageEntry]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": keys.lineage_partition(target_org), ":prefix": prefix},
+            ConsistentRead=True,
+        )
+        return [_entry(item) for page in pages for item in page["Items"]]
+
+    def confirm_entry(self, entry: LineageEntry) -> LineageEntry:
+        """Write an entry that a person confirmed; one that says the same already stays as it is.
+
+        Returns:
+            The stored entry.
+
+        Raises:
+            ConflictError: the source config has another target, or the target is another source config's already.
+        """
+        source = ResourceKey(entry.type, entry.source_id)
+        target = ResourceKey(entry.type, entry.target_id)
+        update, unique = lineage_items(self._table, entry, None)
+        update["ConditionExpression"] = "attribute_not_exists(target_id)"
+        update["UpdateExpression"] += ", #origin = :origin"
+        update["ExpressionAttributeNames"]["#origin"] = "origin"
+        update["ExpressionAttributeValues"][":origin"] = entry.origin
+        if transact(self._client, [{"Update": update}, {"Update": unique}]) is None:
+            return entry
+        stored = self.find_entries(entry.target_org_id, entry.source_org_id, [source]).get(source)
+        if stored is None:
+            owner = self.find_claimed_targets(entry.target_org_id, entry.source_org_id, [target]).get(target)
+            raise ConflictError(f"target_id: {target} is paired with {owner or 'another config'} of that organisation.")
+        if stored.target_id != entry.target_id:
+            raise ConflictError(f"source_id: {source} is paired with {stored.target_id} already.")
+        return stored
+
+    def delete_entry(self, entry: LineageEntry) -> bool:
+        """Delete an entry and what makes its target unique; False where it is gone or names another target by now."""
+        source = ResourceKey(entry.type, entry.source_id)
+        target = ResourceKey(entry.type, entry.target_id)
+        deletes: list[dict[str, Any]] = [
+            {
+                "TableName": self._table,
+                "Key": keys.lineage(entry.target_org_id, source, entry.source_org_id),
+                "ConditionExpression": "target_id = :target",
+                "ExpressionAttributeValues": {":target": entry.target_id},
+            },
+            {
+                "TableName": self._table,
+                "Key": keys.lineage_target(entry.target_org_id, target, entry.source_org_id),
+                "ConditionExpression": "attribute_not_exists(source_id) OR source_id = :mine",
+                "ExpressionAttributeValues": {":mine": entry.source_id},
+            },
+        ]
+        return transact(self._client, [{"Delete": delete} for delete in deletes]) is None
 
     def put_entries(self, entries: Iterable[LineageEntry]) -> list[LineageEntry]:
         """Write entries that no commit of a row carries.

@@ -1,0 +1,22 @@
+"""Break the pair of a config of another organisation and one of the caller."""
+
+from shared.bootstrap.catalogue import catalogue
+from shared.bootstrap.lineage import lineage_store
+from shared.entrypoints.http import http_handler
+from shared.entrypoints.request import Request, checked_id
+from shared.use_cases.break_lineage import break_lineage
+
+
+def operation(request: Request) -> dict[str, bool]:
+    """Answer breakLineage."""
+    return break_lineage(
+        catalogue(),
+        lineage_store(),
+        org_id=request.org_id,
+        type_name=request.query("type") or "",
+        source_id=checked_id(request.query("source_id") or "", "source_id"),
+        source_org_id=request.query("source_org_id"),
+    )
+
+
+lambda_handler = http_handler(operation)

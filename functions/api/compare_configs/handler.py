@@ -1,0 +1,17 @@
+"""Compare the configs of a type in two organisations."""
+
+from typing import Any
+
+from shared.bootstrap.live import app_url, reading
+from shared.bootstrap.reads import index_store
+from shared.entrypoints.http import http_handler
+from shared.entrypoints.request import Request
+from shared.use_cases.compare_configs import compare_configs
+
+
+def operation(request: Request) -> dict[str, Any]:
+    """Answer compareConfigs."""
+    return compare_configs(reading(request), index_store(), request.json(), app_url())
+
+
+lambda_handler = http_handler(operation)

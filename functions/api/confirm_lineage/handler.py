@@ -1,0 +1,23 @@
+"""Pair a config of another organisation with one of the caller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.bootstrap.catalogue import catalogue
+from shared.bootstrap.downstream import caller_repository
+from shared.bootstrap.lineage import lineage_store
+from shared.entrypoints.http import http_handler
+from shared.entrypoints.request import Response
+from shared.use_cases.confirm_lineage import confirm_lineage
+
+if TYPE_CHECKING:
+    from shared.entrypoints.request import Request
+
+
+def operation(request: Request) -> Response:
+    """Answer confirmLineage."""
+    return Response(201, confirm_lineage(catalogue(), lineage_store(), caller_repository(request), request.json()))
+
+
+lambda_handler = http_handler(operation)

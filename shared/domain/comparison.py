@@ -1,0 +1,190 @@
+"""Compare configs that lineage pairs: what has changed since the last sync, and where they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from shared.domain.fingerprint import canonical
+from shared.domain.matching import Pair, portable_id
+from shared.domain.paths import ITEMS, follow, parse_path, pointer_of
+from shared.domain.references import Identified, Identifiers, Replacement, find_references, resolve, rewrite
+from shared.domain.resource_type import Catalogue, ResourceKey, ResourceType
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from shared.domain.plan import LineageEntry
+    from shared.domain.references import FoundReference
+
+_ABSENT = object()
+
+
+class Change(StrEnum):
+    """What has changed since the last sync; source and target are those of that sync."""
+
+    EQUAL = "equal"
+    SOURCE_CHANGED = "source_changed"
+    TARGET_CHANGED = "target_changed"
+    BOTH_CHANGED = "both_changed"
+
+
+class PairedRow(NamedTuple):
+    """A config of the caller's organisation and one of the other, with the entry that pairs them.
+
+    Attributes:
+        direction: `pull` where the caller's is the entry's target, `push` where it is the entry's source.
+    """
+
+    current_id: str
+    other_id: str
+    direction: str
+    entry: LineageEntry
+
+
+def pair_up(
+    current_ids: Collection[str],
+    other_ids: Collection[str],
+    pulled: Iterable[LineageEntry],
+    pushed: Iterable[LineageEntry],
+) -> list[PairedRow]:
+    """Pair the configs of one type that exist on both sides; of rival pairs the one synced last counts.
+
+    Args:
+        current_ids: what the caller's organisation has.
+        other_ids: what the other organisation has.
+        pulled: entries with the caller's organisation as target.
+        pushed: entries with the caller's organisation as source.
+    """
+    candidates = [PairedRow(entry.target_id, entry.source_id, "pull", entry) for entry in pulled]
+    candidates += [PairedRow(entry.source_id, entry.target_id, "push", entry) for entry in pushed]
+    candidates = [row for row in candidates if row.current_id in current_ids and row.other_id in other_ids]
+    candidates.sort(key=lambda row: (row.direction, row.current_id, row.other_id))
+    candidates.sort(key=lambda row: row.entry.last_synced_at or "", reverse=True)
+    paired: list[PairedRow] = []
+    taken_current: set[str] = set()
+    taken_other: set[str] = set()
+    for row in candidates:
+        if row.current_id not in taken_current and row.other_id not in taken_other:
+            taken_current.add(row.current_id)
+            taken_other.add(row.other_id)
+            paired.append(row)
+    return paired
+
+
+def change_since(entry: LineageEntry, source_fingerprint: str, target_fingerprint: str) -> Change | None:
+    """Compare fresh fingerprints with those of the last sync; None where there was none to compare with."""
+    if not entry.source_fingerprint or not entry.target_fingerprint:
+        return None
+    changed = (entry.source_fingerprint != source_fingerprint, entry.target_fingerprint != target_fingerprint)
+    return {
+        (False, False): Change.EQUAL,
+        (True, False): Change.SOURCE_CHANGED,
+        (False, True): Change.TARGET_CHANGED,
+        (True, True): Change.BOTH_CHANGED,
+    }[changed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counterparts:
+    """What is known of two organisations, to tell whether two references name counterparts.
+
+    Attributes:
+        pair: the organisations, source and target of a sync.
+        targets: source config -> id of the target config that it became.
+        source_identifiers, target_identifiers: ids and aliases that each organisation knows, as far as anybody asked.
+    """
+
+    catalogue: Catalogue
+    pair: Pair
+    targets: Mapping[ResourceKey, str]
+    source_identifiers: Identifiers
+    target_identifiers: Identifiers
+
+    def target_of(self, key: ResourceKey) -> ResourceKey | None:
+        """Return what a source config is on the target, by lineage or by an id that says it itself."""
+        resource_type = self.catalogue.get(key.type)
+        if resource_type is None:
+            return None
+        target_id = self.targets.get(key) or portable_id(resource_type, key.id, self.pair)
+        return ResourceKey(key.type, target_id) if target_id is not None else None
+
+
+def remapped(
+    resource_type: ResourceType, source: Mapping[str, Any], target: Mapping[str, Any], known: Counterparts
+) -> Any:
+    """Return a source payload with its references as they are on the target.
+
+    Where the target names the counterpart at the same place, by whatever alias, the place counts as the same.
+    """
+    there: dict[tuple[str | int, ...], list[FoundReference]] = {}
+    for found in find_references(resource_type, target, known.target_identifiers.__contains__):
+        there.setdefault(found.steps, []).append(found)
+    replacements = []
+    for found in find_references(resource_type, source, known.source_identifiers.__contains__):
+        named = None if found.portable else resolve(found, known.source_identifiers)
+        counterpart = known.target_of(named.key) if named is not None else None
+        if named is None or counterpart is None:
+            continue
+        twin = next((one for one in there.get(found.steps, ()) if _names(one, counterpart, known)), None)
+        if twin is not None:
+            replacements.append(Replacement(found, twin.identifier, _siblings(found, target)))
+        elif found.identifier == named.key.id:
+            replacements.append(Replacement(found, counterpart.id))
+    return rewrite(source, replacements)
+
+
+def _names(found: FoundReference, key: ResourceKey, known: Counterparts) -> bool:
+    if found.identifier == key.id:
+        return True
+    named = resolve(found, known.target_identifiers)
+    return named is not None and named.key == key
+
+
+def _siblings(found: FoundReference, target: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the derived values beside a reference as the target has them."""
+    container = follow(target, found.steps[:-1])
+    names = found.reference.siblings if found.reference is not None else ()
+    return {name: container[name] for name in names if isinstance(container, dict) and name in container}
+
+
+def differences(
+    resource_type: ResourceType, source: Mapping[str, Any], target: Mapping[str, Any], known: Counterparts
+) -> list[str]:
+    """Return the JSON pointers at which a source config, references remapped, and its target differ; never a value.
+
+    Only what may be sent counts, so no secret does. An array of which a length differs, and a set, count as one place;
+    so does a string that holds JSON.
+    """
+    ours = canonical(resource_type, remapped(resource_type, source, target, known))
+    theirs = canonical(resource_type, target)
+    whole = frozenset(parse_path(path) for path in (*resource_type.sets, *resource_type.stringified))
+    return [pointer_of(steps) for steps in _differing(ours, theirs, (), (), whole)]
+
+
+def _differing(
+    ours: Any, theirs: Any, steps: tuple[str | int, ...], path: tuple[str, ...], whole: frozenset[tuple[str, ...]]
+) -> Iterator[tuple[str | int, ...]]:
+    if path not in whole:
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            for name in sorted(ours.keys() | theirs.keys()):
+                one, other = ours.get(name, _ABSENT), theirs.get(name, _ABSENT)
+                yield from _differing(one, other, (*steps, name), (*path, name), whole)
+            return
+        if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+            for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+                yield from _differing(one, other, (*steps, index), (*path, ITEMS), whole)
+            return
+    if isinstance(ours, bool) is not isinstance(theirs, bool) or ours != theirs:
+        yield steps
+
+
+def own_identifiers(keys: Iterable[ResourceKey], known: Identifiers) -> dict[str, list[Identified]]:
+    """Return identifiers with the ids of further configs added."""
+    merged = {identifier: list(meanings) for identifier, meanings in known.items()}
+    for key in keys:
+        meanings = merged.setdefault(key.id, [])
+        if all(one.key != key for one in meanings):
+            meanings.append(Identified(key))
+    return merged

@@ -1,0 +1,226 @@
+"""Compare the configs of one type in two organisations, side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.domain.comparison import (
+    Change,
+    Counterparts,
+    PairedRow,
+    change_since,
+    differences,
+    own_identifiers,
+    pair_up,
+)
+from shared.domain.config_node import read_node, summary_of
+from shared.domain.fingerprint import fingerprint
+from shared.domain.index import collect_candidates
+from shared.domain.matching import Pair
+from shared.domain.resource_type import ResourceKey
+from shared.use_cases.two_organisations import OtherOrganisation, with_second_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from shared.domain.index_ports import IndexReader
+    from shared.domain.plan import LineageEntry
+    from shared.domain.ports import Payload
+    from shared.domain.references import Identifiers
+    from shared.domain.resource_type import ResourceType
+    from shared.use_cases.live_configs import LiveConfigs
+    from shared.use_cases.two_organisations import Reading
+
+#: More places than a person reads; `differences_count` says how many there are.
+MAX_DIFFERENCES = 100
+
+
+def compare_configs(reading: Reading, index: IndexReader, body: Mapping[str, Any], app_url: str = "") -> dict[str, Any]:
+    """Pair the configs of a type through lineage in both directions, and say what has changed since the last sync.
+
+    Args:
+        reading: both organisations.
+        index: says what ids and aliases in differing payloads stand for, where an organisation has an index.
+        body: the request's body.
+        app_url: base URL of deep links; empty leaves them out.
+
+    Returns:
+        The contract's `CompareResponse`; matched rows carry `change` and `differences` (JSON pointers, no values).
+
+    Raises:
+        ValidationError: a field breaks the contract.
+        InvalidRequestError: the type is unknown, or the other organisation is the caller's own.
+        ForbiddenError: the token does not act for the organisation that is stated.
+        OutOfTimeError: there is more than can be read in the time.
+        HubError: a downstream API throttles, fails or refuses.
+    """
+    request = OtherOrganisation.model_validate(body)
+    resource_type, current, other = reading.open(request)
+    return _Comparison(reading, index, app_url, resource_type, request.source_org_id, current, other).answer()
+
+
+class _Comparison:
+    def __init__(
+        self,
+        reading: Reading,
+        index: IndexReader,
+        app_url: str,
+        resource_type: ResourceType,
+        other_org: str,
+        current: LiveConfigs,
+        other: LiveConfigs,
+    ) -> None:
+        self._reading = reading
+        self._index = index
+        self._app_url = app_url
+        self._type = resource_type
+        self._own_org = reading.current.org_id
+        self._other_org = other_org
+        self._current = current
+        self._other = other
+        self._moment = datetime.fromtimestamp(reading.now(), UTC)
+
+    def answer(self) -> dict[str, Any]:
+        """Return the whole comparison."""
+        mine, theirs = self._both(
+            lambda: self._current.list_items(self._type), lambda: self._other.list_items(self._type)
+        )
+        registry = self._reading.lineage
+        pairs = pair_up(
+            mine.keys(),
+            theirs.keys(),
+            registry.list_entries(self._own_org, self._other_org, self._type.name),
+            registry.list_entries(self._other_org, self._own_org, self._type.name),
+        )
+        rows = self._matched(pairs, mine, theirs)
+        current_ids, other_ids = {pair.current_id for pair in pairs}, {pair.other_id for pair in pairs}
+        rows += [
+            {"match_status": "only_current", "current": self._summary(item)}
+            for config_id, item in mine.items()
+            if config_id not in current_ids
+        ]
+        rows += [
+            {"match_status": "only_source", "source": self._summary(item)}
+            for config_id, item in theirs.items()
+            if config_id not in other_ids
+        ]
+        counted = Counter(row["match_status"] for row in rows)
+        return {
+            "type": self._type.name,
+            "label": self._type.label,
+            "icon": self._type.icon,
+            "rows": sorted(rows, key=_by_title),
+            "counts": {status: counted[status] for status in ("matched", "only_current", "only_source")},
+        }
+
+    @staticmethod
+    def _both[T](mine: Callable[[], T], theirs: Callable[[], T]) -> tuple[T, T]:
+        """Read both organisations at the same time."""
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.submit(mine), pool.submit(theirs)
+            with with_second_token():
+                found = second.result()
+            return first.result(), found
+
+    def _matched(
+        self, pairs: Collection[PairedRow], mine: Mapping[str, Payload], theirs: Mapping[str, Payload]
+    ) -> list[dict[str, Any]]:
+        own, others = self._both(
+            lambda: self._current.whole(self._type, {pair.current_id for pair in pairs}),
+            lambda: self._other.whole(self._type, {pair.other_id for pair in pairs}),
+        )
+        changes: dict[PairedRow, Change | None] = {}
+        for pair in pairs:
+            if pair.current_id in own and pair.other_id in others:
+                source, target = _sides(pair, own, others)
+                changes[pair] = change_since(
+                    pair.entry, fingerprint(self._type, source), fingerprint(self._type, target)
+                )
+        unequal = [pair for pair, change in changes.items() if change is not Change.EQUAL]
+        places = self._differences(unequal, own, others)
+        rows = []
+        for pair in pairs:
+            row: dict[str, Any] = {
+                "match_status": "matched",
+                "current": self._summary(mine[pair.current_id], own.get(pair.current_id)),
+                "source": self._summary(theirs[pair.other_id], others.get(pair.other_id)),
+                "lineage": _provenance(pair.direction, pair.entry),
+            }
+            if pair in changes:
+                differing = places.get(pair, [])
+                # Without a last sync nobody can tell whose the difference is.
+                row["change"] = changes[pair] or (Change.BOTH_CHANGED if differing else Change.EQUAL)
+                row["differences"] = differing[:MAX_DIFFERENCES]
+                row["differences_count"] = len(differing)
+            rows.append(row)
+        return rows
+
+    def _differences(
+        self, pairs: Iterable[PairedRow], own: Mapping[str, Payload], others: Mapping[str, Payload]
+    ) -> dict[PairedRow, list[str]]:
+        found: dict[PairedRow, list[str]] = {}
+        for direction in ("pull", "push"):
+            of_direction = [pair for pair in pairs if pair.direction == direction]
+            if of_direction:
+                sides = {pair: _sides(pair, own, others) for pair in of_direction}
+                known = self._counterparts(direction, list(sides.values()))
+                found |= {
+                    pair: differences(self._type, source, target, known) for pair, (source, target) in sides.items()
+                }
+        return found
+
+    def _counterparts(self, direction: str, sides: Collection[tuple[Payload, Payload]]) -> Counterparts:
+        """Look up what the references in some pairs of payloads stand for in either organisation."""
+        source_org, target_org = self._own_org, self._other_org
+        if direction == "pull":
+            source_org, target_org = target_org, source_org
+        entries = self._reading.lineage.list_entries(target_org, source_org)
+        targets = {ResourceKey(entry.type, entry.source_id): entry.target_id for entry in entries}
+        sources = [source for source, _ in sides]
+        return Counterparts(
+            catalogue=self._reading.catalogue,
+            pair=Pair(source_org, target_org),
+            targets=targets,
+            source_identifiers=own_identifiers(targets, self._identifiers(source_org, sources)),
+            target_identifiers=own_identifiers(
+                (ResourceKey(key.type, target_id) for key, target_id in targets.items()),
+                self._identifiers(target_org, [target for _, target in sides]),
+            ),
+        )
+
+    def _identifiers(self, org_id: str, payloads: Iterable[Payload]) -> Identifiers:
+        """Return what the index knows of the ids and aliases in some payloads; nothing where there is no index."""
+        state = self._index.find_state(org_id)
+        if state is None or not state.has_nodes(self._reading.now()):
+            return {}
+        wanted = {one.identifier for payload in payloads for one in collect_candidates(self._type, payload)}
+        return self._index.find_identifiers(org_id, wanted)
+
+    def _summary(self, item: Payload, payload: Payload | None = None) -> dict[str, Any]:
+        node = read_node(self._type, payload or item, item, now=self._moment)
+        link = node.link and self._app_url and f"{self._app_url.rstrip('/')}{node.link}"
+        return summary_of(replace(node, link=link or None))
+
+
+def _sides(pair: PairedRow, own: Mapping[str, Payload], others: Mapping[str, Payload]) -> tuple[Payload, Payload]:
+    """Return source and target of the sync that paired two configs."""
+    mine, theirs = own[pair.current_id], others[pair.other_id]
+    return (theirs, mine) if pair.direction == "pull" else (mine, theirs)
+
+
+def _provenance(direction: str, entry: LineageEntry) -> dict[str, Any]:
+    known = {
+        "last_synced_at": entry.last_synced_at,
+        "last_sync_job_id": entry.last_sync_job_id,
+        "origin": entry.origin,
+    }
+    return {"direction": direction, **{name: value for name, value in known.items() if value is not None}}
+
+
+def _by_title(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    node = row.get("current") or row["source"]
+    return node["title"].casefold(), node["id"], row["match_status"]

@@ -1,0 +1,90 @@
+"""Record that a person says which config of the caller a config of another organisation is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, StrictStr
+
+from shared.domain.errors import InvalidRequestError, NotFoundError
+from shared.domain.index import resource_type_named
+from shared.domain.plan import LineageEntry
+from shared.use_cases.create_sync_job import Id  # noqa: TC001 - pydantic reads it at run time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.domain.ports import ConfigRepository
+    from shared.domain.resource_type import Catalogue
+    from shared.use_cases.lineage_ports import LineageRegistry
+
+#: Provenance of an entry that a person confirmed.
+MANUAL_CONFIRM = "manual_confirm"
+
+
+class ConfirmLineageRequest(BaseModel):
+    """The body of confirmLineage; fields that it does not know are ignored."""
+
+    type: StrictStr
+    source_org_id: Id
+    source_id: Id
+    target_id: Id
+
+
+def confirm_lineage(
+    catalogue: Catalogue, lineage: LineageRegistry, current: ConfigRepository, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Pair a source config with a config of the caller, so that the next sync patches that instead of creating another.
+
+    A repeat answers with the entry that is there.
+
+    Args:
+        catalogue: all resource types.
+        lineage: where the entry goes.
+        current: the caller's organisation.
+        body: the request's body.
+
+    Returns:
+        The contract's `LineageEntryResponse`.
+
+    Raises:
+        ValidationError: a field breaks the contract.
+        InvalidRequestError: the type is unknown, the source is the caller's own organisation, or there is no such
+            target.
+        ConflictError: the source config has another target, or the target is another source config's already.
+        HubError: the downstream API throttles, fails or refuses.
+    """
+    request = ConfirmLineageRequest.model_validate(body)
+    resource_type = resource_type_named(catalogue, request.type)
+    if request.source_org_id == current.org_id:
+        raise InvalidRequestError("source_org_id: another organisation than that of your token is expected.")
+    try:
+        current.get_config(resource_type, request.target_id)
+    except NotFoundError:
+        raise InvalidRequestError(
+            f"target_id: there is no {resource_type.name} {request.target_id} in your organisation."
+        ) from None
+    stored = lineage.confirm_entry(
+        LineageEntry(
+            type=resource_type.name,
+            source_org_id=request.source_org_id,
+            source_id=request.source_id,
+            target_org_id=current.org_id,
+            target_id=request.target_id,
+            origin=MANUAL_CONFIRM,
+        )
+    )
+    return lineage_answer(stored)
+
+
+def lineage_answer(entry: LineageEntry) -> dict[str, Any]:
+    """Return an entry as the contract's `LineageEntryResponse`; what is not known is left out."""
+    optional = {"last_synced_at": entry.last_synced_at, "origin": entry.origin}
+    return {
+        "type": entry.type,
+        "target_org_id": entry.target_org_id,
+        "source_org_id": entry.source_org_id,
+        "source_id": entry.source_id,
+        "target_id": entry.target_id,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
