@@ -13,12 +13,17 @@ from typing import Any
 import boto3
 import pytest
 import pytest_socket
+from hypothesis import settings
 from moto import mock_aws
 
 from shared.observability import logger
 from tests.aws import REGION, create_tables
 
 os.environ.setdefault("ENVIRONMENT", "test")
+
+settings.register_profile("short", max_examples=200)
+settings.register_profile("long", max_examples=2000)
+settings.load_profile("short")
 
 _WITHOUT_NETWORK = frozenset({"unit", "adapters", "functions"})
 

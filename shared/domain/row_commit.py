@@ -25,11 +25,13 @@ class Claim:
     """The right to write the target config of one source config.
 
     Attributes:
+        org_id, job_id: the job that holds it, by the organisation that created that job.
         owner: one invocation of a step; another invocation of the same step is another owner.
         lease_until: epoch seconds; past it, nothing that the owner sent can still be running.
     """
 
     key: ResourceKey
+    org_id: str
     job_id: str
     owner: str
     action: str
@@ -45,11 +47,14 @@ class ClaimOutcome:
         claimed: the rows that are ours now, as they stand in the table.
         taken_over: those of them whose earlier claim ran out: what its owner sent may or may not have been done.
         blocked: rows that somebody else holds.
+        orphaned: rows that a job which has ended may have created without recording it, with that job's id. Only the
+            plan of that job tells what it sent: the next job settles it before it plans.
     """
 
     claimed: Mapping[ResourceKey, Row] = field(default_factory=dict)
     taken_over: frozenset[ResourceKey] = frozenset()
     blocked: frozenset[ResourceKey] = frozenset()
+    orphaned: Mapping[ResourceKey, str] = field(default_factory=dict)
 
 
 class Lost(StrEnum):

@@ -53,19 +53,33 @@ class Adoption:
             OutOfTimeError: this invocation ends before the last look.
         """
         began_at = self._began_at if since is None else since
-        create_id = task.planned.create_id
-        if create_id is not None:
-            return self._find_by_id(task.resource_type, create_id)
+        if task.planned.create_id is not None:
+            return self.find_now(task, body)
+        for after in LOOK_AGAIN_AFTER_S:
+            self._wait_until(began_at + after)
+            found = self.find_now(task, body, began_at + after)
+            if found is not None:
+                return found
+        return None
+
+    def find_now(self, task: Task, body: Payload, not_before: float | None = None) -> WrittenConfig | None:
+        """Look once for what a create made; None where it made nothing so far.
+
+        Args:
+            task: the row whose create may have been done.
+            body: what was sent.
+            not_before: epoch seconds at which the look must begin at the earliest; by default when this step began.
+
+        Raises:
+            UnknownOutcomeError: it cannot be decided.
+        """
+        if task.planned.create_id is not None:
+            return self._find_by_id(task.resource_type, task.planned.create_id)
         if task.resource_type.list is None:
             raise UnknownOutcomeError(
                 f"It may or may not have been created, and {task.resource_type.label} cannot be listed to find out."
             )
-        for after in LOOK_AGAIN_AFTER_S:
-            self._wait_until(began_at + after)
-            found = self._look(task, body, began_at + after)
-            if found is not None:
-                return found
-        return None
+        return self._look(task, body, self._began_at if not_before is None else not_before)
 
     def _find_by_id(self, resource_type: ResourceType, config_id: str) -> WrittenConfig | None:
         try:
@@ -132,6 +146,10 @@ class _Listing:
         job, resource_type = self._shop.job, self._type
         if self._before is None:
             self._before = read_snapshot_ids(self._shop.ports, job.org_id, job.id, resource_type.name)
+        if self._before is None:
+            raise UnknownOutcomeError(
+                f"It may or may not have been created: not all {resource_type.label} of the target were known before."
+            )
         id_path = (resource_type.list_fields or resource_type.fields).id
         items: dict[str, Any] = {}
         for page in self._shop.target.list_pages(resource_type):

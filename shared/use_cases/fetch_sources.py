@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from datetime import datetime
+from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.domain.errors import (
@@ -20,12 +20,13 @@ from shared.domain.errors import (
     TransientError,
 )
 from shared.domain.fingerprint import fingerprint, override_fingerprint
-from shared.domain.plan import SourceConfig
 from shared.domain.redaction import redact
 from shared.domain.references import FoundReference, Identified, Identifiers, find_references, resolve, without_secrets
 from shared.domain.resource_type import Form, ResourceKey, ResourceType
 from shared.domain.sync_job import Job, Phase, RowError
+from shared.use_cases.closure import Closure, read_identifiers
 from shared.use_cases.list_organisation import list_organisation, list_type, title_of
+from shared.use_cases.recover_creates import recover_creates
 from shared.use_cases.sync_ports import StepInput, SyncPorts, request_key, source_key
 
 if TYPE_CHECKING:
@@ -50,54 +51,6 @@ class SourceIndex(Protocol):
     def load_identifiers(self, org_id: str) -> Identifiers:
         """Return all ids and aliases."""
         ...
-
-
-@dataclass(slots=True)
-class Closure:
-    """How far the crawl is.
-
-    Attributes:
-        frontier: what is to be fetched.
-        known: everything that was ever in the frontier.
-        selected: what the request named.
-        by_id: what some reference names by an id, or the request named.
-        referents: fetched only to resolve references to them: they get no row.
-        parts: type -> number of stored parts.
-        tries: how often each could not be read for a passing reason.
-        warnings: what could not be looked at, one sentence each.
-    """
-
-    frontier: list[ResourceKey] = field(default_factory=list)
-    known: set[ResourceKey] = field(default_factory=set)
-    selected: set[ResourceKey] = field(default_factory=set)
-    by_id: set[ResourceKey] = field(default_factory=set)
-    referents: set[ResourceKey] = field(default_factory=set)
-    parts: dict[str, int] = field(default_factory=dict)
-    tries: dict[ResourceKey, int] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON object from which `from_json` makes the same value."""
-        return {
-            **{name: sorted(getattr(self, name)) for name in ("frontier", "known", "selected", "by_id", "referents")},
-            "parts": self.parts,
-            "tries": [[*key, number] for key, number in self.tries.items()],
-            "warnings": self.warnings,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Closure:
-        """Return the value that `to_json` was called on."""
-        sets = {
-            name: {ResourceKey(*key) for key in value[name]} for name in ("known", "selected", "by_id", "referents")
-        }
-        return cls(
-            frontier=[ResourceKey(*key) for key in value["frontier"]],
-            parts=dict(value["parts"]),
-            tries={ResourceKey(kind, config_id): number for kind, config_id, number in value["tries"]},
-            warnings=list(value["warnings"]),
-            **sets,
-        )
 
 
 def fetch_sources(step: StepInput, ports: SyncPorts, index: SourceIndex) -> Mapping[str, Any]:
@@ -146,6 +99,8 @@ class _Crawl:
         self._ports.payloads.put(self._key("state"), closure.to_json())
         types = sorted({key.type for key in closure.known})
         if not closure.frontier:
+            if wait_s := recover_creates(self._step, self._ports, self._job, closure.known):
+                return {"status": "wait", "code": "BLOCKED", "wait_seconds": ceil(wait_s), "types": types}
             return {"status": "done", "code": "", "wait_seconds": 0, "types": types}
         if waits:
             return {"status": "wait", "code": "DOWNSTREAM_UNAVAILABLE", "wait_seconds": _TRY_AGAIN_S, "types": types}
@@ -312,51 +267,3 @@ def merge_patch(value: Any, patch: Any) -> Any:
         else:
             merged[name] = merge_patch(merged.get(name), change)
     return merged
-
-
-def read_closure(ports: SyncPorts, org_id: str, job_id: str) -> Closure:
-    """Return how the crawl ended.
-
-    Raises:
-        NotFoundError: it has not ended, or its payloads have been dropped.
-    """
-    return Closure.from_json(ports.payloads.get(source_key(org_id, job_id, "state")))
-
-
-def read_sources(
-    ports: SyncPorts, org_id: str, job_id: str, closure: Closure, types: Iterable[str]
-) -> dict[ResourceKey, SourceConfig]:
-    """Return what was fetched of the given types, the referents without a row included."""
-    found: dict[ResourceKey, SourceConfig] = {}
-    for type_name in types:
-        for number in range(closure.parts.get(type_name, 0)):
-            entries: Sequence[Mapping[str, Any]] = ports.payloads.get(
-                source_key(org_id, job_id, f"{type_name}/{number:05d}")
-            )
-            for entry in entries:
-                key = ResourceKey(type_name, entry["id"])
-                found[key] = SourceConfig(
-                    key=key,
-                    payload=entry.get("payload"),
-                    title=entry.get("title", ""),
-                    error=RowError(*entry["error"]) if "error" in entry else None,
-                    selected=key in closure.selected,
-                    by_name_only=key not in closure.by_id,
-                    overridden="override_fingerprint" in entry,
-                    source_fingerprint=entry.get("source_fingerprint", ""),
-                    override_fingerprint=entry.get("override_fingerprint", ""),
-                )
-    return found
-
-
-def read_identifiers(ports: SyncPorts, org_id: str, job_id: str) -> Identifiers:
-    """Return the ids and aliases of the source that the job works with.
-
-    Raises:
-        NotFoundError: they are not stored yet, or have been dropped.
-    """
-    stored: Mapping[str, Any] = ports.payloads.get(source_key(org_id, job_id, "identifiers"))
-    return {
-        name: [Identified(ResourceKey(kind, config_id), path) for kind, config_id, path in known]
-        for name, known in stored.items()
-    }

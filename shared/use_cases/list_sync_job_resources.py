@@ -18,8 +18,11 @@ def list_sync_job_resources(
         NotFoundError: this organisation has no such job.
         InvalidRequestError: the cursor is not one of this list.
     """
-    jobs.get_job(org_id, job_id)
+    job = jobs.get_job(org_id, job_id)
     rows, next_cursor = jobs.list_rows_page(org_id, job_id, status, size, cursor)
+    if not job.planned:
+        # What a plan that broke off left behind are no rows of the job: its counters know none of them.
+        return {"results": []}
     answer: dict[str, Any] = {"results": [_row_answer(row) for row in rows]}
     return answer | ({"next_cursor": next_cursor} if next_cursor else {})
 

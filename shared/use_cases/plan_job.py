@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig
 from shared.domain.planner import plan, planned_status
 from shared.domain.sync_job import Event, Job, Phase, Row, RowStatus, Work, event_of, iso_time
-from shared.use_cases.fetch_sources import Closure, read_closure, read_identifiers, read_sources
-from shared.use_cases.snapshot_target import read_snapshot_error, read_targets
+from shared.use_cases.closure import Closure, read_closure, read_identifiers, read_sources
+from shared.use_cases.snapshot_target import read_snapshot_error, read_targets, was_capped
 from shared.use_cases.sync_ports import why_stopped
 from shared.use_cases.write_rows import finalizer_batch, write_pack
 
@@ -199,12 +199,18 @@ class _Planning:
 
     def _events(self, closure: Closure, resources: Sequence[PlannedResource], rows: Sequence[Row]) -> Iterator[Event]:
         for warning in closure.warnings:
-            yield Event(ts=self._now, status=RowStatus.SKIPPED, phase=Phase.FETCH_AND_PLAN, message=warning)
+            yield self._warning(warning)
+        for type_name in sorted(closure.parts):
+            if was_capped(self._ports, self._job.org_id, self._job.id, type_name):
+                yield self._warning(f"The target has more of type {type_name} than were looked at for matches.")
         for planned, row in zip(resources, rows, strict=True):
             for warning in planned.warnings:
                 yield event_of(row, warning)
             if planned.reason or not row.left:
                 yield event_of(row, planned.reason)
+
+    def _warning(self, message: str) -> Event:
+        return Event(ts=self._now, status=RowStatus.SKIPPED, phase=Phase.FETCH_AND_PLAN, message=message)
 
 
 def work_left(planned: PlannedResource) -> tuple[Work, ...]:

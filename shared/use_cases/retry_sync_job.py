@@ -17,8 +17,8 @@ from shared.domain.errors import (
 from shared.domain.references import without_secrets
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Job, JobStatus, iso_time
+from shared.use_cases.closure import Closure
 from shared.use_cases.create_sync_job import Caller, JobIntake, SideToken, Token, start_job, verified
-from shared.use_cases.fetch_sources import Closure
 from shared.use_cases.sync_ports import request_key, source_key
 
 if TYPE_CHECKING:

@@ -7,19 +7,20 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError
+from shared.domain.index import MAX_INDEXED_WHEN_USED
 from shared.domain.matching import Pair, may_match, portable_id
 from shared.domain.paths import find_value
 from shared.domain.plan import SourceConfig, TargetConfig
 from shared.domain.redaction import redact
-from shared.domain.references import without_secrets
+from shared.domain.references import find_references, without_secrets
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.sync_job import Job, RowError
-from shared.use_cases.fetch_sources import read_closure, read_sources
+from shared.use_cases.closure import read_closure, read_sources
 from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts, target_key, why_stopped
 from shared.use_cases.write_rows import DONE, result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from shared.domain.ports import ConfigRepository, Payload
 
@@ -79,68 +80,104 @@ class _Snapshot:
         self._type = resource_type
         self._state = state
         self._target: ConfigRepository = ports.open_repository(job, "target")
-        closure = read_closure(ports, job.org_id, job.id)
-        self._sources: Mapping[ResourceKey, SourceConfig] = read_sources(
-            ports, job.org_id, job.id, closure, [resource_type.name]
-        )
-        self._wanted = self._wanted_ids()
+        self._closure = read_closure(ports, job.org_id, job.id)
+        self._sources = self._sources_of(resource_type)
+        self._wanted = self._wanted_ids(resource_type, self._sources)
 
     def read(self) -> bool:
         """List, then read details; False where time ran low."""
         if self._type.list is not None and not self._state["listed"]:
             for page in self._target.list_pages(self._type, self._state["resume"]):
-                self._take(page.items)
+                items = self._items(self._type, page.items)
+                self._state["ids"] += items
+                self._store(self._candidates(self._type, items, self._sources.values(), self._wanted))
                 self._state["resume"] = page.resume
+                if page.resume is not None and self._is_enough():
+                    self._state["capped"] = True
+                    break
                 if page.resume is not None and self._ports.now() > self._step.hand_back_at:
                     return False
         self._state["listed"] = True
-        self._read_unlisted()
+        self._store(self._details(self._type, sorted(self._unlisted_ids() - set(self._state["ids"]))))
         return True
 
-    def _wanted_ids(self) -> set[str]:
+    def _is_enough(self) -> bool:
+        """Tell whether a list that holds every customer's uploads has been read as far as the index would."""
+        return self._type.indexed_when_used and len(self._state["ids"]) >= MAX_INDEXED_WHEN_USED
+
+    def _sources_of(self, resource_type: ResourceType) -> Mapping[ResourceKey, SourceConfig]:
+        return read_sources(self._ports, self._job.org_id, self._job.id, self._closure, [resource_type.name])
+
+    def _wanted_ids(self, resource_type: ResourceType, sources: Mapping[ResourceKey, SourceConfig]) -> set[str]:
         """Return the target ids that lineage or the identity of the sources names."""
-        entries = self._ports.lineage.find_entries(self._job.target_org_id, self._job.source_org_id, self._sources)
+        entries = self._ports.lineage.find_entries(self._job.target_org_id, self._job.source_org_id, sources)
         pair = Pair(self._job.source_org_id, self._job.target_org_id)
-        readable = [key for key, source in self._sources.items() if source.payload is not None]
-        portable = (portable_id(self._type, key.id, pair) for key in readable)
+        readable = [key for key, source in sources.items() if source.payload is not None]
+        portable = (portable_id(resource_type, key.id, pair) for key in readable)
         return {entry.target_id for entry in entries.values()} | {one for one in portable if one is not None}
 
-    def _take(self, items: Sequence[Payload]) -> None:
-        """Keep the ids of a page, and whole what a source config may be."""
-        path = (self._type.list_fields or self._type.fields).id
-        is_whole = self._type.list is not None and self._type.list.whole
-        configs = {
-            str(config_id): TargetConfig(key=ResourceKey(self._type.name, str(config_id)), payload=item, whole=is_whole)
+    def _unlisted_ids(self) -> set[str]:
+        """Return what has to be read one by one: what is wanted, and what a type without a list is collected from."""
+        ids = set(self._wanted)
+        if self._type.list is None and self._type.natural_key is not None:
+            for name in self._type.collected_from:
+                ids |= self._ids_named_by(self._ports.catalogue[name])
+        return ids
+
+    def _ids_named_by(self, users: ResourceType) -> set[str]:
+        """Return the ids of our type that those configs of another type name which a source config may be."""
+        sources = self._sources_of(users)
+        if not sources:
+            return set()
+        wanted = self._wanted_ids(users, sources)
+        named: set[str] = set()
+        for page in self._target.list_pages(users):
+            for config in self._candidates(users, self._items(users, page.items), sources.values(), wanted):
+                found = find_references(users, config.payload, lambda _: False)
+                named |= {one.identifier for one in found if self._type.name in one.to}
+        return named
+
+    @staticmethod
+    def _items(resource_type: ResourceType, items: Sequence[Payload]) -> dict[str, TargetConfig]:
+        path = (resource_type.list_fields or resource_type.fields).id
+        is_whole = resource_type.list is not None and resource_type.list.whole
+        return {
+            str(config_id): TargetConfig(
+                key=ResourceKey(resource_type.name, str(config_id)), payload=item, whole=is_whole
+            )
             for item in items
             if (config_id := find_value(item, path)) is not None
         }
-        self._state["ids"] += configs
-        payloads = [source.payload for source in self._sources.values() if source.payload is not None]
-        chosen = {config.key.id for config in may_match(self._type, payloads, configs.values())}
-        chosen |= configs.keys() & self._wanted
-        if is_whole:
-            self._store([configs[config_id] for config_id in sorted(chosen)])
-        else:
-            self._store(self._details(sorted(chosen)))
 
-    def _read_unlisted(self) -> None:
-        """Read what lineage or an identity names and the list does not show."""
-        self._store(self._details(sorted(self._wanted - set(self._state["ids"]))))
+    def _candidates(
+        self,
+        resource_type: ResourceType,
+        items: Mapping[str, TargetConfig],
+        sources: Collection[SourceConfig],
+        wanted: set[str],
+    ) -> list[TargetConfig]:
+        """Return, whole, those list items that a source config may be."""
+        payloads = [source.payload for source in sources if source.payload is not None]
+        chosen = {config.key.id for config in may_match(resource_type, payloads, items.values())}
+        chosen |= items.keys() & wanted
+        if resource_type.list is not None and resource_type.list.whole:
+            return [items[config_id] for config_id in sorted(chosen)]
+        return self._details(resource_type, sorted(chosen))
 
-    def _details(self, config_ids: Sequence[str]) -> list[TargetConfig]:
+    def _details(self, resource_type: ResourceType, config_ids: Sequence[str]) -> list[TargetConfig]:
         if not config_ids:
             return []
         with ThreadPoolExecutor(_DETAILS_AT_ONCE) as pool:
-            found = pool.map(self._find, config_ids)
+            found = pool.map(lambda config_id: self._find(resource_type, config_id), config_ids)
             return [
-                TargetConfig(key=ResourceKey(self._type.name, config_id), payload=payload)
+                TargetConfig(key=ResourceKey(resource_type.name, config_id), payload=payload)
                 for config_id, payload in zip(config_ids, found, strict=True)
                 if payload is not None
             ]
 
-    def _find(self, config_id: str) -> Payload | None:
+    def _find(self, resource_type: ResourceType, config_id: str) -> Payload | None:
         try:
-            return self._target.get_config(self._type, config_id)
+            return self._target.get_config(resource_type, config_id)
         except NotFoundError:
             return None
 
@@ -152,10 +189,15 @@ class _Snapshot:
             self._state["parts"] += 1
 
 
-def read_snapshot_ids(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> frozenset[str]:
-    """Return the ids that a type had on the target when the job was planned."""
+def read_snapshot_ids(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> frozenset[str] | None:
+    """Return the ids that a type had on the target when the job was planned; None where not all were listed."""
     state = _load_state(ports, target_key(org_id, job_id, type_name, "state"))
-    return frozenset(state["ids"])
+    return frozenset(state["ids"]) if state["listed"] and not state.get("capped") else None
+
+
+def was_capped(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> bool:
+    """Tell whether the target has more configs of a type than were looked at."""
+    return bool(_load_state(ports, target_key(org_id, job_id, type_name, "state")).get("capped"))
 
 
 def read_snapshot_error(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> RowError | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shared.domain.plan import LineageEntry
     from shared.domain.ports import ConfigRepository
     from shared.domain.resource_type import Catalogue, ResourceKey
-    from shared.domain.row_commit import ClaimOutcome, Lost, RowCommit
+    from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowCommit
     from shared.domain.sync_job import Event, Job, Phase, Row, RowError
 
 StepResult = Mapping[str, Any]
@@ -159,6 +159,14 @@ class Lineage(Protocol):
         self, target_org: str, source_org: str, targets: Sequence[ResourceKey]
     ) -> dict[ResourceKey, ResourceKey]:
         """Return target -> source of those targets that lineage claims."""
+        ...
+
+    def find_claims(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
+        """Return the claims on source configs, run out or not."""
+        ...
+
+    def settle_claim(self, job: Job, claim: Claim, entry: LineageEntry | None, *, inactive: bool) -> None:
+        """Let go of a claim of an ended job, and record what it made, if anything."""
         ...
 
     def put_entries(self, entries: Iterable[LineageEntry]) -> list[LineageEntry]:

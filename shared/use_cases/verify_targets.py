@@ -10,7 +10,7 @@ from shared.domain.references import without_secrets
 from shared.domain.remap import WrittenTarget, leftover_source_ids, remapped_identifiers
 from shared.domain.row_commit import RowCommit
 from shared.domain.sync_job import Work, event_of
-from shared.use_cases.fetch_sources import read_identifiers
+from shared.use_cases.closure import read_identifiers
 from shared.use_cases.write_rows import Perform, Task, Workshop, work_through
 
 if TYPE_CHECKING:

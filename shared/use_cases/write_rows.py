@@ -387,6 +387,7 @@ class _BatchRun:
         self._needs = needs
         self._state = _Run()
         self._claimed: set[ResourceKey] = set()
+        self._orphaned: Mapping[ResourceKey, str] = {}
         self._open: set[ResourceKey] = set()
 
     def run(self, tasks: dict[ResourceKey, Task], *, claims: bool) -> StepResult:
@@ -422,6 +423,7 @@ class _BatchRun:
             tasks[key].row = row
             tasks[key].outcome_unknown = key in outcome.taken_over
         self._claimed = set(outcome.claimed)
+        self._orphaned = outcome.orphaned
         return outcome.blocked
 
     def _work(self, queue: ReadyQueue, perform: Perform, blocked: frozenset[ResourceKey], writer: CommitWriter) -> None:
@@ -433,7 +435,8 @@ class _BatchRun:
                     while len(running) < WORKERS and self._may_go_on() and (task := queue.take()):
                         if task.key in blocked:
                             continue
-                        running[pool.submit(perform, task)] = task
+                        todo = self._refuse if task.key in self._orphaned else perform
+                        running[pool.submit(todo, task)] = task
                     if not running:
                         return
                     finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -445,6 +448,10 @@ class _BatchRun:
             finally:
                 for future in running:
                     future.cancel()
+
+    def _refuse(self, task: Task) -> RowCommit:
+        job_id = self._orphaned[task.key]
+        raise UnknownOutcomeError(f"Sync job {job_id} ended and may have created it: retry this job, which finds out.")
 
     def _may_go_on(self) -> bool:
         return self._state.stopped_by is None and self._shop.ports.now() < self._shop.step.hand_back_at

@@ -42,7 +42,7 @@ class OneLockClient:
 
     Attributes:
         calls: names of the calls so far.
-        before_call: is asked before each; what it raises, the call raises.
+        before_call, after_call: are asked around each; what they raise, the call raises.
         dead: the process is dead: every call raises until it is revived.
     """
 
@@ -52,6 +52,7 @@ class OneLockClient:
         self.exceptions = client.exceptions
         self.calls: list[str] = []
         self.before_call = before_call
+        self.after_call: Callable[[str], None] = lambda _name: None
         self.dead = False
 
     def die(self) -> None:
@@ -72,7 +73,9 @@ class OneLockClient:
                 if self.dead:
                     raise ProcessDiedError
                 self.before_call(name)
-                return call(**request)
+                answer = call(**request)
+                self.after_call(name)
+                return answer
 
         return locked
 

@@ -13,7 +13,8 @@ from shared.domain.references import Identified
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Job, JobStatus
 from shared.use_cases import fetch_sources as module
-from shared.use_cases.fetch_sources import fetch_sources, merge_patch, read_closure, read_identifiers, read_sources
+from shared.use_cases.closure import read_closure, read_identifiers, read_sources
+from shared.use_cases.fetch_sources import fetch_sources, merge_patch
 from shared.use_cases.sync_ports import StepInput, request_key
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, SCHEMA
@@ -97,6 +98,7 @@ class Crawl:
     def run(self):
         self.jobs = Jobs(self.job)
         ports = SimpleNamespace(
+            lineage=SimpleNamespace(find_claims=lambda *_: {}),
             catalogue=CATALOGUE,
             jobs=self.jobs,
             payloads=self.payloads,

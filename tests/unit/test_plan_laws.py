@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 
 from hypothesis import HealthCheck, given, settings
@@ -27,12 +26,8 @@ from tests.unit.organisations import (
     organisations,
 )
 
-#: A long run sets LAW_EXAMPLES=2000.
-laws = settings(
-    max_examples=int(os.environ.get("LAW_EXAMPLES", "200")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+#: How many examples is the profile's: `--hypothesis-profile long` takes 2,000.
+laws = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def doomed(organisation: Organisation) -> set[int]:

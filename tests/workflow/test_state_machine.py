@@ -20,7 +20,7 @@ from shared.bootstrap import sync, sync_finish
 from shared.domain.errors import DownstreamRejectedError, DownstreamUnavailableError
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Job, JobStatus, RowStatus
-from tests.aws import REGION, create_tables
+from tests.aws import REGION, create_tables, template
 from tests.conftest import LambdaContext
 from tests.fakes.moto_transactions import speed_up_transactions
 from tests.fakes.sync_types import DESIGN, FLOW, JOURNEY
@@ -208,10 +208,40 @@ def test_a_job_that_was_cancelled_before_it_began_stays_cancelled(machine: Machi
     assert machine.invoked == ["FetchSources", "FinishJob"]
 
 
-def test_an_ended_execution_closes_its_job_through_the_event(machine: Machine) -> None:
+def handed_over(status: str, job_id: str) -> dict[str, Any] | None:
+    """Return what the template's rule hands FinishJob of an execution's event; None where it does not match."""
+    rule = template()["Resources"]["FinishJobFunction"]["Properties"]["Events"]["ExecutionEnded"]["Properties"]
+    event: dict[str, Any] = {
+        "source": "aws.states",
+        "detail-type": "Step Functions Execution Status Change",
+        "detail": {
+            "executionArn": f"arn:aws:states:eu-central-1:123456789012:execution:sync:{job_id}",
+            "status": status,
+            "input": json.dumps({"org_id": SOURCE_ORG, "job_id": job_id}),
+            "inputDetails": {"included": True},
+        },
+    }
+    assert rule["InputPath"] == "$.detail"
+    wanted = rule["Pattern"]
+    matches = event["source"] in wanted["source"] and event["detail-type"] in wanted["detail-type"]
+    detail: dict[str, Any] = event["detail"]
+    return detail if matches and status in wanted["detail"]["status"] else None
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_an_execution_that_ended_otherwise_closes_its_job_through_the_rule(machine: Machine, status: str) -> None:
+    plant(machine.world)
     job_id = machine.world.create_job(ENTRY)
+    for name, more in (("FetchSources", {}), ("PlanJob", {})):
+        machine.invoke(name, {"org_id": SOURCE_ORG, "job_id": job_id, "execution_id": "e", **more})
 
-    answer = machine.invoke("FinishJob", {"input": json.dumps({"org_id": SOURCE_ORG, "job_id": job_id})})
+    answers = [machine.invoke("FinishJob", handed_over(status, job_id) or {}) for _ in range(2)]
 
-    assert answer["job_status"] == "failed"
-    assert machine.world.jobs.get_job(SOURCE_ORG, job_id).status is JobStatus.FAILED
+    assert [answer["job_status"] for answer in answers] == ["failed", "failed"]
+    job = machine.world.jobs.get_job(SOURCE_ORG, job_id)
+    assert (job.status, job.counts) == (JobStatus.FAILED, machine.world.counts_of_rows(job_id))
+    assert [name for name, _ in machine.world.published] == ["SyncJobFinished"]
+
+
+def test_an_execution_that_succeeded_is_no_business_of_the_rule() -> None:
+    assert handed_over("SUCCEEDED", "job-1") is None

@@ -209,6 +209,11 @@ def sequence(org_id: str, job_id: str) -> Key:
     return _key(job_partition(org_id, job_id), "SEQ")
 
 
+def running_slot(target_org: str, number: int) -> Key:
+    """Key of one of the places for jobs that run into an organisation at the same time."""
+    return _key(join("ORG", target_org, "RUNNING"), join("SLOT", str(number)))
+
+
 def rate_budget(host: str, org_id: str) -> Key:
     """Key of the token bucket of one downstream host and organisation."""
     return _key(join("BUDGET", host, org_id), "BUDGET")

@@ -9,11 +9,14 @@ from shared.adapters.dynamodb.sync_requests import batch_get, transact
 from shared.domain.errors import ConflictError
 from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row_commit import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
+
+    from shared.domain.sync_job import Job
 
 
 class LineageStore:
@@ -115,6 +118,36 @@ class LineageStore:
         ]
         return transact(self._client, [{"Delete": delete} for delete in deletes]) is None
 
+    def find_claims(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
+        """Return the claims on source configs, whether they have run out or not."""
+        items = batch_get(self._client, self._table, [keys.claim(target_org, key, source_org) for key in sources])
+        claims = (_claim(item) for item in items)
+        return {claim.key: claim for claim in claims}
+
+    def settle_claim(self, job: Job, claim: Claim, entry: LineageEntry | None, *, inactive: bool) -> None:
+        """Let go of a claim of an ended job, and record what it made, if anything.
+
+        Args:
+            job: the job whose claim it is.
+            claim: as it was read; one that somebody else has settled or taken meanwhile is left alone.
+            entry: the lineage of what was made.
+            inactive: it waits to be activated.
+        """
+        items: list[dict[str, Any]] = [
+            {
+                "Delete": {
+                    "TableName": self._table,
+                    "Key": keys.claim(job.target_org_id, claim.key, job.source_org_id),
+                    "ConditionExpression": "#owner = :owner",
+                    "ExpressionAttributeNames": {"#owner": "owner"},
+                    "ExpressionAttributeValues": {":owner": claim.owner},
+                }
+            }
+        ]
+        if entry is not None:
+            items += [{"Update": update} for update in lineage_items(self._table, entry, inactive)]
+        transact(self._client, items)
+
     def put_entries(self, entries: Iterable[LineageEntry]) -> list[LineageEntry]:
         """Write entries that no commit of a row carries.
 
@@ -127,6 +160,18 @@ class LineageStore:
             if transact(self._client, [{"Update": source}, {"Update": target}]) is not None:
                 refused.append(entry)
         return refused
+
+
+def _claim(item: Mapping[str, Any]) -> Claim:
+    return Claim(
+        key=ResourceKey(item["type"], item["source_id"]),
+        org_id=item["org_id"],
+        job_id=item["job_id"],
+        owner=item["owner"],
+        action=item["action"],
+        attempt=int(item["attempt"]),
+        lease_until=float(item["lease_until"]),
+    )
 
 
 def lineage_items(table: str, entry: LineageEntry, inactive: bool | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,9 +12,10 @@ from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.lineage_store import lineage_items
 from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, transact
 from shared.adapters.dynamodb.sync_store import RETENTION_S, event_item, row_item
+from shared.domain.plan import Action
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowCommit
-from shared.domain.sync_job import Job, Row, count_change
+from shared.domain.sync_job import Job, JobStatus, Row, count_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 MAX_CLAIMS = (MAX_TRANSACTION - 1) // 2
 MAX_COMMITS = 24
 _SEQUENCE_BLOCK = 100
-# An expired claim is looked for what it made; nobody needs it a month later.
-_CLAIM_LIFETIME_S = 30 * 24 * 3600
+# As long as the payloads of its job are kept: without them nobody can tell what it was about to make.
+_CLAIM_LIFETIME_S = 7 * 24 * 3600
 
 
 class RowCommits:
@@ -73,14 +74,18 @@ class RowCommits:
         claimed: dict[ResourceKey, Row] = {}
         taken_over: set[ResourceKey] = set()
         blocked: set[ResourceKey] = set()
+        orphaned: dict[ResourceKey, str] = {}
         for block in batched(changes, MAX_CLAIMS, strict=False):
             held = self._held([before.key for before, _ in block], job)
-            free = [
-                (before, after)
-                for before, after in block
-                if before.key not in held or float(held[before.key]["lease_until"]) <= self._clock()
-            ]
-            blocked |= {before.key for before, _ in block} - {before.key for before, _ in free}
+            others = {key: item for key, item in held.items() if not self._is_over(job, item)}
+            blocked |= others.keys()
+            orphans = {
+                before.key: held[before.key]["job_id"]
+                for before, _ in block
+                if before.key in held.keys() - others.keys() and self._is_orphan(job, before, held[before.key])
+            }
+            orphaned |= orphans
+            free = [change for change in block if change[0].key not in others and change[0].key not in orphans]
             while free:
                 reasons = transact(self._client, self._claim_items(job, batch, free, held, owner, lease_until))
                 if reasons is None:
@@ -94,7 +99,24 @@ class RowCommits:
                 }
                 blocked |= lost
                 free = [change for change in free if change[0].key not in lost]
-        return ClaimOutcome(claimed=claimed, taken_over=frozenset(taken_over), blocked=frozenset(blocked))
+        return ClaimOutcome(
+            claimed=claimed, taken_over=frozenset(taken_over), blocked=frozenset(blocked), orphaned=orphaned
+        )
+
+    def _is_over(self, job: Job, claim: Mapping[str, Any]) -> bool:
+        """Tell whether a claim binds nobody: what its owner sent has ended, and its job is this one or has ended."""
+        if float(claim["lease_until"]) > self._clock():
+            return False
+        if claim["job_id"] == job.id:
+            return True
+        header = self._client.get_item(
+            TableName=self._jobs, Key=keys.job(claim["org_id"], claim["job_id"]), ConsistentRead=True
+        ).get("Item")
+        return header is None or JobStatus(str(header["status"])).final
+
+    @staticmethod
+    def _is_orphan(job: Job, row: Row, claim: Mapping[str, Any]) -> bool:
+        return bool(claim["job_id"] != job.id and claim["action"] == row.action == Action.CREATE)
 
     def _held(self, rows: Sequence[ResourceKey], job: Job) -> dict[ResourceKey, dict[str, Any]]:
         wanted = [keys.claim(job.target_org_id, key, job.source_org_id) for key in rows]
@@ -115,6 +137,7 @@ class RowCommits:
             earlier = held.get(before.key)
             claim = Claim(
                 key=after.key,
+                org_id=job.org_id,
                 job_id=job.id,
                 owner=owner,
                 action=after.action,
@@ -132,6 +155,7 @@ class RowCommits:
                 **keys.claim(job.target_org_id, claim.key, job.source_org_id),
                 "type": claim.key.type,
                 "source_id": claim.key.id,
+                "org_id": claim.org_id,
                 "job_id": claim.job_id,
                 "owner": claim.owner,
                 "action": claim.action,

@@ -93,7 +93,7 @@ class SyncStore:
         return {
             "TableName": self._jobs,
             "Item": {
-                **_slot_key(job.target_org_id, number),
+                **keys.running_slot(job.target_org_id, number),
                 "job_id": job.id,
                 "lease_until": now + _SLOT_LEASE_S,
                 "expires_at": now + _SLOT_LEASE_S,
@@ -113,7 +113,7 @@ class SyncStore:
             try:
                 self._client.update_item(
                     TableName=self._jobs,
-                    Key=_slot_key(job.target_org_id, number),
+                    Key=keys.running_slot(job.target_org_id, number),
                     UpdateExpression="REMOVE job_id, lease_until",
                     ConditionExpression="job_id = :job",
                     ExpressionAttributeValues={":job": job.id},
@@ -247,7 +247,7 @@ class SyncStore:
             raise ConflictError("The job is planned already, or it is final.") from None
 
     def hand_out_stage(self, job: Job, stage: int, hand_outs: int) -> None:
-        """Remember that a stage of phase_a was handed out, for the so-manieth time."""
+        """Remember that a stage of phase_a was handed out, and how often by now."""
         self._update_header(
             job.org_id, job.id, "SET next_stage = :stage, hand_outs = :times", {":stage": stage, ":times": hand_outs}
         )
@@ -629,7 +629,3 @@ def _job(item: Mapping[str, Any]) -> Job:
         errors_sample=tuple(item.get("errors_sample") or ()),
         counts={name: int(number) for name, number in final_counts.items()} if final_counts else None,
     )
-
-
-def _slot_key(org_id: str, number: int) -> keys.Key:
-    return {"pk": keys.join("ORG", org_id, "RUNNING"), "sk": keys.join("SLOT", str(number))}

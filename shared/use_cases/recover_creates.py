@@ -1,0 +1,124 @@
+"""phase_0: settle what ended jobs may have created without recording it: adopt it, or know that it is not there.
+
+A claim of an ended job is all that is left of such a create. What that job sent is built again from its own plan, and
+looked for among what its own snapshot did not have; so the job at hand plans with lineage and need not guess.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.domain.errors import DependencyFailedError, NotFoundError, UnknownOutcomeError
+from shared.domain.plan import Action
+from shared.domain.references import read_referable_fields
+from shared.domain.remap import WrittenTarget, build_body
+from shared.use_cases.adopt_target import Adoption
+from shared.use_cases.job_guard import JobGuard
+from shared.use_cases.write_rows import Task, Workshop, read_pack
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from shared.domain.ports import ConfigRepository
+    from shared.domain.resource_type import ResourceKey
+    from shared.domain.row_commit import Claim
+    from shared.domain.sync_job import Job
+    from shared.use_cases.sync_ports import StepInput, SyncPorts
+
+
+def recover_creates(step: StepInput, ports: SyncPorts, job: Job, sources: Collection[ResourceKey]) -> float:
+    """Settle the open creates of jobs that have ended.
+
+    Args:
+        step: the step that asks.
+        ports: the world.
+        job: the job at hand.
+        sources: its closure.
+
+    Returns:
+        Seconds until what an ended job sent can no longer be running; 0 where nothing has to be waited for.
+
+    Raises:
+        HubError: storage or the target failed; it can run again.
+    """
+    claims = ports.lineage.find_claims(job.target_org_id, job.source_org_id, sources)
+    by_job: dict[tuple[str, str], dict[ResourceKey, Claim]] = {}
+    for key, claim in claims.items():
+        if claim.action == Action.CREATE and claim.job_id != job.id:
+            by_job.setdefault((claim.org_id, claim.job_id), {})[key] = claim
+    wait_s = 0.0
+    for (org_id, job_id), open_creates in by_job.items():
+        earlier = ports.jobs.get_job(org_id, job_id)
+        if not earlier.status.final:
+            continue
+        left_s = max(claim.lease_until for claim in open_creates.values()) - ports.now()
+        if left_s > 0:
+            wait_s = max(wait_s, left_s)
+        else:
+            _Recovery(step, ports, earlier, ports.open_repository(job, "target")).settle(open_creates)
+    return wait_s
+
+
+class _Recovery:
+    def __init__(self, step: StepInput, ports: SyncPorts, earlier: Job, target: ConfigRepository) -> None:
+        self._ports = ports
+        self._job = earlier
+        self._shop = Workshop(step=step, ports=ports, job=earlier, guard=JobGuard(ports.jobs, step), target=target)
+
+    def settle(self, claims: Mapping[ResourceKey, Claim]) -> None:
+        """Adopt what was created, in the order in which it was, and let go of all claims that are decided."""
+        tasks = self._tasks(claims)
+        adoption = Adoption(self._shop, tasks)
+        undecided: set[ResourceKey] = set()
+        for task in sorted(tasks.values(), key=lambda task: (task.planned.generation, task.key)):
+            try:
+                self._settle_one(task, claims[task.key], adoption)
+            except UnknownOutcomeError:
+                undecided.add(task.key)
+            except DependencyFailedError:
+                # It was not sent: the body names what was not created, or what nobody can tell.
+                if any(one.referent in undecided for one in task.planned.resolutions):
+                    undecided.add(task.key)
+                else:
+                    self._release(claims[task.key])
+        for key in claims.keys() - tasks.keys():
+            self._release(claims[key])
+
+    def _tasks(self, claims: Mapping[ResourceKey, Claim]) -> dict[ResourceKey, Task]:
+        """Return the claimed rows with the plan that the earlier job had for them; none where that is gone."""
+        ports, job = self._ports, self._job
+        rows = {row.key: row for row in ports.jobs.list_rows(job.org_id, job.id)}
+        self._shop.learn(row for row in rows.values() if row.target_id is not None)
+        tasks: dict[ResourceKey, Task] = {}
+        for batch in sorted({rows[key].batch for key in claims if key in rows}):
+            try:
+                pack = read_pack(ports, job.org_id, job.id, str(batch))
+            except NotFoundError:
+                continue
+            tasks |= {
+                planned.key: Task(
+                    planned=planned,
+                    payload=payload,
+                    resource_type=ports.catalogue[planned.key.type],
+                    row=rows[planned.key],
+                    outcome_unknown=True,
+                )
+                for planned, payload in pack
+                if planned.key in claims
+            }
+        return tasks
+
+    def _settle_one(self, task: Task, claim: Claim, adoption: Adoption) -> None:
+        body = build_body(task.resource_type, task.payload, task.planned, self._shop.id_map, stage="create")
+        found = adoption.find_now(task, body)
+        if found is None:
+            self._release(claim)
+            return
+        self._ports.lineage.settle_claim(
+            self._job, claim, self._shop.lineage_of(task, found.id), inactive=task.planned.activate
+        )
+        fields = read_referable_fields(self._ports.catalogue, task.key.type, found.payload or {})
+        self._shop.id_map[task.key] = WrittenTarget(found.id, fields)
+
+    def _release(self, claim: Claim) -> None:
+        self._ports.lineage.settle_claim(self._job, claim, None, inactive=False)

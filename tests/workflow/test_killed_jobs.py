@@ -1,0 +1,223 @@
+"""A job of 60 resources with cycles dies at every I/O boundary in turn: nothing of it is lost or doubled."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import pytest
+
+from shared.domain.errors import ConflictError
+from shared.domain.resource_type import ResourceKey
+from shared.domain.sync_job import Job, JobStatus
+from shared.use_cases.create_sync_job import Caller, JobIntake
+from shared.use_cases.retry_sync_job import retry_sync_job
+from tests.fakes.dynamodb import MemoryDynamoDB
+from tests.fakes.sync_world import SOURCE_ORG, TARGET_ORG, ProcessDiedError, SyncWorld
+from tests.workflow.test_whole_job import plant_organisation
+
+#: What goes on behind the death: the machine tries the step again, or the execution ends and a person retries the job.
+After = Literal["step again", "job retried", "job retried, no matching by name"]
+WAYS: tuple[After, ...] = ("step again", "job retried", "job retried, no matching by name")
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
+
+class ExecutionDiedError(Exception):
+    """The machine gave up."""
+
+
+class Mortal:
+    """Something outside of the process: each call is a boundary before and after, each page of a list one more."""
+
+    def __init__(self, inner: Any, name: str, world: MortalWorld) -> None:
+        self._inner = inner
+        self._name = name
+        self._world = world
+
+    def __getattr__(self, name: str) -> Any:
+        reached = getattr(self._inner, name)
+        if not callable(reached):
+            return reached
+
+        def call(*args: Any, **named: Any) -> Any:
+            what = f"{self._name} {name}"
+            self._world.boundary(f"{what}, sent")
+            answer = reached(*args, **named)
+            if isinstance(answer, Iterator):
+                return self._pages(answer, what)
+            self._world.boundary(f"{what}, answered")
+            return answer
+
+        return call
+
+    def _pages(self, pages: Iterator[Any], what: str) -> Iterator[Any]:
+        for page in pages:
+            self._world.boundary(f"{what}, answered")
+            yield page
+
+
+class MortalWorld(SyncWorld):
+    """A world whose processes die once.
+
+    Attributes:
+        dies_at: number of the boundary.
+        passed: how many were reached.
+        died_at: what that boundary was; empty while alive.
+    """
+
+    def __init__(self, dies_at: int, after: After) -> None:
+        super().__init__(MemoryDynamoDB())
+        self.dies_at = dies_at
+        self.passed = 0
+        self.died_at = ""
+        self._after = after
+        self._counting = threading.Lock()
+        self.selected = plant_organisation(self)
+        match = "lineage_only" if after == WAYS[2] else "heuristic"
+        self.job_id = self.create_job(self.selected, match=match)
+        for role in ("source", "target"):
+            self.credentials.put(self.job_id, role, f"{role}-token", 0)
+        self.client.before_call = lambda name: self.boundary(f"tables {name}, sent")
+        self.client.after_call = lambda name: self.boundary(f"tables {name}, answered")
+        self.alive = {"source": self.source, "target": self.target}
+        self.payloads = Mortal(self.payloads, "payloads", self)  # type: ignore[assignment]
+
+    def boundary(self, name: str) -> None:
+        with self._counting:
+            if self.client.dead:
+                raise ProcessDiedError
+            self.passed += 1
+            if self.passed == self.dies_at:
+                self.died_at = name
+                self.client.die()
+
+    def _open(self, job: Job, role: str) -> Any:
+        return Mortal(super()._open(job, role), role, self)
+
+    def step(self, job_id: str, name: str, **more: Any) -> Mapping[str, Any]:
+        try:
+            return super().step(job_id, name, **more)
+        except ProcessDiedError:
+            if self._after == "step again":
+                raise
+            raise ExecutionDiedError from None
+
+    def run(self, job_id: str) -> Job:
+        try:
+            self._run_phases(job_id)
+        except ExecutionDiedError:
+            self.client.revive()
+        return self.finish(job_id)
+
+    def retry(self, job_id: str) -> str:
+        """Retry a job as the API does."""
+        identity = SimpleNamespace(user_id="user-1", expires_at=None)
+        intake = JobIntake(
+            jobs=self.jobs,
+            payloads=self.payloads,
+            credentials=self.credentials,
+            executions=SimpleNamespace(start=lambda *_: ""),
+            tokens=SimpleNamespace(verify_for_org=lambda *_: identity),
+            known_types=self.catalogue,
+            now=self.now(),
+        )
+        caller = Caller(org_id=SOURCE_ORG, user_id="user-1", token="t", expires_at=None)
+        return str(retry_sync_job(intake, self.catalogue, caller, job_id, {})["id"])
+
+
+def run_to_the_end(world: MortalWorld) -> list[str]:
+    """Run the job, retry it where it did not succeed, and return the ids of both."""
+    job = world.run(world.job_id)
+    jobs = [world.job_id]
+    if job.status is not JobStatus.SUCCEEDED:
+        assert world._after != "step again", (job.status, job.errors_sample)
+        jobs.append(world.retry(world.job_id))
+        again = world.run(jobs[-1])
+        assert again.status is JobStatus.SUCCEEDED, again.errors_sample
+    else:
+        with pytest.raises(ConflictError):
+            world.retry(world.job_id)
+    return jobs
+
+
+def assert_target_equals_source(world: SyncWorld) -> None:
+    source = {ResourceKey(name, one): p for name, configs in world.source.configs.items() for one, p in configs.items()}
+    entries = world.lineage.find_entries(TARGET_ORG, SOURCE_ORG, source)
+    assert entries.keys() == source.keys()
+    ids = {key.id: entry.target_id for key, entry in entries.items()}
+    assert len(set(ids.values())) == len(ids)
+    there = {name: dict(configs) for name, configs in world.target.configs.items() if configs}
+    assert {name: len(configs) for name, configs in there.items()} == Counter(key.type for key in source)
+    pattern = re.compile("|".join(map(re.escape, sorted(ids, key=len, reverse=True))))
+    for key, payload in source.items():
+        expected = json.loads(pattern.sub(lambda found: ids[found[0]], json.dumps(payload, ensure_ascii=False)))
+        found = dict(there[key.type][ids[key.id]])
+        for name in ("secret", "version", "stored"):
+            expected.pop(name, None)
+            found.pop(name, None)
+        if "mapping" in expected:
+            mapping = there["mapping"][expected["mapping"]["id"]]
+            expected["mapping"]["version"] = mapping["version"]
+        assert found == expected, key
+    assert world.target.contents[ResourceKey("attachment", ids["attachment-01"])] == b"bytes"
+
+
+def assert_nothing_is_lost(world: MortalWorld, jobs: list[str]) -> None:
+    assert world.failures == []
+    assert_target_equals_source(world)
+    for job_id in jobs:
+        job = world.jobs.get_job(SOURCE_ORG, job_id)
+        rows = Counter(row.status.counted_as for row in world.rows(job_id).values()) if job.planned else Counter()
+        assert job.status.final
+        assert Counter(world.counts(job_id)) == rows
+        assert rows.total() == job.total
+    claims = [item["sk"] for item in world.client.scan(TableName="LineageTable")["Items"] if "CLAIM" in item["sk"]]
+    assert claims == []
+    slots = [item for item in world.client.scan(TableName="SyncJobsTable")["Items"] if "SLOT" in item["sk"]]
+    assert [slot for slot in slots if "job_id" in slot] == []
+
+
+def kill_at(boundary: int, after: After) -> str:
+    """Let a job die at a boundary and return what it was; empty where the job ends before it is reached."""
+    world = MortalWorld(boundary, after)
+    jobs = run_to_the_end(world)
+    world.client.before_call = world.client.after_call = lambda _name: None
+    try:
+        assert_nothing_is_lost(world, jobs)
+    except AssertionError as error:
+        raise AssertionError(f"It died at boundary {boundary} ({world.died_at}), {after}: {error}") from error
+    return world.died_at
+
+
+def count_boundaries() -> int:
+    world = MortalWorld(0, "step again")
+    assert_nothing_is_lost(world, run_to_the_end(world))
+    return world.passed
+
+
+@pytest.mark.parametrize("after", WAYS)
+def test_a_job_that_dies_anywhere_on_its_way_ends_right(after: After) -> None:
+    died = Counter(kill_at(boundary, after) for boundary in range(2, count_boundaries(), 37))
+
+    assert len(died) > 8
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("after", WAYS)
+def test_a_job_that_dies_at_every_boundary_ends_right(after: After) -> None:
+    died: Counter[str] = Counter()
+    boundary = 1
+    while what := kill_at(boundary, after):
+        died[what] += 1
+        boundary += 1
+
+    print(f"\n{after}: {died.total()} boundaries, one run each")
+    for what, number in sorted(died.items()):
+        print(f"  {number:4} {what}")
+    assert died.total() > 700
