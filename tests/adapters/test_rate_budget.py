@@ -38,10 +38,9 @@ def clock():
     return Clock()
 
 
-def budget_of(table, clock, org="1", limit=100):
-    return DynamoRateBudget(
-        table, org, {(HOST, "mutation"): limit, (HOST, "search"): limit}, clock=clock, sleep=clock.sleep
-    )
+def budget_of(table, clock, org="1", limit=100, in_background=lambda _refill: None):
+    limits = {(HOST, "mutation"): limit, (HOST, "search"): limit}
+    return DynamoRateBudget(table, org, limits, clock=clock, sleep=clock.sleep, in_background=in_background)
 
 
 def take(budget, count, pool="mutation", timeout_s=1000):
@@ -62,6 +61,49 @@ def test_asks_the_table_once_in_a_block(table, clock):
     take(budget_of(table, clock, limit=1000), 100)
 
     assert table.calls == 2 * 2
+
+
+def test_takes_the_next_block_in_the_background_so_that_no_call_waits_for_the_table(table, clock):
+    refills = []
+    budget = budget_of(table, clock, limit=1000, in_background=refills.append)
+    take(budget, 30)
+    (refill,) = refills
+    assert table.calls == 2
+
+    refill()
+    calls = table.calls
+    take(budget, 70)
+    assert table.calls == calls
+
+
+def test_a_block_that_was_on_its_way_when_the_host_refused_is_void(table, clock, monkeypatch):
+    refills = []
+    budget = budget_of(table, clock, in_background=refills.append)
+    take(budget, 3)
+    take_block = budget._take_block
+
+    def take_block_and_be_refused(host, pool):
+        taken = take_block(host, pool)
+        budget.throttled(host, pool, 20)
+        return taken
+
+    monkeypatch.setattr(budget, "_take_block", take_block_and_be_refused)
+    refills[0]()
+    monkeypatch.undo()
+
+    with pytest.raises(DownstreamThrottledError):
+        take(budget, 1, timeout_s=1)
+
+
+def test_a_spent_budget_is_not_asked_for_in_the_background_again_and_again(table, clock):
+    refills = []
+    budget = budget_of(table, clock, limit=100, in_background=refills.append)
+    take(budget_of(table, clock, limit=100), 95)
+    take(budget, 3)
+    refills[0]()
+    take(budget, 2)
+
+    assert len(refills) == 1
 
 
 def test_asks_the_table_no_more_than_once_a_second_when_the_budget_is_spent(table, clock):

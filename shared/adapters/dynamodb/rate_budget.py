@@ -1,8 +1,8 @@
 """Share the calls that a downstream API allows an organisation between all Lambdas that work for it.
 
 One token bucket per host, organisation and pool (searches, mutations) stands in SyncJobsTable. A Lambda takes blocks
-out of it and spends them in memory, so that most calls cost no storage call. A 429 halves the rate, quiet minutes
-raise it.
+out of it and spends them in memory; the next block is taken in the background once half of one is spent, so that most
+calls wait for no table. A 429 halves the rate, quiet minutes raise it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -91,6 +92,8 @@ class _Block:
         tokens: how many are left.
         expires_at: epoch seconds at which they are void: what a minute did not need is the others'.
         empty_until: epoch seconds before which the shared bucket has none either.
+        is_refilling: the next block is on its way.
+        emptied: how often a 429 has emptied it; a block that was on its way meanwhile is void.
     """
 
     def __init__(self) -> None:
@@ -98,6 +101,12 @@ class _Block:
         self.tokens = 0
         self.expires_at = 0.0
         self.empty_until = 0.0
+        self.is_refilling = False
+        self.emptied = 0
+
+
+def _start_thread(task: Callable[[], None]) -> None:
+    threading.Thread(target=task, name="rate-budget", daemon=True).start()
 
 
 class DynamoRateBudget:
@@ -109,6 +118,7 @@ class DynamoRateBudget:
         limits: calls a minute by (host, pool), where they differ from the documented ones.
         clock: epoch seconds.
         sleep: waits that many seconds.
+        in_background: runs a task while its caller goes on.
     """
 
     def __init__(
@@ -118,12 +128,14 @@ class DynamoRateBudget:
         limits: Mapping[tuple[str, str], int] = DOCUMENTED_LIMITS,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        in_background: Callable[[Callable[[], None]], None] = _start_thread,
     ) -> None:
         self._table = table
         self._org_id = org_id
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
+        self._in_background = in_background
         self._blocks: dict[tuple[str, str], _Block] = {}
         self._blocks_lock = threading.Lock()
 
@@ -150,6 +162,7 @@ class DynamoRateBudget:
         block = self._block(host, pool)
         with block.lock:
             block.tokens, block.empty_until = 0, 0.0
+            block.emptied += 1
             self._change(host, pool, lambda bucket: halve(bucket, self._clock(), retry_after_s))
 
     def _spend(self, block: _Block, host: str, pool: str) -> float:
@@ -165,11 +178,29 @@ class DynamoRateBudget:
                     return wait_s
                 block.expires_at = self._clock() + _WINDOW_S
             block.tokens -= 1
+            is_low = block.tokens <= self._block_size(host, pool) // 2
+            if is_low and not block.is_refilling and now >= block.empty_until:
+                block.is_refilling = True
+                self._in_background(partial(self._refill, block, host, pool, block.emptied))
             return 0.0
+
+    def _refill(self, block: _Block, host: str, pool: str, emptied: int) -> None:
+        """Add the next block to one that is not spent yet."""
+        try:
+            tokens, wait_s = self._take_block(host, pool)
+        except Exception:  # noqa: BLE001 - whoever finds the block empty asks again, and hears why
+            tokens, wait_s = 0, 0.0
+        with block.lock:
+            block.is_refilling = False
+            if tokens and block.emptied == emptied:
+                block.tokens += tokens
+                block.expires_at = self._clock() + _WINDOW_S
+            elif wait_s and not tokens:
+                block.empty_until = self._clock() + wait_s
 
     def _take_block(self, host: str, pool: str) -> tuple[int, float]:
         """Take a block out of the shared bucket; return how many tokens that are, else how long to wait for some."""
-        size = max(1, int(self._ceiling(host, pool) / _BLOCKS_PER_MINUTE))
+        size = self._block_size(host, pool)
         taken, wait_s = 0, 0.0
 
         def spend(bucket: Bucket) -> Bucket | None:
@@ -214,6 +245,9 @@ class DynamoRateBudget:
             else:
                 return
         raise StorageThrottledError(f"The rate budget of {host} is changed by too many at once.", retry_after=1.0)
+
+    def _block_size(self, host: str, pool: str) -> int:
+        return max(1, int(self._ceiling(host, pool) / _BLOCKS_PER_MINUTE))
 
     def _ceiling(self, host: str, pool: str) -> float:
         return float(self._limits.get((host, pool), UNDOCUMENTED_LIMIT))
