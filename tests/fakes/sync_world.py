@@ -299,13 +299,14 @@ class SyncWorld:
         return result
 
     def finish(self, job_id: str) -> Job:
-        try:
-            self._finish(job_id)
-        except ProcessDiedError:
-            self.deaths += 1
-            self.client.revive()
-            self._finish(job_id)
-        return self.jobs.get_job(SOURCE_ORG, job_id)
+        while True:
+            try:
+                self._finish(job_id)
+            except ProcessDiedError:
+                self.deaths += 1
+                self.client.revive()
+            else:
+                return self.jobs.get_job(SOURCE_ORG, job_id)
 
     def _finish(self, job_id: str) -> None:
         finish_job(
