@@ -130,6 +130,7 @@ def _left_to_the_platform(entry: ResourceType) -> str:
         else:
             kind = f"`{managed.path}` is set"
         kinds.append(kind + (" (may be updated)" if managed.update_allowed else ""))
+    kinds += [f"`{guard.path}` is set (only never deleted)" for guard in entry.delete_guards]
     return "; ".join(kinds)
 
 

@@ -76,10 +76,10 @@ class HubClient:
 
         return self.wait("/v1/configs/index", ended)
 
-    def run_job(self, job_id: str, on_change: Callable[[Json], None] | None = None) -> Json:
-        """Wait for the end of a sync job."""
+    def run_job(self, job_id: str, on_change: Callable[[Json], None] | None = None, kind: str = "sync") -> Json:
+        """Wait for the end of a sync or delete job."""
         final = {"succeeded", "partial", "failed", "cancelled"}
-        return self.wait(f"/v1/configs/sync-jobs/{job_id}", lambda job: job["status"] in final, on_change)
+        return self.wait(f"/v1/configs/{kind}-jobs/{job_id}", lambda job: job["status"] in final, on_change)
 
     def wait(self, path: str, done: Callable[[Json], bool], on_change: Callable[[Json], None] | None = None) -> Json:
         """Poll a path with a ramping interval.

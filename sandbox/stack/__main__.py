@@ -108,6 +108,7 @@ def _describe(settings: StackSettings) -> dict[str, Any]:
         "sandbox_url": settings.sandbox_url,
         "stack_name": deployment.stack_name(settings),
         "state_machine_arn": outputs["StateMachineArn"],
+        "delete_state_machine_arn": outputs["DeleteStateMachineArn"],
         "tables": {name: outputs[name] for name in tables},
         "payload_bucket": outputs["PayloadBucket"],
         "log_groups": deployment.list_physical_ids(settings, "AWS::Logs::LogGroup"),

@@ -29,7 +29,8 @@ _BUILD_CREDENTIALS_S = 3600
 
 
 @cache
-def _event_bus() -> EventBus:
+def event_bus() -> EventBus:
+    """Return where the ends of jobs are published."""
     return EventBus(aws.client("events"), settings.event_bus())
 
 
@@ -41,14 +42,15 @@ def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
         state["job_id"],
         jobs=sync_store(),
         credentials=credentials_store(),
-        events=_event_bus(),
-        rebuild_target_index=_rebuild_target_index,
+        events=event_bus(),
+        rebuild_target_index=rebuild_target_index,
         count=count,
         now=time.time,
     )
 
 
-def _rebuild_target_index(job: Job, token: str) -> None:
+def rebuild_target_index(job: Job, token: str) -> None:
+    """Start a build of the index of the organisation that a job wrote to; it ends one that began before."""
     now = time.time()
     rebuild_index(
         index_store(),
@@ -60,4 +62,5 @@ def _rebuild_target_index(job: Job, token: str) -> None:
         token_expires_at=int(now) + _BUILD_CREDENTIALS_S,
         now=now,
         randomness=os.urandom(10),
+        debounce_s=0,
     )

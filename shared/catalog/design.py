@@ -11,6 +11,7 @@ from shared.domain.resource_type import (
     Reference,
     ResourceType,
     Strength,
+    SystemManaged,
     UsageMetric,
     UsageSource,
     WriteOperation,
@@ -96,6 +97,7 @@ DESIGNBUILDER = ResourceType(
         "style.consumer.widgets",
         "style.consumer.customer_portals",
     ),
+    delete_guards=(SystemManaged(path="is_default", reason="It is the organisation's default design."),),
     usage=UsageMetric(name="journeys", source=UsageSource.LENGTH, path="style.consumer.widgets"),
     assumptions=(
         "Writes require `status` and `edited` without declaring them: fixed values are sent.",

@@ -188,7 +188,22 @@ def find_system_managed(resource_type: ResourceType, payload: Mapping[str, Any],
         payload: the payload.
         org_id: the organisation that it was read from.
     """
-    for kind in resource_type.system_managed:
+    return _first_marked(resource_type.system_managed, payload, org_id)
+
+
+def find_delete_guard(resource_type: ResourceType, payload: Mapping[str, Any], org_id: str) -> SystemManaged | None:
+    """Return the kind that keeps a config from being deleted by a job, if there is one.
+
+    Args:
+        resource_type: its type.
+        payload: the payload.
+        org_id: the organisation that it was read from.
+    """
+    return _first_marked((*resource_type.system_managed, *resource_type.delete_guards), payload, org_id)
+
+
+def _first_marked(kinds: Iterable[SystemManaged], payload: Mapping[str, Any], org_id: str) -> SystemManaged | None:
+    for kind in kinds:
         for value in values_at(payload, kind.path):
             if kind.foreign_org:
                 marked = isinstance(value, str) and value not in ("", org_id)

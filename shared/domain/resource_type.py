@@ -316,6 +316,7 @@ class ResourceType:
         limited_view: the list shows only what the calling user may see.
         indexed_when_used: index a config only where it has a manifest or an indexed config refers to it.
         deletable: whether the hub's delete job takes it; undeletable_reason otherwise.
+        delete_guards: kinds that a delete job leaves alone, beside those that the platform owns.
         link: deep link into the app, `{id}` filled in; empty where no public route is known.
         assumptions: what the source of facts leaves open and we settled, one sentence each.
     """
@@ -358,6 +359,7 @@ class ResourceType:
     indexed_when_used: bool = False
     deletable: bool = True
     undeletable_reason: str = ""
+    delete_guards: tuple[SystemManaged, ...] = ()
     link: str = ""
     assumptions: tuple[str, ...] = field(default=())
 

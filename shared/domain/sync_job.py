@@ -1,4 +1,4 @@
-"""A sync job, its rows and its counters.
+"""A sync or delete job, its rows and its counters.
 
 A row's life, with the phase that moves it:
 
@@ -7,7 +7,8 @@ A row's life, with the phase that moves it:
        |                   +--refused, dependency failed--> failed
        +--nothing to do--> skipped        (dry run: pending --plan--> would_* | failed)
 
-A row is `created` or `patched` only when nothing is left to do for it, its verification included.
+A row is `created` or `patched` only when nothing is left to do for it, its verification included. In a delete job a row
+goes from `pending`, over `in_progress` where an answer stayed away, to `deleted`, `skipped` or `failed`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ from shared.domain.resource_type import EMPTY, ResourceKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+
+class JobKind(StrEnum):
+    """What a job does; jobs of one kind never show among those of the other."""
+
+    SYNC = "sync"
+    DELETE = "delete"
 
 
 class JobStatus(StrEnum):
@@ -90,6 +98,7 @@ class RowStatus(StrEnum):
     WOULD_PATCH = "would_patch"
     WOULD_SKIP = "would_skip_unchanged"
     WOULD_MATCH = "would_match_heuristic"
+    DELETED = "deleted"
     FAILED = "failed"
 
     @property
@@ -104,6 +113,10 @@ class RowStatus(StrEnum):
         """A retry takes the row up again."""
         return self in (RowStatus.PENDING, RowStatus.IN_PROGRESS, RowStatus.FAILED)
 
+
+#: Statuses of a delete job's rows, and of a sync job's.
+DELETE_STATUSES = (RowStatus.PENDING, RowStatus.IN_PROGRESS, RowStatus.DELETED, RowStatus.SKIPPED, RowStatus.FAILED)
+SYNC_STATUSES = tuple(status for status in RowStatus if status is not RowStatus.DELETED)
 
 COUNTERS = ("pending", "in_progress", "succeeded", "failed", "skipped_unchanged")
 
@@ -180,6 +193,7 @@ class Job:
         hand_outs: how often the stage before it was handed out.
         counts: rows by counter, once the job is closed; None while its batches count.
         batches: per kind of work after phase_a the batches that have it.
+        rebuild_triggered: the index rebuild that follows a delete job was started.
     """
 
     id: str
@@ -194,6 +208,7 @@ class Job:
     include_dependencies: bool
     match: str
     started_at: str
+    kind: JobKind = JobKind.SYNC
     target_user_id: str = ""
     finished_at: str | None = None
     phase: Phase = Phase.FETCH_AND_PLAN
@@ -210,6 +225,7 @@ class Job:
     error: RowError | None = None
     errors_sample: tuple[Mapping[str, str], ...] = ()
     counts: Mapping[str, int] | None = None
+    rebuild_triggered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

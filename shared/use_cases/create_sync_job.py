@@ -18,7 +18,7 @@ from shared.use_cases.get_sync_job import job_answer
 from shared.use_cases.sync_ports import request_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from shared.use_cases.sync_ports import Credentials, Executions, Payloads, SyncJobs
 
@@ -107,7 +107,7 @@ class Tokens(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobIntake:
+class JobStores:
     """Where a new job goes.
 
     Attributes:
@@ -119,9 +119,15 @@ class JobIntake:
     payloads: Payloads
     credentials: Credentials
     executions: Executions
-    tokens: Tokens
     known_types: Collection[str]
     now: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobIntake(JobStores):
+    """Where a new sync job goes, and who verifies the tokens in its request."""
+
+    tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -160,15 +166,10 @@ def create_sync_job(
         TooManyJobsError: as many jobs as allowed run into the target organisation.
     """
     request = SyncJobRequest.model_validate(body)
-    scope = list(dict.fromkeys(ResourceKey(one.type, one.id) for one in request.resources))
-    for index, one in enumerate(request.resources):
-        if one.type not in intake.known_types:
-            raise InvalidRequestError(
-                f"resources[{index}].type: one of {', '.join(sorted(intake.known_types))} is expected."
-            )
+    scope = selected(request.resources, intake.known_types)
     source, target = _verified_sides(intake, caller, request)
     job = Job(
-        id=_job_id(caller.org_id, idempotency_key),
+        id=job_id_of(_JOB_IDS, caller.org_id, idempotency_key),
         org_id=caller.org_id,
         user_id=caller.user_id,
         name=request.name,
@@ -195,14 +196,34 @@ def start_job(
     *,
     repeatable: bool = False,
 ) -> dict[str, Any]:
+    """Do `store_and_start` for a sync job and return the contract's `SyncJob`.
+
+    Raises:
+        ConflictError: a job with this id has another request.
+        TooManyJobsError: as many jobs as allowed run into the target organisation.
+    """
+    return job_answer(*store_and_start(intake, job, request, sides, repeatable=repeatable))
+
+
+def store_and_start(
+    intake: JobStores,
+    job: Job,
+    request: Mapping[str, Any],
+    sides: Mapping[str, SideToken],
+    *,
+    repeatable: bool = False,
+) -> tuple[Job, Mapping[str, int]]:
     """Store a job with its request and tokens, and start its execution.
 
     Args:
         intake: where the job goes.
         job: its header.
         request: what its steps are to do; no token is in it.
-        sides: `source` and `target` -> token.
+        sides: role -> token.
         repeatable: a repeat of the request finds this job again, so one that could not be started stays as it is.
+
+    Returns:
+        The job, an earlier one where the request was repeated, and its counters.
 
     Raises:
         ConflictError: a job with this id has another request.
@@ -213,7 +234,7 @@ def start_job(
         if earlier.request_hash != job.request_hash:
             raise ConflictError("Idempotency-Key: it was used for another request.")
         if earlier.status is not JobStatus.PENDING:
-            return job_answer(earlier, earlier.counts or intake.jobs.total_counts(job.org_id, job.id))
+            return earlier, earlier.counts or intake.jobs.total_counts(job.org_id, job.id)
         job = earlier
     latest = int(intake.now) + _LONGEST_CREDENTIALS_S
     try:
@@ -226,7 +247,19 @@ def start_job(
             intake.jobs.finish_job(job, JobStatus.FAILED, iso_time(intake.now), (), {})
             intake.jobs.release_slot(job)
         raise
-    return job_answer(job, {})
+    return job, {}
+
+
+def selected(resources: Sequence[ResourceSelection], known_types: Collection[str]) -> list[ResourceKey]:
+    """Return what a request names, each resource once.
+
+    Raises:
+        InvalidRequestError: a type is unknown.
+    """
+    for index, one in enumerate(resources):
+        if one.type not in known_types:
+            raise InvalidRequestError(f"resources[{index}].type: one of {', '.join(sorted(known_types))} is expected.")
+    return list(dict.fromkeys(ResourceKey(one.type, one.id) for one in resources))
 
 
 def _verified_sides(intake: JobIntake, caller: Caller, request: SyncJobRequest) -> tuple[SideToken, SideToken]:
@@ -253,15 +286,24 @@ def verified(tokens: Tokens, token: str, org_id: str, field: str) -> SideToken:
     return SideToken(token=token, user_id=identity.user_id, expires_at=identity.expires_at)
 
 
-def _job_id(org_id: str, idempotency_key: str | None) -> str:
+def job_id_of(namespace: UUID, org_id: str, idempotency_key: str | None) -> str:
+    """Return the id of a new job: the same for the same key of an organisation, random without one.
+
+    Raises:
+        InvalidRequestError: the key is too long, or not printable.
+    """
     if not idempotency_key:
         return str(uuid4())
     if len(idempotency_key) > _MAX_ID_BYTES or not idempotency_key.isprintable():
         raise InvalidRequestError(f"Idempotency-Key: up to {_MAX_ID_BYTES} printable characters are expected.")
-    return str(uuid5(uuid5(_JOB_IDS, org_id), idempotency_key))
+    return str(uuid5(uuid5(namespace, org_id), idempotency_key))
 
 
 def _hash(request: SyncJobRequest) -> str:
     """Return a hash of what was asked for; a fresh token does not make it another request."""
-    asked = request.model_dump(mode="json", exclude={"target_auth_token", "source_auth_token"})
+    return hash_of(request.model_dump(mode="json", exclude={"target_auth_token", "source_auth_token"}))
+
+
+def hash_of(asked: Mapping[str, Any]) -> str:
+    """Return a hash of what was asked for."""
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

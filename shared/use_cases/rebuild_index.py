@@ -37,6 +37,7 @@ def rebuild_index(
     token_expires_at: int | None,
     now: float,
     randomness: bytes,
+    debounce_s: float = DEBOUNCE_S,
 ) -> dict[str, Any]:
     """Make a new build the latest one, keep the caller's token for it and start it.
 
@@ -50,9 +51,10 @@ def rebuild_index(
         token_expires_at: epoch seconds; None for a token without expiry.
         now: epoch seconds.
         randomness: ten random bytes.
+        debounce_s: how long after a start another build is not begun.
 
     Returns:
-        The contract's `IndexRebuildResponse`: `building`, or `already_building` within 10 s of the last start.
+        The contract's `IndexRebuildResponse`: `building`, or `already_building` within that time of the last start.
 
     Raises:
         InvalidRequestError: the token is over 16 KB.
@@ -60,7 +62,7 @@ def rebuild_index(
     """
     build_token = new_build_token(now, randomness)
     status = "already_building"
-    if index.start_build(org_id, build_token, now + FIRST_LEASE_S, DEBOUNCE_S):
+    if index.start_build(org_id, build_token, now + FIRST_LEASE_S, debounce_s):
         status = "building"
         latest = now + _LONGEST_CREDENTIALS_S
         try:

@@ -85,6 +85,8 @@ class SyncJobs(Protocol):
         finished_at: str,
         errors_sample: Sequence[Mapping[str, str]],
         counts: Mapping[str, int],
+        *,
+        rebuild_triggered: bool = False,
     ) -> Job:
         """Close a job, or complete the header of a closed one, and return it."""
         ...

@@ -1,10 +1,12 @@
-"""state_machine.asl.json: what no linter checks."""
+"""The state machines: what no linter checks."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,7 @@ import pytest
 from tests.aws import template
 
 ROOT = Path(__file__).parents[2]
-MACHINE: dict[str, Any] = json.loads((ROOT / "functions/sync/state_machine.asl.json").read_text())
 TEMPLATE = template()
-PROPERTIES: dict[str, Any] = TEMPLATE["Resources"]["SyncStateMachine"]["Properties"]
 
 
 def scopes(machine: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -26,14 +26,70 @@ def scopes(machine: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from scopes(state["ItemProcessor"])
 
 
-STATES: dict[str, dict[str, Any]] = {name: s for scope in scopes(MACHINE) for name, s in scope["States"].items()}
+@dataclass(frozen=True)
+class Machine:
+    """One machine: the folder of its definition, its logical id, its last step and its phases in order."""
+
+    folder: str
+    logical_id: str
+    last_step: str
+    phases: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.logical_id
+
+    @cached_property
+    def definition(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((ROOT / self.folder / "state_machine.asl.json").read_text())
+        return found
+
+    @cached_property
+    def states(self) -> dict[str, dict[str, Any]]:
+        return {name: s for scope in scopes(self.definition) for name, s in scope["States"].items()}
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        found: dict[str, Any] = TEMPLATE["Resources"][self.logical_id]["Properties"]
+        return found
 
 
-def of_type(kind: str) -> dict[str, dict[str, Any]]:
-    return {name: state for name, state in STATES.items() if state["Type"] == kind}
+SYNC = Machine(
+    "functions/sync",
+    "SyncStateMachine",
+    "FinishJob",
+    (
+        "FetchSources",
+        "SnapshotTargets",
+        "PlanJob",
+        "NextBatches",
+        "SyncBatches",
+        "ResolveBatches",
+        "PatchBatches",
+        "FinalizeBatches",
+        "VerifyBatches",
+        "FinishJob",
+    ),
+)
+DELETE = Machine(
+    "functions/delete", "DeleteStateMachine", "FinishDeletion", ("PlanDeletion", "DeleteBatch", "FinishDeletion")
+)
+MACHINES = (SYNC, DELETE)
+
+
+def of_type(kind: str) -> list[Any]:
+    """(machine, name) of every state of a type, in both machines."""
+    return [
+        pytest.param(machine, name, id=f"{machine}-{name}")
+        for machine in MACHINES
+        for name, state in machine.states.items()
+        if state["Type"] == kind
+    ]
 
 
 TASKS, MAPS = of_type("Task"), of_type("Map")
+each_machine = pytest.mark.parametrize("machine", MACHINES, ids=str)
+each_task = pytest.mark.parametrize(("machine", "name"), TASKS)
+each_map = pytest.mark.parametrize(("machine", "name"), MAPS)
 
 
 def transitions(state: dict[str, Any]) -> set[str]:
@@ -47,81 +103,88 @@ def function_of(task: dict[str, Any]) -> str:
     return found[1]
 
 
-def test_every_transition_leads_to_a_state_of_its_scope() -> None:
-    for scope in scopes(MACHINE):
+@each_machine
+def test_every_transition_leads_to_a_state_of_its_scope(machine: Machine) -> None:
+    for scope in scopes(machine.definition):
         reached = {scope["StartAt"]}.union(*map(transitions, scope["States"].values()))
         assert reached == set(scope["States"])
 
 
-def test_state_names_are_unique_in_the_whole_machine() -> None:
-    names = [name for scope in scopes(MACHINE) for name in scope["States"]]
+@each_machine
+def test_state_names_are_unique_in_the_whole_machine(machine: Machine) -> None:
+    names = [name for scope in scopes(machine.definition) for name in scope["States"]]
     assert len(names) == len(set(names))
 
 
-def test_choices_ask_a_question_and_know_what_to_do_without_an_answer() -> None:
-    for name, state in STATES.items():
+@each_machine
+def test_choices_ask_a_question_and_know_what_to_do_without_an_answer(machine: Machine) -> None:
+    for name, state in machine.states.items():
         assert name.endswith("?") is (state["Type"] == "Choice"), name
         assert state["Type"] != "Choice" or "Default" in state, name
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_task_is_the_function_of_its_name(name: str) -> None:
-    step = function_of(TASKS[name]).removesuffix("Function")
+@each_task
+def test_task_is_the_function_of_its_name(machine: Machine, name: str) -> None:
+    step = function_of(machine.states[name]).removesuffix("Function")
     assert name == step or (step == "RecordFailure" and name.startswith("RecordFailureOf"))
 
 
-def test_every_step_function_is_a_task_and_the_other_way_round() -> None:
+@each_machine
+def test_every_step_function_is_a_task_and_the_other_way_round(machine: Machine) -> None:
     declared = {
         name
         for name, resource in TEMPLATE["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
-        and resource["Properties"]["CodeUri"].startswith("functions/sync/")
+        and resource["Properties"]["CodeUri"].startswith(f"{machine.folder}/")
     }
-    assert {function_of(task) for task in TASKS.values()} == declared
+    tasks = (state for state in machine.states.values() if state["Type"] == "Task")
+    assert {function_of(task) for task in tasks} == declared
 
 
-def test_substitutions_are_those_that_the_template_gives() -> None:
-    used = set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE)))
-    given = PROPERTIES["DefinitionSubstitutions"]
+@each_machine
+def test_substitutions_are_those_that_the_template_gives(machine: Machine) -> None:
+    used = set(re.findall(r"\$\{(\w+)\}", json.dumps(machine.definition)))
+    given = machine.properties["DefinitionSubstitutions"]
     assert used == set(given)
     for name, arn in given.items():
         assert arn == {"GetAtt": f"{name.removesuffix('Arn')}.Arn"}
 
 
-def test_the_machine_may_invoke_exactly_its_functions() -> None:
+@each_machine
+def test_the_machine_may_invoke_exactly_its_functions(machine: Machine) -> None:
     (invoke,) = (
         statement
-        for policy in PROPERTIES["Policies"]
+        for policy in machine.properties["Policies"]
         for statement in policy["Statement"]
         if statement["Action"] == "lambda:InvokeFunction"
     )
-    assert invoke["Resource"] == list(PROPERTIES["DefinitionSubstitutions"].values())
+    assert invoke["Resource"] == list(machine.properties["DefinitionSubstitutions"].values())
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_task_is_tried_again_on_everything_with_full_jitter(name: str) -> None:
-    (retry,) = TASKS[name]["Retry"]
+@each_task
+def test_task_is_tried_again_on_everything_with_full_jitter(machine: Machine, name: str) -> None:
+    (retry,) = machine.states[name]["Retry"]
     assert retry["ErrorEquals"] == ["States.ALL"]
     assert retry["MaxAttempts"] == 3
     assert retry["JitterStrategy"] == "FULL"
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_task_outlives_its_function(name: str) -> None:
-    assert TEMPLATE["Resources"][function_of(TASKS[name])]["Properties"]["Timeout"] == {"Ref": "StepTimeout"}
-    assert TASKS[name]["TimeoutSeconds"] > TEMPLATE["Parameters"]["StepTimeout"]["MaxValue"]
+@each_task
+def test_task_outlives_its_function(machine: Machine, name: str) -> None:
+    assert TEMPLATE["Resources"][function_of(machine.states[name])]["Properties"]["Timeout"] == {"Ref": "StepTimeout"}
+    assert machine.states[name]["TimeoutSeconds"] > TEMPLATE["Parameters"]["StepTimeout"]["MaxValue"]
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_task_has_a_way_out_that_carries_no_error_text(name: str) -> None:
-    (catch,) = TASKS[name]["Catch"]
+@each_task
+def test_task_has_a_way_out_that_carries_no_error_text(machine: Machine, name: str) -> None:
+    (catch,) = machine.states[name]["Catch"]
     assert catch["ErrorEquals"] == ["States.ALL"]
     assert catch["ResultPath"] is None
 
 
-@pytest.mark.parametrize("name", MAPS)
-def test_a_failure_inside_a_map_is_recorded_and_ends_only_its_batch(name: str) -> None:
-    processor = MAPS[name]["ItemProcessor"]
+@each_map
+def test_a_failure_inside_a_map_is_recorded_and_ends_only_its_batch(machine: Machine, name: str) -> None:
+    processor = machine.states[name]["ItemProcessor"]
     assert processor["ProcessorConfig"] == {"Mode": "INLINE"}
     states = processor["States"]
     step = processor["StartAt"]
@@ -134,17 +197,17 @@ def test_a_failure_inside_a_map_is_recorded_and_ends_only_its_batch(name: str) -
     assert not any(state["Type"] == "Fail" for state in states.values())
 
 
-@pytest.mark.parametrize("name", MAPS)
-def test_map_is_bounded_and_hands_nothing_on(name: str) -> None:
-    assert MAPS[name]["MaxConcurrency"] == 8
-    assert MAPS[name]["ResultPath"] is None
-    ends = [state for state in MAPS[name]["ItemProcessor"]["States"].values() if state.get("End")]
+@each_map
+def test_map_is_bounded_and_hands_nothing_on(machine: Machine, name: str) -> None:
+    assert machine.states[name]["MaxConcurrency"] == 8
+    assert machine.states[name]["ResultPath"] is None
+    ends = [state for state in machine.states[name]["ItemProcessor"]["States"].values() if state.get("End")]
     assert ends == [{"Type": "Pass", "Result": {}, "End": True}]
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_task_is_given_ids_only_and_knows_its_execution(name: str) -> None:
-    given = TASKS[name]["Parameters"]
+@each_task
+def test_task_is_given_ids_only_and_knows_its_execution(machine: Machine, name: str) -> None:
+    given = machine.states[name]["Parameters"]
     assert {
         "org_id.$": "$.org_id",
         "job_id.$": "$.job_id",
@@ -153,58 +216,51 @@ def test_task_is_given_ids_only_and_knows_its_execution(name: str) -> None:
     assert set(given) - {"org_id.$", "job_id.$", "execution_id.$"} <= {"batch.$", "resource_type.$", "step"}
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if not name.startswith("RecordFailure")])
-def test_step_that_has_more_to_do_comes_back_at_once_and_one_that_waits_after_its_wait(name: str) -> None:
-    question = STATES[TASKS[name]["Next"]]
-    result = TASKS[name]["ResultPath"]
+@pytest.mark.parametrize(("machine", "name"), [task for task in TASKS if "RecordFailure" not in str(task.id)])
+def test_step_that_has_more_to_do_comes_back_at_once_and_one_that_waits_after_its_wait(
+    machine: Machine, name: str
+) -> None:
+    question = machine.states[machine.states[name]["Next"]]
+    result = machine.states[name]["ResultPath"]
     answers = {
         choice["StringEquals"]: choice["Next"]
         for choice in question["Choices"]
         if choice.get("Variable") == f"{result}.status"
     }
     assert answers["more"] == name
-    assert STATES[answers["wait"]] == {"Type": "Wait", "SecondsPath": f"{result}.wait_seconds", "Next": name}
+    assert machine.states[answers["wait"]] == {"Type": "Wait", "SecondsPath": f"{result}.wait_seconds", "Next": name}
 
 
-@pytest.mark.parametrize("name", MACHINE["States"])
-def test_whatever_fails_outside_a_map_ends_in_finish_job(name: str) -> None:
-    state = MACHINE["States"][name]
-    for catch in state.get("Catch", []):
-        assert catch["Next"] == ("JobNotFinished" if name == "FinishJob" else "FinishJob")
-    if state["Type"] == "Choice" and any(c.get("StringEquals") == "done" for c in state["Choices"]):
-        assert state["Default"] == "FinishJob"
+@each_machine
+def test_whatever_fails_outside_a_map_ends_in_the_step_that_closes_the_job(machine: Machine) -> None:
+    for name, state in machine.definition["States"].items():
+        for catch in state.get("Catch", []):
+            assert catch["Next"] == ("JobNotFinished" if name == machine.last_step else machine.last_step), name
+        if state["Type"] == "Choice" and any(c.get("StringEquals") == "done" for c in state["Choices"]):
+            assert state["Default"] == machine.last_step, name
 
 
-def test_phases_follow_each_other_in_order() -> None:
-    order, name = [], MACHINE["StartAt"]
+@each_machine
+def test_phases_follow_each_other_in_order(machine: Machine) -> None:
+    states = machine.definition["States"]
+    order, name = [], machine.definition["StartAt"]
     seen: set[str] = set()
     while name not in seen:
         seen.add(name)
-        state = MACHINE["States"][name]
+        state = states[name]
         if state["Type"] in {"Task", "Map"}:
             order.append(name)
         onward = {choice.get("StringEquals"): choice["Next"] for choice in state.get("Choices", [])}
         flags = [choice["Next"] for choice in state.get("Choices", []) if choice.get("BooleanEquals")]
         if state["Type"] == "Choice" and not onward.get("done") and flags:
-            follow = state["Default"] if flags[0] in {*seen, "FinishJob"} else flags[0]
+            follow = state["Default"] if flags[0] in {*seen, machine.last_step} else flags[0]
         else:
             follow = onward.get("done") or state.get("Next") or state.get("Default") or name
         name = follow
-    assert order == [
-        "FetchSources",
-        "SnapshotTargets",
-        "PlanJob",
-        "NextBatches",
-        "SyncBatches",
-        "ResolveBatches",
-        "PatchBatches",
-        "FinalizeBatches",
-        "VerifyBatches",
-        "FinishJob",
-    ]
+    assert tuple(order) == machine.phases
 
 
 def test_a_dry_run_writes_nothing_but_its_plan() -> None:
-    assert MACHINE["States"]["IsDryRun?"]["Choices"] == [
+    assert SYNC.definition["States"]["IsDryRun?"]["Choices"] == [
         {"Variable": "$.plan.dry_run", "BooleanEquals": True, "Next": "FinishJob"}
     ]

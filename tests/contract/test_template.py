@@ -14,7 +14,7 @@ from tests.aws import template
 ROOT = Path(__file__).parents[2]
 RESOURCES: dict[str, dict[str, Any]] = template()["Resources"]
 # Without a resource of their own: a key's policy names only its key, log delivery of Step Functions knows none.
-NEEDS_EVERY_RESOURCE = {"CredentialsKey", "SyncStateMachine"}
+NEEDS_EVERY_RESOURCE = {"CredentialsKey", "SyncStateMachine", "DeleteStateMachine"}
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MANAGED_POLICIES_PER_ROLE = 10
 # What SAM attaches to every role that it makes: basic execution and tracing.
@@ -132,8 +132,9 @@ def test_no_permission_is_for_every_resource_or_every_action() -> None:
     assert not too_wide
 
 
-def test_log_delivery_is_all_that_the_state_machine_may_do_to_every_resource() -> None:
-    wide = [s for s in statements(RESOURCES["SyncStateMachine"]) if "*" in as_list(s["Resource"])]
+@pytest.mark.parametrize("name", of_type("AWS::Serverless::StateMachine"))
+def test_log_delivery_is_all_that_a_state_machine_may_do_to_every_resource(name: str) -> None:
+    wide = [s for s in statements(RESOURCES[name]) if "*" in as_list(s["Resource"])]
     assert {action.partition(":")[0] for s in wide for action in s["Action"]} == {"logs"}
 
 
@@ -167,6 +168,9 @@ READERS = [
     "ListSyncJobsFunction",
     "GetSyncJobFunction",
     "ListSyncJobResourcesFunction",
+    "ListDeleteJobsFunction",
+    "GetDeleteJobFunction",
+    "ListDeleteJobResourcesFunction",
 ]
 
 
@@ -200,6 +204,8 @@ def test_only_runs_may_read_credentials() -> None:
         "RunFinalizersFunction",
         "VerifyTargetsFunction",
         "FinishJobFunction",
+        "DeleteBatchFunction",
+        "FinishDeletionFunction",
     }
 
 
@@ -212,6 +218,7 @@ TABLE_OF_VARIABLE = {
     "CREDENTIALS_KEY_ID": "CredentialsKey",
     "PAYLOAD_BUCKET": "PayloadBucket",
     "STATE_MACHINE_ARN": "SyncStateMachine",
+    "DELETE_MACHINE_ARN": "DeleteStateMachine",
     "BUILD_INDEX_FUNCTION": "BuildIndexFunction",
 }
 

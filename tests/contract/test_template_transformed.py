@@ -35,7 +35,13 @@ ROUTES = {
     ("post", "/v1/configs/compare/suggestions"): "SuggestMatchesFunction",
     ("post", "/v1/configs/lineage"): "ConfirmLineageFunction",
     ("delete", "/v1/configs/lineage"): "BreakLineageFunction",
+    ("post", "/v1/configs/delete-jobs"): "CreateDeleteJobFunction",
+    ("get", "/v1/configs/delete-jobs"): "ListDeleteJobsFunction",
+    ("get", "/v1/configs/delete-jobs/{id}"): "GetDeleteJobFunction",
+    ("get", "/v1/configs/delete-jobs/{id}/resources"): "ListDeleteJobResourcesFunction",
 }
+# The state machines, and the function that closes their jobs.
+LAST_STEPS = {"SyncStateMachine": "FinishJobFunction", "DeleteStateMachine": "FinishDeletionFunction"}
 # What the gateway answers itself, and the status that the contract wants for it.
 ANSWERED_BY_THE_GATEWAY = {
     "UNAUTHORIZED": 401,
@@ -169,21 +175,21 @@ def test_the_access_log_has_named_fields_only(stage: dict[str, Any]) -> None:
     assert set(line.values()) == LOGGED
 
 
-def test_the_state_machine_logs_no_execution_data(resources: dict[str, Any]) -> None:
-    logging = resources["SyncStateMachine"]["Properties"]["LoggingConfiguration"]
+@pytest.mark.parametrize("machine", LAST_STEPS)
+def test_a_state_machine_logs_no_execution_data(resources: dict[str, Any], machine: str) -> None:
+    logging = resources[machine]["Properties"]["LoggingConfiguration"]
     assert logging["IncludeExecutionData"] is False
     assert logging["Level"] in {"ALL", "ERROR"}
-    assert resources["SyncStateMachine"]["Properties"]["StateMachineType"] == "STANDARD"
+    assert resources[machine]["Properties"]["StateMachineType"] == "STANDARD"
 
 
 def test_an_execution_that_never_reached_its_end_is_finished_by_a_rule(resources: dict[str, Any]) -> None:
-    (rule,) = (r["Properties"] for r in resources.values() if r["Type"] == "AWS::Events::Rule")
-    assert rule["EventPattern"]["detail"] == {
-        "stateMachineArn": [{"Ref": "SyncStateMachine"}],
-        "status": ["FAILED", "TIMED_OUT", "ABORTED"],
-    }
-    (target,) = rule["Targets"]
-    assert target["Arn"] == {"Fn::GetAtt": ["FinishJobFunction", "Arn"]}
+    finished_by = {}
+    for rule in (r["Properties"] for r in resources.values() if r["Type"] == "AWS::Events::Rule"):
+        detail, (target,) = rule["EventPattern"]["detail"], rule["Targets"]
+        assert detail["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
+        finished_by[detail["stateMachineArn"][0]["Ref"]] = target["Arn"]["Fn::GetAtt"][0]
+    assert finished_by == LAST_STEPS
 
 
 def test_only_reviewed_managed_policies_of_aws_are_attached(resources: dict[str, Any]) -> None:

@@ -26,6 +26,10 @@ OPERATIONS = {
     "retrySyncJob",
     "listSyncJobResources",
     "cancelSyncJob",
+    "createDeleteJob",
+    "listDeleteJobs",
+    "getDeleteJob",
+    "listDeleteJobResources",
 }
 
 
@@ -36,6 +40,7 @@ def test_published_client_calls_every_operation(stack: Json, pair: Pair) -> None
         "source": {"org_id": pair.source_id, "token": pair.source_token},
         "target": {"org_id": pair.target_id, "token": pair.target_token},
         "resources": pair.selections["dangling"],
+        "deletable": [{"type": "tax", "id": "no-such-tax", "title": "Gone already"}],
     }
     done = subprocess.run(
         ["node", str(SCRIPT)],
@@ -54,5 +59,7 @@ def test_published_client_calls_every_operation(stack: Json, pair: Pair) -> None
     assert ("createSyncJob", 201) in statuses
     assert ("retrySyncJob", 201) in statuses
     assert ("cancelSyncJob", 409) in statuses
+    assert ("createDeleteJob", 201) in statuses
+    assert ("createDeleteJob", 400) in statuses
     assert statuses.count(("getConfigDependencies", 404)) == 1
     assert statuses[-1] == ("getSyncJob", 404)

@@ -61,7 +61,8 @@ def _everything_kept(client: Any, stack: Json) -> Iterator[tuple[str, str]]:
     yield from (("payload", text) for text in _payloads(client, stack["payload_bucket"]))
     for group in stack["log_groups"]:
         yield from ((group, text) for text in _log_lines(client, group))
-    yield from (("execution", text) for text in _executions(client, stack["state_machine_arn"]))
+    for machine in ("state_machine_arn", "delete_state_machine_arn"):
+        yield from (("execution", text) for text in _executions(client, stack[machine]))
 
 
 def test_no_token_is_kept_anywhere(client: Any, stack: Json, pair: Pair, synced: SyncResult) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.bootstrap.sync_api import jobs_with_rows
-from shared.domain.sync_job import RowStatus
+from shared.domain.sync_job import SYNC_STATUSES
 from shared.entrypoints.http import http_handler
 from shared.use_cases.list_sync_job_resources import list_sync_job_resources
 
@@ -19,7 +19,7 @@ def operation(request: Request) -> dict[str, Any]:
         jobs_with_rows(),
         org_id=request.org_id,
         job_id=request.path("id"),
-        status=request.query_enum("status", [status.value for status in RowStatus]),
+        status=request.query_enum("status", SYNC_STATUSES),
         size=request.query_size(),
         cursor=request.query("cursor"),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from shared.domain.errors import InvalidRequestError
+from shared.domain.sync_job import JobKind
 
 if TYPE_CHECKING:
     from shared.domain.resource_type import ResourceKey
@@ -176,37 +177,40 @@ def usage_key(usage: float | None, value: str) -> str:
 # SyncJobsTable
 
 
-def job_partition(org_id: str, job_id: str) -> str:
+_JOB_SEGMENT = {JobKind.SYNC: "JOB", JobKind.DELETE: "DELETE"}
+
+
+def job_partition(org_id: str, job_id: str, kind: JobKind = JobKind.SYNC) -> str:
     """Partition of a job, in SyncJobsTable and in SyncResourcesTable."""
-    return f"{join('ORG', org_id, 'JOB')}#{config_id(job_id)}"
+    return f"{join('ORG', org_id, _JOB_SEGMENT[kind])}#{config_id(job_id)}"
 
 
-def job(org_id: str, job_id: str) -> Key:
+def job(org_id: str, job_id: str, kind: JobKind = JobKind.SYNC) -> Key:
     """Key of a job's header."""
-    return _key(job_partition(org_id, job_id), "JOB")
+    return _key(job_partition(org_id, job_id, kind), "JOB")
 
 
-def jobs_by_created(org_id: str, created_at: str, job_id: str) -> Key:
-    """Attributes of a job's header that put it into the list, newest first."""
-    return {"org_key": jobs_partition(org_id), "created_key": join(created_at, job_id)}
+def jobs_by_created(org_id: str, created_at: str, job_id: str, kind: JobKind = JobKind.SYNC) -> Key:
+    """Attributes of a job's header that put it into the list of its kind, newest first."""
+    return {"org_key": jobs_partition(org_id, kind), "created_key": join(created_at, job_id)}
 
 
-def jobs_partition(org_id: str) -> str:
-    """Partition of the list of an organisation's jobs, in the GSI `by_created`."""
-    return join("ORG", org_id)
+def jobs_partition(org_id: str, kind: JobKind = JobKind.SYNC) -> str:
+    """Partition of the list of an organisation's jobs of one kind, in the GSI `by_created`."""
+    return join("ORG", org_id) if kind is JobKind.SYNC else join("ORG", org_id, _JOB_SEGMENT[kind])
 
 
-def counts(org_id: str, job_id: str, batch: str) -> Key:
+def counts(org_id: str, job_id: str, batch: str, kind: JobKind = JobKind.SYNC) -> Key:
     """Key of the counters that one batch keeps."""
-    return _key(job_partition(org_id, job_id), join("COUNTS", batch))
+    return _key(job_partition(org_id, job_id, kind), join("COUNTS", batch))
 
 
 COUNTS_PREFIX = "COUNTS#"
 
 
-def sequence(org_id: str, job_id: str) -> Key:
+def sequence(org_id: str, job_id: str, kind: JobKind = JobKind.SYNC) -> Key:
     """Key of the counter from which blocks of `seq` are taken."""
-    return _key(job_partition(org_id, job_id), "SEQ")
+    return _key(job_partition(org_id, job_id, kind), "SEQ")
 
 
 def running_slot(target_org: str, number: int) -> Key:
@@ -222,9 +226,9 @@ def rate_budget(host: str, org_id: str) -> Key:
 # SyncResourcesTable
 
 
-def row(org_id: str, job_id: str, config: ResourceKey) -> Key:
+def row(org_id: str, job_id: str, config: ResourceKey, kind: JobKind = JobKind.SYNC) -> Key:
     """Key of one row of a job."""
-    return _key(job_partition(org_id, job_id), f"{encode(config.type)}#{config_id(config.id)}")
+    return _key(job_partition(org_id, job_id, kind), f"{encode(config.type)}#{config_id(config.id)}")
 
 
 def status_key(status: str, config: ResourceKey) -> str:

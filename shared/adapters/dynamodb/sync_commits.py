@@ -249,9 +249,7 @@ class RowCommits:
         return parts
 
     def _row_put(self, job: Job, before: Row, after: Row) -> dict[str, Any]:
-        item = row_item(
-            job.org_id, job.id, replace(after, version=before.version + 1), int(self._clock()) + RETENTION_S
-        )
+        item = row_item(job, replace(after, version=before.version + 1), int(self._clock()) + RETENTION_S)
         return {
             "TableName": self._rows,
             "Item": item,
@@ -271,7 +269,7 @@ class RowCommits:
             {
                 "Update": {
                     "TableName": self._jobs,
-                    "Key": keys.counts(job.org_id, job.id, batch),
+                    "Key": keys.counts(job.org_id, job.id, batch, job.kind),
                     "UpdateExpression": "SET expires_at = :expires_at ADD "
                     + ", ".join(f"#{name} :{name}" for name in changed),
                     "ExpressionAttributeNames": {f"#{name}": name for name in changed},
@@ -290,7 +288,7 @@ class RowCommits:
             if not block:
                 answer = self._client.update_item(
                     TableName=self._jobs,
-                    Key=keys.sequence(job.org_id, job.id),
+                    Key=keys.sequence(job.org_id, job.id, job.kind),
                     UpdateExpression="ADD next_seq :block",
                     ExpressionAttributeValues={":block": _SEQUENCE_BLOCK},
                     ReturnValues="UPDATED_NEW",

@@ -11,7 +11,7 @@ from shared.adapters.dynamodb.cursor import decode_cursor, encode_cursor
 from shared.adapters.dynamodb.sync_requests import batch_get, batch_put, cancellation_codes
 from shared.domain.errors import ConflictError, NotFoundError, TooManyJobsError
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import COUNTERS, Event, Job, JobStatus, Phase, Row, RowError, RowStatus, Work
+from shared.domain.sync_job import COUNTERS, Event, Job, JobKind, JobStatus, Phase, Row, RowError, RowStatus, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,6 +36,7 @@ class SyncStore:
         client: the client of a boto3 DynamoDB resource, which takes and gives Python values.
         jobs_table, rows_table, index_table: names; an operation that needs one that is empty fails.
         clock: epoch seconds.
+        kind: of the jobs that are kept here.
     """
 
     def __init__(
@@ -45,12 +46,17 @@ class SyncStore:
         rows_table: str = "",
         index_table: str = "",
         clock: Callable[[], float] = time.time,
+        kind: JobKind = JobKind.SYNC,
     ) -> None:
         self._client = client
         self._jobs = jobs_table
         self._rows = rows_table
         self._index = index_table
         self._clock = clock
+        self._kind = kind
+        # A cursor is good for the operation alone that gave it.
+        self._list_jobs = f"list{kind.capitalize()}Jobs"
+        self._list_rows = f"list{kind.capitalize()}JobResources"
 
     # Headers
 
@@ -66,8 +72,8 @@ class SyncStore:
         header: Any = {
             "TableName": self._jobs,
             "Item": {
-                **keys.job(job.org_id, job.id),
-                **keys.jobs_by_created(job.org_id, job.started_at, job.id),
+                **keys.job(job.org_id, job.id, job.kind),
+                **keys.jobs_by_created(job.org_id, job.started_at, job.id, job.kind),
                 **_job_item(job),
                 "expires_at": self._expires_at(),
             },
@@ -104,7 +110,7 @@ class SyncStore:
 
     def _exists(self, job: Job) -> bool:
         return "Item" in self._client.get_item(
-            TableName=self._jobs, Key=keys.job(job.org_id, job.id), ConsistentRead=True
+            TableName=self._jobs, Key=keys.job(job.org_id, job.id, job.kind), ConsistentRead=True
         )
 
     def release_slot(self, job: Job) -> None:
@@ -127,11 +133,11 @@ class SyncStore:
         Raises:
             NotFoundError: this organisation has no such job.
         """
-        item = self._client.get_item(TableName=self._jobs, Key=keys.job(org_id, job_id), ConsistentRead=True).get(
-            "Item"
-        )
+        item = self._client.get_item(
+            TableName=self._jobs, Key=keys.job(org_id, job_id, self._kind), ConsistentRead=True
+        ).get("Item")
         if item is None:
-            raise NotFoundError(f"There is no sync job {job_id}.")
+            raise NotFoundError(f"There is no {self._kind} job {job_id}.")
         return _job(item)
 
     def list_jobs(self, org_id: str, status: str | None, size: int, cursor: str | None) -> tuple[list[Job], str | None]:
@@ -145,20 +151,20 @@ class SyncStore:
             "TableName": self._jobs,
             "IndexName": "by_created",
             "KeyConditionExpression": "org_key = :org",
-            "ExpressionAttributeValues": {":org": keys.jobs_partition(org_id)},
+            "ExpressionAttributeValues": {":org": keys.jobs_partition(org_id, self._kind)},
             "ScanIndexForward": False,
         }
         if status:
             query |= {"FilterExpression": "#status = :status", "ExpressionAttributeNames": {"#status": "status"}}
             query["ExpressionAttributeValues"][":status"] = status
-        for created_key in decode_cursor(cursor, "listSyncJobs", org_id, filters):
+        for created_key in decode_cursor(cursor, self._list_jobs, org_id, filters):
             query["ExclusiveStartKey"] = {
-                **keys.job(org_id, keys.split(created_key)[-1]),
-                "org_key": keys.jobs_partition(org_id),
+                **keys.job(org_id, keys.split(created_key)[-1], self._kind),
+                "org_key": keys.jobs_partition(org_id, self._kind),
                 "created_key": created_key,
             }
         items, last = self._page(query, size)
-        next_cursor = encode_cursor("listSyncJobs", org_id, filters, [last["created_key"]]) if last else None
+        next_cursor = encode_cursor(self._list_jobs, org_id, filters, [last["created_key"]]) if last else None
         return [_job(item) for item in items], next_cursor
 
     def start_job(self, org_id: str, job_id: str, execution_id: str) -> Job:
@@ -171,7 +177,7 @@ class SyncStore:
         try:
             answer = self._client.update_item(
                 TableName=self._jobs,
-                Key=keys.job(org_id, job_id),
+                Key=keys.job(org_id, job_id, self._kind),
                 UpdateExpression="SET #status = :running, execution_id = :execution",
                 ConditionExpression="#status IN (:pending, :running) "
                 "AND (attribute_not_exists(execution_id) OR execution_id = :execution)",
@@ -211,20 +217,20 @@ class SyncStore:
         Raises:
             ConflictError: it is recorded already, or the job is final.
         """
-        partition = keys.job_partition(job.org_id, job.id)
+        partition = keys.job_partition(job.org_id, job.id, job.kind)
         expires_at = self._expires_at()
         batch_put(
             self._client,
             self._jobs,
             [
                 {
-                    **keys.counts(job.org_id, job.id, batch),
+                    **keys.counts(job.org_id, job.id, batch, job.kind),
                     **{name: numbers.get(name, 0) for name in COUNTERS},
                     "expires_at": expires_at,
                 }
                 for batch, numbers in counts.items()
             ]
-            + [{**keys.sequence(job.org_id, job.id), "next_seq": next_seq, "expires_at": expires_at}],
+            + [{**keys.sequence(job.org_id, job.id, job.kind), "next_seq": next_seq, "expires_at": expires_at}],
         )
         try:
             self._client.update_item(
@@ -286,6 +292,8 @@ class SyncStore:
         finished_at: str,
         errors_sample: Sequence[Mapping[str, str]],
         counts: Mapping[str, int],
+        *,
+        rebuild_triggered: bool = False,
     ) -> Job:
         """Close a job; one that is final keeps its status and end, and gets the sample of errors and the counters only.
 
@@ -294,6 +302,8 @@ class SyncStore:
         """
         known: dict[str, Any] = {":sample": [dict(entry) for entry in errors_sample], ":counts": dict(counts)}
         update = "SET errors_sample = :sample, final_counts = :counts"
+        if rebuild_triggered:
+            known[":rebuilt"], update = True, f"{update}, rebuild_triggered = :rebuilt"
         closing = {":status": status.value, ":at": finished_at, ":none": None}
         try:
             self._update_header(
@@ -305,7 +315,7 @@ class SyncStore:
         except ConflictError:
             self._client.update_item(
                 TableName=self._jobs,
-                Key=keys.job(job.org_id, job.id),
+                Key=keys.job(job.org_id, job.id, job.kind),
                 UpdateExpression=update,
                 ExpressionAttributeValues=known,
             )
@@ -342,7 +352,7 @@ class SyncStore:
         try:
             self._client.update_item(
                 TableName=self._jobs,
-                Key=keys.job(org_id, job_id),
+                Key=keys.job(org_id, job_id, self._kind),
                 UpdateExpression=update,
                 ConditionExpression="#status IN (:run1, :run2)" + (f" AND {condition}" if condition else ""),
                 ExpressionAttributeNames={"#status": "status"},
@@ -360,7 +370,7 @@ class SyncStore:
                 "TableName": self._jobs,
                 "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
                 "ExpressionAttributeValues": {
-                    ":pk": keys.job_partition(org_id, job_id),
+                    ":pk": keys.job_partition(org_id, job_id, self._kind),
                     ":prefix": keys.COUNTS_PREFIX,
                 },
                 "ConsistentRead": True,
@@ -398,11 +408,11 @@ class SyncStore:
     def put_rows(self, job: Job, rows: Sequence[Row]) -> None:
         """Write the rows of a plan, over those of an earlier attempt to plan."""
         expires_at = self._expires_at()
-        batch_put(self._client, self._rows, [row_item(job.org_id, job.id, row, expires_at) for row in rows])
+        batch_put(self._client, self._rows, [row_item(job, row, expires_at) for row in rows])
 
     def get_rows(self, org_id: str, job_id: str, wanted: Iterable[ResourceKey]) -> dict[ResourceKey, Row]:
         """Return the rows of the given source configs; those that the job does not have are left out."""
-        items = batch_get(self._client, self._rows, [keys.row(org_id, job_id, key) for key in wanted])
+        items = batch_get(self._client, self._rows, [keys.row(org_id, job_id, key, self._kind) for key in wanted])
         rows = (_row(item) for item in items)
         return {row.key: row for row in rows}
 
@@ -412,7 +422,7 @@ class SyncStore:
             {
                 "TableName": self._rows,
                 "KeyConditionExpression": "pk = :pk",
-                "ExpressionAttributeValues": {":pk": keys.job_partition(org_id, job_id)},
+                "ExpressionAttributeValues": {":pk": keys.job_partition(org_id, job_id, self._kind)},
                 "ConsistentRead": True,
             }
         )
@@ -430,7 +440,7 @@ class SyncStore:
         query: dict[str, Any] = {
             "TableName": self._rows,
             "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": keys.job_partition(org_id, job_id)},
+            "ExpressionAttributeValues": {":pk": keys.job_partition(org_id, job_id, self._kind)},
         }
         key_names = ["sk"]
         if status:
@@ -438,15 +448,15 @@ class SyncStore:
             query["IndexName"] = "by_status"
             query["KeyConditionExpression"] += " AND begins_with(status_key, :status)"
             query["ExpressionAttributeValues"][":status"] = f"{keys.encode(status)}#"
-        if last_keys := decode_cursor(cursor, "listSyncJobResources", org_id, filters):
+        if last_keys := decode_cursor(cursor, self._list_rows, org_id, filters):
             query["ExclusiveStartKey"] = {
-                "pk": keys.job_partition(org_id, job_id),
+                "pk": keys.job_partition(org_id, job_id, self._kind),
                 **dict(zip(key_names, last_keys, strict=False)),
             }
         items, last = self._page(query, size)
         next_cursor = None
         if last:
-            next_cursor = encode_cursor("listSyncJobResources", org_id, filters, [last[name] for name in key_names])
+            next_cursor = encode_cursor(self._list_rows, org_id, filters, [last[name] for name in key_names])
         return [_row(item) for item in items], next_cursor
 
     # Requests
@@ -483,10 +493,10 @@ class SyncStore:
         return int(self._clock()) + RETENTION_S
 
 
-def row_item(org_id: str, job_id: str, row: Row, expires_at: int) -> dict[str, Any]:
+def row_item(job: Job, row: Row, expires_at: int) -> dict[str, Any]:
     """Return the table item of a row."""
     return {
-        **keys.row(org_id, job_id, row.key),
+        **keys.row(job.org_id, job.id, row.key, job.kind),
         "status_key": keys.status_key(row.status, row.key),
         "type": row.key.type,
         "source_id": row.key.id,
@@ -574,6 +584,7 @@ def _error(item: Mapping[str, Any] | None) -> RowError | None:
 def _job_item(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
+        "kind": job.kind.value,
         "org_id": job.org_id,
         "user_id": job.user_id,
         "name": job.name,
@@ -601,6 +612,7 @@ def _job(item: Mapping[str, Any]) -> Job:
     current, final_counts = item.get("current_batch"), item.get("final_counts")
     return Job(
         id=item["id"],
+        kind=JobKind(item.get("kind", JobKind.SYNC)),
         org_id=item["org_id"],
         user_id=item["user_id"],
         name=item["name"],
@@ -628,4 +640,5 @@ def _job(item: Mapping[str, Any]) -> Job:
         error=_error(item.get("job_error")),
         errors_sample=tuple(item.get("errors_sample") or ()),
         counts={name: int(number) for name, number in final_counts.items()} if final_counts else None,
+        rebuild_triggered=item.get("rebuild_triggered", False),
     )

@@ -1,5 +1,5 @@
 // Calls the operations of the user's documents with the published client, unmodified but for its base URL.
-// Reads {api_url, source, target, resources} from the standard input, prints one JSON line per call: {operation, status, body}.
+// Reads {api_url, source, target, resources, deletable} from the standard input, prints one JSON line per call: {operation, status, body}.
 import { authorize, getClient } from '@epilot/sdk/configuration-hub'
 
 const input = JSON.parse(await new Promise((resolve) => {
@@ -58,4 +58,13 @@ await call('listSyncJobResources', { id: failing.id, size: 50, status: 'failed' 
 const retried = await call('retrySyncJob', { id: failing.id }, {})
 await until(ended, () => quietly('getSyncJob', { id: retried.id }))
 await call('cancelSyncJob', { id: retried.id })
+
+const deleting = await call('createDeleteJob', null, { name: 'published client', resources: input.deletable })
+await call('getDeleteJob', { id: deleting.id })
+await until(ended, () => quietly('getDeleteJob', { id: deleting.id }))
+await call('getDeleteJob', { id: deleting.id })
+await call('listDeleteJobs', { size: 5 })
+await call('listDeleteJobResources', { id: deleting.id, size: 50 })
+await call('createDeleteJob', null, { resources: [] })
+
 await call('getSyncJob', { id: 'no-such-job' })

@@ -1,0 +1,28 @@
+"""List the resources of a delete job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shared.bootstrap.delete_jobs import delete_jobs
+from shared.domain.sync_job import DELETE_STATUSES
+from shared.entrypoints.http import http_handler
+from shared.use_cases.list_delete_job_resources import list_delete_job_resources
+
+if TYPE_CHECKING:
+    from shared.entrypoints.request import Request
+
+
+def operation(request: Request) -> dict[str, Any]:
+    """Answer listDeleteJobResources."""
+    return list_delete_job_resources(
+        delete_jobs(),
+        org_id=request.org_id,
+        job_id=request.path("id"),
+        status=request.query_enum("status", DELETE_STATUSES),
+        size=request.query_size(),
+        cursor=request.query("cursor"),
+    )
+
+
+lambda_handler = http_handler(operation)

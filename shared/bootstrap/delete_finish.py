@@ -1,0 +1,31 @@
+"""Build what closing a delete job needs."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from shared.bootstrap.credentials import credentials_store
+from shared.bootstrap.delete_jobs import delete_jobs
+from shared.bootstrap.sync_finish import event_bus, rebuild_target_index
+from shared.observability import count
+from shared.use_cases.finish_deletion import finish_deletion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Close the job that the machine's state names, or that the ended execution of an EventBridge event was for."""
+    state: Mapping[str, Any] = json.loads(event["input"]) if "input" in event else event
+    return finish_deletion(
+        state["org_id"],
+        state["job_id"],
+        jobs=delete_jobs(),
+        credentials=credentials_store(),
+        events=event_bus(),
+        rebuild_index=rebuild_target_index,
+        count=count,
+        now=time.time,
+    )

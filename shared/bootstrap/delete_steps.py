@@ -1,0 +1,27 @@
+"""Build what the steps of a delete job need."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from shared.bootstrap.delete_jobs import delete_jobs
+from shared.bootstrap.sync import ports
+from shared.use_cases.sync_ports import StepInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from shared.use_cases.sync_ports import SyncPorts
+
+
+def run_deletion_step(
+    step: Callable[[StepInput, SyncPorts], Mapping[str, Any]],
+) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
+    """Return a step of a delete job that reads its input from the task's event and works on the real world."""
+
+    def run(event: dict[str, Any]) -> Mapping[str, Any]:
+        task = StepInput.from_event(event)
+        return step(task, replace(ports(task), jobs=delete_jobs()))
+
+    return run

@@ -1,0 +1,142 @@
+"""Delete what is left of a delete job's rows, users before what they use; a config that is gone counts as deleted."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from shared.domain import deletion
+from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError, UnknownOutcomeError
+from shared.domain.matching import find_delete_guard
+from shared.domain.redaction import redact
+from shared.domain.row_commit import RowCommit
+from shared.domain.sync_job import Row, RowError, RowStatus, Work, iso_time
+from shared.use_cases.commit_writer import CommitWriter
+from shared.use_cases.job_guard import JobGuard
+from shared.use_cases.sync_ports import JobStoppedError, StepInput, StepResult, SyncPorts, why_stopped
+from shared.use_cases.write_rows import BLOCKED_WAIT_S, DONE, MAX_ATTEMPTS, TRANSIENT_WAIT_S, WORKERS, result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shared.domain.ports import ConfigRepository
+
+
+def delete_batch(step: StepInput, ports: SyncPorts) -> StepResult:
+    """Delete the rows that are left, generation after generation; a failed one does not hold up the others.
+
+    Deleting needs no claim: doing it twice is doing it once.
+
+    Raises:
+        NotFoundError: there is no such job.
+        HubError: storage failed; the step can run again.
+    """
+    job = ports.jobs.get_job(step.org_id, step.job_id)
+    if stopped := why_stopped(job, step):
+        return result("failed", stopped)
+    rows = [row for row in ports.jobs.list_rows(step.org_id, step.job_id) if row.next_work is Work.WRITE]
+    if not rows:
+        return DONE
+    try:
+        repository = ports.open_repository(job, "target")
+        with JobGuard(ports.jobs, step) as guard:
+            run = _Run(step, ports, repository, guard)
+            writer = CommitWriter(ports.commits, job, str(deletion.BATCH))
+            try:
+                run.work(rows, writer)
+            finally:
+                writer.close()
+    except CredentialsExpiredError as error:
+        return _out_of_credentials(step, ports, error)
+    if isinstance(run.stopped_by, CredentialsExpiredError):
+        return _out_of_credentials(step, ports, run.stopped_by)
+    if run.stopped_by is not None:
+        return result("failed", run.stopped_by.code)
+    if run.wait_seconds:
+        return result("wait", "DOWNSTREAM_UNAVAILABLE", run.wait_seconds)
+    if run.out_of_time:
+        return result("more", "OUT_OF_TIME")
+    return result("wait", "BLOCKED", BLOCKED_WAIT_S) if writer.lost else DONE
+
+
+def _out_of_credentials(step: StepInput, ports: SyncPorts, error: CredentialsExpiredError) -> StepResult:
+    ports.jobs.stop_for(step.org_id, step.job_id, RowError(error.code, redact(error.message)))
+    return result("failed", error.code)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One invocation: what its workers share, and why it ended early."""
+
+    step: StepInput
+    ports: SyncPorts
+    repository: ConfigRepository
+    guard: JobGuard
+    stopped_by: HubError | None = None
+    wait_seconds: float = 0
+    out_of_time: bool = False
+
+    def work(self, rows: Iterable[Row], writer: CommitWriter) -> None:
+        """Go through the rows; a generation begins when everything before it is settled."""
+        ordered = sorted(rows, key=lambda row: (row.generation, row.key))
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for _, generation in groupby(ordered, key=lambda row: row.generation):
+                for commit in pool.map(self._settle, list(generation)):
+                    if commit is not None:
+                        self._count(commit.after)
+                        writer.put(commit)
+                if self.stopped_by or self.wait_seconds or self.out_of_time:
+                    return
+
+    def _settle(self, row: Row) -> RowCommit | None:
+        """Delete one config and say what to record; None where nothing was tried."""
+        if self.stopped_by is not None:
+            return None
+        if self.ports.now() >= self.step.hand_back_at:
+            self.out_of_time = True
+            return None
+        tried = replace(row, attempt=row.attempt + 1, updated_at=iso_time(self.ports.now()))
+        try:
+            after = self._delete(tried)
+        except (JobStoppedError, CredentialsExpiredError) as error:
+            self.stopped_by = error
+            return None
+        except TransientError as error:
+            # Whether it was done does not matter: the next attempt finds it gone, or deletes it.
+            sent = isinstance(error, UnknownOutcomeError)
+            after = replace(tried, status=RowStatus.IN_PROGRESS if sent else row.status)
+            if tried.attempt >= MAX_ATTEMPTS:
+                after = _failed(tried, error.code, redact(error.message))
+            else:
+                self.wait_seconds = max(self.wait_seconds, error.retry_after or TRANSIENT_WAIT_S)
+        except HubError as error:
+            after = _failed(tried, error.code, redact(error.message))
+        except Exception as error:  # noqa: BLE001 - logged, and it becomes the row's error
+            # One resource that we cannot handle must not hold up the others.
+            self.ports.log_failure(row.key.type, error)
+            after = _failed(tried, "INTERNAL", f"The hub failed on it ({type(error).__name__}).")
+        return RowCommit(before=row, after=after)
+
+    def _delete(self, row: Row) -> Row:
+        entry = self.ports.catalogue[row.key.type]
+        try:
+            payload = self.repository.get_config(entry, row.key.id)
+            if guard := find_delete_guard(entry, payload, self.repository.org_id):
+                return replace(row, status=RowStatus.SKIPPED, left=(), error=RowError("PROTECTED", guard.reason))
+            self.guard.check()
+            self.repository.delete_config(entry, row.key.id)
+        except NotFoundError:
+            pass
+        return replace(row, status=RowStatus.DELETED, left=())
+
+    def _count(self, row: Row) -> None:
+        if row.status is RowStatus.DELETED:
+            self.ports.count("ResourcesDeleted", 1)
+        elif row.status is RowStatus.FAILED:
+            self.ports.count("ResourcesFailed", 1)
+
+
+def _failed(row: Row, code: str, message: str) -> Row:
+    return replace(row, status=RowStatus.FAILED, error=RowError(code, message))

@@ -1,0 +1,78 @@
+"""Close a delete job, whatever became of it: rebuild the index, let go of the token, say that it ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from shared.domain.errors import CredentialsExpiredError, NotFoundError
+from shared.domain.sync_job import COUNTERS, Job, RowError, RowStatus, final_status, iso_time, sample_errors
+from shared.use_cases.get_delete_job import delete_job_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from shared.use_cases.finish_job import Events
+    from shared.use_cases.sync_ports import Credentials, SyncJobs
+
+
+def finish_deletion(
+    org_id: str,
+    job_id: str,
+    *,
+    jobs: SyncJobs,
+    credentials: Credentials,
+    events: Events,
+    rebuild_index: Callable[[Job, str], None],
+    count: Callable[[str, float], None],
+    now: Callable[[], float],
+) -> Mapping[str, Any]:
+    """Close a job; safe to run any number of times, also for one whose execution died.
+
+    Args:
+        org_id: the organisation of the job.
+        job_id: the job.
+        jobs: headers and rows of delete jobs.
+        credentials: tokens of runs.
+        events: where the end is published.
+        rebuild_index: starts a build of the organisation's index with the job's token.
+        count: adds to a metric.
+        now: epoch seconds.
+
+    Raises:
+        NotFoundError: there is no such job.
+        HubError: storage failed; it can run again.
+    """
+    job = jobs.get_job(org_id, job_id)
+    was_open = not job.status.final
+    rows = list(jobs.list_rows(org_id, job_id)) if job.planned else []
+    if not job.planned and job.error is None and was_open:
+        jobs.stop_for(org_id, job_id, RowError("PLAN_FAILED", "The job ended before its rows stood."))
+    counted = Counter(row.status.counted_as for row in rows)
+    counts = {name: counted[name] for name in COUNTERS}
+    rebuilt = job.rebuild_triggered or _rebuild(job, credentials, rebuild_index)
+    job = jobs.finish_job(
+        job,
+        final_status(counts, interrupted=job.error is not None or not job.planned),
+        iso_time(now()),
+        sample_errors(row for row in rows if row.status is RowStatus.FAILED),
+        counts,
+        rebuild_triggered=rebuilt,
+    )
+    jobs.release_slot(job)
+    credentials.delete(job.id)
+    if was_open:
+        events.put("DeleteJobFinished", delete_job_answer(job, counts))
+        count(f"DeleteJobs{job.status.capitalize()}", 1)
+    return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}
+
+
+def _rebuild(job: Job, credentials: Credentials, rebuild_index: Callable[[Job, str], None]) -> bool:
+    """Start a build where something may have been deleted; False where nothing can have been, or the token is gone."""
+    if not job.planned:
+        return False
+    with suppress(NotFoundError, CredentialsExpiredError):
+        rebuild_index(job, credentials.get(job.id, "target"))
+        return True
+    return False

@@ -1,0 +1,38 @@
+"""List the resources of a delete job with what became of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shared.domain.sync_job import Row
+    from shared.use_cases.sync_ports import SyncJobs
+
+
+def list_delete_job_resources(
+    jobs: SyncJobs, *, org_id: str, job_id: str, status: str | None, size: int, cursor: str | None
+) -> dict[str, Any]:
+    """Return the contract's `DeleteJobResourceListResponse`.
+
+    Raises:
+        NotFoundError: this organisation has no such job.
+        InvalidRequestError: the cursor is not one of this list.
+    """
+    jobs.get_job(org_id, job_id)
+    rows, next_cursor = jobs.list_rows_page(org_id, job_id, status, size, cursor)
+    answer: dict[str, Any] = {"results": [_row_answer(row) for row in rows]}
+    return answer | ({"next_cursor": next_cursor} if next_cursor else {})
+
+
+def _row_answer(row: Row) -> dict[str, Any]:
+    answer = {
+        "type": row.key.type,
+        "id": row.key.id,
+        "title": row.title or None,
+        "status": row.status.value,
+        "attempt": row.attempt,
+        "error": str(row.error) if row.error else None,
+        "updated_at": row.updated_at,
+        "generation": row.generation,
+    }
+    return {name: value for name, value in answer.items() if value is not None}
