@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.domain.fingerprint import canonical
+from shared.domain.fingerprint import canonical, equal_where_sent
 from shared.domain.matching import Pair, portable_id
-from shared.domain.paths import ITEMS, follow, parse_path, pointer_of
-from shared.domain.references import Identified, Identifiers, Replacement, find_references, resolve, rewrite
+from shared.domain.paths import ITEMS, follow, parse_path, pointer_of, remove_paths
+from shared.domain.references import Identified, Identifiers, Replacement, find_references, resolve, rewrite, sendable
 from shared.domain.resource_type import Catalogue, ResourceKey, ResourceType
 
 if TYPE_CHECKING:
@@ -161,6 +161,16 @@ def differences(
     theirs = canonical(resource_type, target)
     whole = frozenset(parse_path(path) for path in (*resource_type.sets, *resource_type.stringified))
     return [pointer_of(steps) for steps in _differing(ours, theirs, (), (), whole)]
+
+
+def says_the_same(
+    resource_type: ResourceType, source: Mapping[str, Any], target: Mapping[str, Any], known: Counterparts
+) -> bool:
+    """Tell, as the planner does where there was no sync yet, whether the target says what would be sent to it."""
+    body = sendable(resource_type, remapped(resource_type, source, target, known))
+    if resource_type.active is not None:
+        body = remove_paths(body, (resource_type.active.path,))
+    return equal_where_sent(resource_type, body, target)
 
 
 def _differing(

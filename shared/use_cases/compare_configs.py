@@ -16,6 +16,7 @@ from shared.domain.comparison import (
     differences,
     own_identifiers,
     pair_up,
+    says_the_same,
 )
 from shared.domain.config_node import read_node, summary_of
 from shared.domain.fingerprint import fingerprint
@@ -133,15 +134,9 @@ class _Comparison:
             lambda: self._current.whole(self._type, {pair.current_id for pair in pairs}),
             lambda: self._other.whole(self._type, {pair.other_id for pair in pairs}),
         )
-        changes: dict[PairedRow, Change | None] = {}
-        for pair in pairs:
-            if pair.current_id in own and pair.other_id in others:
-                source, target = _sides(pair, own, others)
-                changes[pair] = change_since(
-                    pair.entry, fingerprint(self._type, source), fingerprint(self._type, target)
-                )
-        unequal = [pair for pair, change in changes.items() if change is not Change.EQUAL]
-        places = self._differences(unequal, own, others)
+        verdicts = self._verdicts(
+            {pair: _sides(pair, own, others) for pair in pairs if pair.current_id in own and pair.other_id in others}
+        )
         rows = []
         for pair in pairs:
             row: dict[str, Any] = {
@@ -150,28 +145,37 @@ class _Comparison:
                 "source": self._summary(theirs[pair.other_id], others.get(pair.other_id)),
                 "lineage": _provenance(pair.direction, pair.entry),
             }
-            if pair in changes:
-                differing = places.get(pair, [])
-                # Without a last sync nobody can tell whose the difference is.
-                row["change"] = changes[pair] or (Change.BOTH_CHANGED if differing else Change.EQUAL)
+            if pair in verdicts:
+                change, differing = verdicts[pair]
+                row["change"] = change
                 row["differences"] = differing[:MAX_DIFFERENCES]
                 row["differences_count"] = len(differing)
             rows.append(row)
         return rows
 
-    def _differences(
-        self, pairs: Iterable[PairedRow], own: Mapping[str, Payload], others: Mapping[str, Payload]
-    ) -> dict[PairedRow, list[str]]:
-        found: dict[PairedRow, list[str]] = {}
+    def _verdicts(
+        self, sides: Mapping[PairedRow, tuple[Payload, Payload]]
+    ) -> dict[PairedRow, tuple[Change, list[str]]]:
+        """Say of source and target of each pair what has changed and where they differ."""
+        verdicts: dict[PairedRow, tuple[Change, list[str]]] = {}
+        open_ones: dict[PairedRow, Change | None] = {}
+        for pair, (source, target) in sides.items():
+            change = change_since(pair.entry, fingerprint(self._type, source), fingerprint(self._type, target))
+            if change is Change.EQUAL:
+                verdicts[pair] = change, []
+            else:
+                open_ones[pair] = change
         for direction in ("pull", "push"):
-            of_direction = [pair for pair in pairs if pair.direction == direction]
+            of_direction = {pair: change for pair, change in open_ones.items() if pair.direction == direction}
             if of_direction:
-                sides = {pair: _sides(pair, own, others) for pair in of_direction}
-                known = self._counterparts(direction, list(sides.values()))
-                found |= {
-                    pair: differences(self._type, source, target, known) for pair, (source, target) in sides.items()
-                }
-        return found
+                known = self._counterparts(direction, [sides[pair] for pair in of_direction])
+                for pair, change in of_direction.items():
+                    if change is None and says_the_same(self._type, *sides[pair], known):
+                        verdicts[pair] = Change.EQUAL, []
+                    else:
+                        # Without a last sync nobody can tell whose a difference is.
+                        verdicts[pair] = change or Change.BOTH_CHANGED, differences(self._type, *sides[pair], known)
+        return verdicts
 
     def _counterparts(self, direction: str, sides: Collection[tuple[Payload, Payload]]) -> Counterparts:
         """Look up what the references in some pairs of payloads stand for in either organisation."""

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import ConflictError, InvalidRequestError, NotFoundError
+from shared.use_cases.break_lineage import break_lineage
+from shared.use_cases.confirm_lineage import confirm_lineage
+from tests.fakes.config_repository import FakeConfigRepository
+from tests.fakes.lineage import FakeLineage
+from tests.fakes.sync_types import CATALOGUE, FLOW, SCHEMA
+
+
+@pytest.fixture
+def lineage() -> FakeLineage:
+    return FakeLineage()
+
+
+@pytest.fixture
+def current() -> FakeConfigRepository:
+    made = FakeConfigRepository("org-a")
+    made.add(FLOW, {"id": "a1", "name": "One"}, {"id": "a2", "name": "Two"})
+    made.add(SCHEMA, {"slug": "contact", "name": "Contact"})
+    return made
+
+
+def confirm(lineage: FakeLineage, current: FakeConfigRepository, **changes: Any) -> dict[str, Any]:
+    body = {"type": "flow", "source_org_id": "org-b", "source_id": "b1", "target_id": "a1", **changes}
+    return confirm_lineage(CATALOGUE, lineage, current, body)
+
+
+def broken(lineage: FakeLineage, **changes: Any) -> dict[str, bool]:
+    return break_lineage(CATALOGUE, lineage, **({"org_id": "org-a", "type_name": "flow", "source_id": "b1"} | changes))
+
+
+def test_confirms_a_pair_as_a_persons_word(lineage: FakeLineage, current: FakeConfigRepository) -> None:
+    assert confirm(lineage, current) == {
+        "type": "flow",
+        "target_org_id": "org-a",
+        "source_org_id": "org-b",
+        "source_id": "b1",
+        "target_id": "a1",
+        "origin": "manual_confirm",
+    }
+    (stored,) = lineage.entries
+    assert (stored.origin, stored.source_fingerprint) == ("manual_confirm", "")
+
+
+def test_a_repeat_answers_with_the_entry_that_is_there(lineage: FakeLineage, current: FakeConfigRepository) -> None:
+    assert confirm(lineage, current) == confirm(lineage, current)
+    assert len(lineage.entries) == 1
+
+
+@pytest.mark.parametrize("changes", [{"target_id": "a2"}, {"source_id": "b2"}])
+def test_a_pair_that_contradicts_another_conflicts(
+    lineage: FakeLineage, current: FakeConfigRepository, changes: dict[str, str]
+) -> None:
+    confirm(lineage, current)
+    with pytest.raises(ConflictError):
+        confirm(lineage, current, **changes)
+    assert len(lineage.entries) == 1
+
+
+def test_another_source_organisation_has_pairs_of_its_own(lineage: FakeLineage, current: FakeConfigRepository) -> None:
+    confirm(lineage, current)
+    confirm(lineage, current, source_org_id="org-c")
+    assert len(lineage.entries) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target_id": "gone"}, "target_id: there is no flow gone"),
+        ({"type": "unknown"}, "type: one of"),
+        ({"source_org_id": "org-a"}, "source_org_id: another organisation"),
+    ],
+)
+def test_refuses_what_cannot_be_a_pair(
+    lineage: FakeLineage, current: FakeConfigRepository, changes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=message):
+        confirm(lineage, current, **changes)
+    assert lineage.entries == []
+
+
+def test_breaks_a_pair_once(lineage: FakeLineage, current: FakeConfigRepository) -> None:
+    confirm(lineage, current)
+    assert broken(lineage) == {"deleted": True}
+    assert lineage.entries == []
+    with pytest.raises(NotFoundError):
+        broken(lineage)
+
+
+def test_breaks_no_pair_of_another_organisation(lineage: FakeLineage, current: FakeConfigRepository) -> None:
+    confirm(lineage, current)
+    with pytest.raises(NotFoundError):
+        broken(lineage, org_id="org-b")
+    with pytest.raises(NotFoundError):
+        broken(lineage, source_org_id="org-c")
+    assert len(lineage.entries) == 1
+
+
+def test_an_id_that_several_source_organisations_share_needs_one_of_them(
+    lineage: FakeLineage, current: FakeConfigRepository
+) -> None:
+    shared = {"type": "schema", "source_id": "contact", "target_id": "contact"}
+    for source_org in ("org-c", "org-b"):
+        confirm(lineage, current, **shared, source_org_id=source_org)
+    with pytest.raises(ConflictError, match="org-b, org-c"):
+        broken(lineage, type_name="schema", source_id="contact")
+    assert broken(lineage, type_name="schema", source_id="contact", source_org_id="org-b") == {"deleted": True}
+    assert [entry.source_org_id for entry in lineage.entries] == ["org-c"]
