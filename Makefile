@@ -17,7 +17,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 FAST_TESTS := $(wildcard tests/unit tests/contract tests/functions tests/adapters tests/workflow tests/sandbox)
 ALL_TESTS := $(FAST_TESTS) $(filter-out $(FAST_TESTS) tests/e2e,$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/e2e)
 
-.PHONY: help setup stack stack-down sam-local demo test test-fast test-long lint format build docs pr
+.PHONY: help setup stack stack-down sam-local demo test test-fast test-long bench lint format build docs pr
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -77,6 +77,10 @@ test-fast: setup ## the tests that need no running stack
 
 test-long: setup ## the laws on 2,000 organisations each, and a job that dies at every I/O boundary
 	@$(PYTEST) tests/unit/test_plan_laws.py tests/workflow/test_killed_jobs.py -m "long or not long" --hypothesis-profile long
+
+bench: setup ## the benchmarks, on the running stack: prints a table, writes .local/bench.json
+	@HUB_SANDBOX_VALIDATE=0 $(PYTHON) -m sandbox.stack up
+	@$(PYTHON) -m tests.bench
 
 lint: setup ## ruff, mypy, cfn-lint, sam validate
 	@$(BIN)/ruff check .

@@ -1,0 +1,32 @@
+"""What the sandbox saw: the writes of an organisation and the span that they took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sandbox.control import SandboxControl
+
+_WRITES = ("createEntity", "patchEntity", "updateEntity", "deleteEntity")
+
+
+class Write(NamedTuple):
+    """One write; times are epoch seconds."""
+
+    began_at: float
+    ended_at: float
+    status: int
+
+
+def read_writes(control: SandboxControl, org_id: str) -> list[Write]:
+    """Return the writes that an organisation has seen since the log was last forgotten, as they began."""
+    return sorted(
+        Write(entry["at"], entry["at"] + entry["duration_ms"] / 1000, entry["status"])
+        for entry in control.call("GET", "/requests")["requests"]
+        if entry["org_id"] == org_id and entry["operation"] in _WRITES
+    )
+
+
+def span_s(writes: Sequence[Write]) -> float:
+    """Return the seconds from the beginning of the first write to the end of the last."""
+    return max(write.ended_at for write in writes) - min(write.began_at for write in writes)
