@@ -344,7 +344,8 @@ class SyncWorld:
 
 _STEPS: Mapping[str, Callable[[StepInput, SyncPorts], Mapping[str, Any]]] = {
     "SnapshotTarget": snapshot_target,
-    "PlanJob": plan_job,
+    # Small enough for jobs of tests to have several batches and stages.
+    "PlanJob": partial(plan_job, batch_size=50),
     "NextBatches": next_batches,
     "SyncBatch": sync_batch,
     "ResolveDerivedReferences": resolve_derived_references,
