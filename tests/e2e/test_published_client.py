@@ -12,7 +12,7 @@ from tests.published import violations
 
 SCRIPT = Path(__file__).parent / "client" / "call_every_operation.mjs"
 
-#: The operations of the user's documents, and cancelSyncJob.
+#: All operations of the contract.
 OPERATIONS = {
     "listConfigTypes",
     "listConfigs",
@@ -26,6 +26,11 @@ OPERATIONS = {
     "retrySyncJob",
     "listSyncJobResources",
     "cancelSyncJob",
+    "compareConfigs",
+    "suggestMatches",
+    "confirmLineage",
+    "breakLineage",
+    "getConfigInventory",
     "createDeleteJob",
     "listDeleteJobs",
     "getDeleteJob",
@@ -62,4 +67,9 @@ def test_published_client_calls_every_operation(stack: Json, pair: Pair) -> None
     assert ("createDeleteJob", 201) in statuses
     assert ("createDeleteJob", 400) in statuses
     assert statuses.count(("getConfigDependencies", 404)) == 1
+    assert [one for name, one in statuses if name == "compareConfigs"] == [200, 200, 403]
+    assert [one for name, one in statuses if name == "confirmLineage"] == [201, 409]
+    assert [one for name, one in statuses if name == "breakLineage"] == [200, 404]
+    assert ("suggestMatches", 200) in statuses
+    assert ("getConfigInventory", 200) in statuses
     assert statuses[-1] == ("getSyncJob", 404)

@@ -1,4 +1,4 @@
-// Calls the operations of the user's documents with the published client, unmodified but for its base URL.
+// Calls every operation with the published client, unmodified but for its base URL.
 // Reads {api_url, source, target, resources, deletable} from the standard input, prints one JSON line per call: {operation, status, body}.
 import { authorize, getClient } from '@epilot/sdk/configuration-hub'
 
@@ -58,6 +58,21 @@ await call('listSyncJobResources', { id: failing.id, size: 50, status: 'failed' 
 const retried = await call('retrySyncJob', { id: failing.id }, {})
 await until(ended, () => quietly('getSyncJob', { id: retried.id }))
 await call('cancelSyncJob', { id: retried.id })
+
+const other = { source_org_id: input.target.org_id, source_auth_token: input.target.token, type: 'journey' }
+const { rows } = await call('compareConfigs', null, other)
+const alone = (status, side) => rows.filter((row) => row.match_status === status).map((row) => row[side].id)
+const [there] = alone('only_source', 'source')
+const [here] = alone('only_current', 'current')
+await call('suggestMatches', null, { ...other, source_ids: [there] })
+const pair = { type: 'journey', source_org_id: input.target.org_id, source_id: there, target_id: here }
+await call('confirmLineage', null, pair)
+await call('compareConfigs', null, other)
+await call('confirmLineage', null, { ...pair, source_id: 'another source' })
+await call('breakLineage', { type: 'journey', source_id: there })
+await call('breakLineage', { type: 'journey', source_id: there })
+await call('compareConfigs', null, { ...other, source_auth_token: input.source.token })
+await call('getConfigInventory', { include_dependency_only: true })
 
 const deleting = await call('createDeleteJob', null, { name: 'published client', resources: input.deletable })
 await call('getDeleteJob', { id: deleting.id })
