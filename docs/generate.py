@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from docs.openapi import write_openapi
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.resource_type import ListOperation, ResourceType
 
@@ -158,7 +159,10 @@ def _reference_assumptions(entry: ResourceType) -> dict[str, list[str]]:
 
 
 #: Every generated page, with the function that returns its text.
-PAGES: tuple[tuple[Path, Callable[[], str]], ...] = ((_DOCS / "types.md", write_types),)
+PAGES: tuple[tuple[Path, Callable[[], str]], ...] = (
+    (_DOCS / "types.md", write_types),
+    (_DOCS / "openapi.json", write_openapi),
+)
 
 if __name__ == "__main__":
     for path, write in PAGES:
