@@ -65,11 +65,11 @@ def run_on_stack(
 
 
 def split_by_phase(entered: Iterable[tuple[datetime, str]], ended_at: datetime) -> dict[str, float]:
-    """Return phase -> seconds, from the states that were entered and the phases that the machine's states name."""
+    """Return phase -> seconds, from the states in the order in which they were entered."""
     states = json.loads(_MACHINE.read_text())["States"]
     phase_of = {name: state["Comment"] for name, state in states.items() if "Comment" in state}
     first: dict[str, datetime] = {}
-    for at, name in sorted(entered):
+    for at, name in entered:
         if name in phase_of:
             first.setdefault(phase_of[name], at)
     ends = [*list(first.values())[1:], ended_at]

@@ -68,3 +68,11 @@ def test_phases_are_split_where_their_first_states_are_entered():
     ]
 
     assert split_by_phase(entered, began + timedelta(seconds=7)) == {"phase_0": 3.0, "phase_a": 4.0}
+
+
+def test_states_of_one_moment_stay_in_their_order():
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    phases = split_by_phase([(at, "PlanJob"), (at, "NextBatches"), (at, "FinishJob")], at + timedelta(seconds=2))
+
+    assert phases == {"phase_0": 0.0, "phase_a": 0.0, "finalize": 2.0}
