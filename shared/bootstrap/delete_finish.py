@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.delete_jobs import delete_jobs
 from shared.bootstrap.sync_finish import event_bus, rebuild_target_index
-from shared.observability import count
+from shared.observability import record
 from shared.use_cases.finish_deletion import finish_deletion
 
 if TYPE_CHECKING:
@@ -26,6 +26,6 @@ def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
         credentials=credentials_store(),
         events=event_bus(),
         rebuild_index=rebuild_target_index,
-        count=count,
+        count=record,
         now=time.time,
     )

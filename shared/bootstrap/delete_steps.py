@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from shared.bootstrap.delete_jobs import delete_jobs
@@ -20,6 +21,7 @@ def run_deletion_step(
 ) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
     """Return a step of a delete job that reads its input from the task's event and works on the real world."""
 
+    @wraps(step)
     def run(event: dict[str, Any]) -> Mapping[str, Any]:
         task = StepInput.from_event(event)
         return step(task, replace(ports(task), jobs=delete_jobs()))

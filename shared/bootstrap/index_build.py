@@ -6,8 +6,6 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from shared import settings
 from shared.adapters import aws
 from shared.adapters.functions import AsyncFunction
@@ -17,13 +15,15 @@ from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.downstream import open_repository as open_downstream
 from shared.bootstrap.reads import index_store
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
-from shared.observability import count, logger, metrics
+from shared.observability import logger, record
 from shared.use_cases.build_index import BuildReport, BuildRun, build_index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.domain.ports import ConfigRepository
+
+_SIZES = {"small": 1_000, "medium": 10_000}
 
 
 @cache
@@ -76,11 +76,14 @@ def run_build(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _record(report: BuildReport, duration_ms: float) -> None:
-    metrics.add_metric(name="IndexBuildDuration", unit=MetricUnit.Milliseconds, value=duration_ms)
     for step, step_ms in report.timings_ms.items():
-        metrics.add_metric(name=f"{step}Duration", unit=MetricUnit.Milliseconds, value=step_ms)
-    count("ResourcesIndexed", report.indexed)
-    count("TypesFailed", len(report.failed_types))
+        record("IndexStepDuration", step_ms, step=step)
+    if report.status != "more":
+        record("IndexBuildsEnded", outcome=report.status)
+    if report.status == "done":
+        record("IndexBuildDuration", duration_ms, size=_size(report.indexed))
+        record("ResourcesIndexed", report.indexed)
+        record("TypesFailed", len(report.failed_types))
     for warning in report.warnings:
         logger.warning("Build left something out", reason=warning)
     for name, reason in report.failed_types.items():
@@ -88,3 +91,8 @@ def _record(report: BuildReport, duration_ms: float) -> None:
     if report.status == "failed":
         logger.error("Build failed", code=report.code, reason=report.reason)
     logger.info("Build ended", status=report.status, indexed=report.indexed, writes=report.writes)
+
+
+def _size(indexed: int) -> str:
+    """Return the class of an organisation: how long a build may take depends on it."""
+    return next((name for name, below in _SIZES.items() if indexed < below), "large")

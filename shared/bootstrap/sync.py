@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import cache
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from shared import settings
@@ -16,7 +16,7 @@ from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.downstream import open_repository
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
-from shared.observability import count, logger
+from shared.observability import logger, record
 from shared.use_cases.sync_ports import StepInput, SyncPorts
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def ports(step: StepInput) -> SyncPorts:
         open_repository=lambda job, role: _open_repository(job, role, step.deadline),
         now=time.time,
         sleep=time.sleep,
-        count=count,
+        count=record,
         log_failure=_log_failure,
     )
 
@@ -92,6 +92,7 @@ def run_step(
 ) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
     """Return a step that reads its input from the task's event and works on the real world."""
 
+    @wraps(step)
     def run(event: dict[str, Any]) -> Mapping[str, Any]:
         task = StepInput.from_event(event)
         return step(task, ports(task))

@@ -15,7 +15,7 @@ from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.index import build_index_function
 from shared.bootstrap.reads import index_store
 from shared.bootstrap.sync import sync_store
-from shared.observability import count
+from shared.observability import record
 from shared.use_cases.finish_job import finish_job
 from shared.use_cases.rebuild_index import rebuild_index
 
@@ -44,7 +44,7 @@ def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
         credentials=credentials_store(),
         events=event_bus(),
         rebuild_target_index=rebuild_target_index,
-        count=count,
+        count=record,
         now=time.time,
     )
 

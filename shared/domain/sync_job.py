@@ -284,6 +284,11 @@ def iso_time(epoch: float) -> str:
     return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def epoch_seconds(text: str) -> float:
+    """Read what `iso_time` wrote."""
+    return datetime.fromisoformat(text).timestamp()
+
+
 #: The contract's bound.
 MAX_ERRORS_SAMPLE = 20
 

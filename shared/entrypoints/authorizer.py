@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.observability import logger
+from shared.observability import flush_metrics, logger, record, record_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,12 +33,15 @@ def token_authorizer(verify: Callable[[str], _Identity]) -> Callable[[dict[str, 
 
     @logger.inject_lambda_context(clear_state=True)
     def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+        record_start("authorizer")
         try:
             scheme, _, token = str(event.get("authorizationToken") or "").partition(" ")
             identity = verify(token.strip()) if scheme.lower() == "bearer" else None
         except Exception as error:  # noqa: BLE001 - whatever went wrong, nobody gets in
             logger.info("Token refused", reason=str(error))
             identity = None
+        record("TokensRefused", 1 if identity is None else 0)
+        flush_metrics()
         if identity is None:
             raise Exception("Unauthorized")  # noqa: TRY002 - the text is all that counts
         return {

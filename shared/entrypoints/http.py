@@ -13,7 +13,7 @@ from shared import settings
 from shared.domain import errors
 from shared.domain.redaction import redact
 from shared.entrypoints.request import Request, Response
-from shared.observability import flush_metrics, logger
+from shared.observability import flush_metrics, logger, record, record_start
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -60,7 +60,8 @@ def http_handler(
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         request_id = str((event.get("requestContext") or {}).get("requestId") or context.aws_request_id)
         logger.append_keys(correlation_id=request_id)
-        origin = _header(event, "origin")
+        record_start("api")
+        origin, start = _header(event, "origin"), time.perf_counter()
         try:
             request = Request.from_event(event, now=time.time())
             logger.append_keys(org_id=request.org_id)
@@ -71,8 +72,8 @@ def http_handler(
         except Exception as error:  # noqa: BLE001 - this is the boundary
             response = _error_response(error, request_id)
             text = _serialise(response.body)
-        finally:
-            flush_metrics()
+        _record_answer(event, response.status, (time.perf_counter() - start) * 1000)
+        flush_metrics()
         return {
             "statusCode": response.status,
             "headers": {
@@ -92,6 +93,14 @@ def http_handler(
 def status_of(error: Exception) -> int:
     """Return the HTTP status of an error: that of the nearest class of its that the table names, else 500."""
     return next((STATUS_BY_ERROR[cls] for cls in type(error).__mro__ if cls in STATUS_BY_ERROR), 500)
+
+
+def _record_answer(event: Mapping[str, Any], status: int, duration_ms: float) -> None:
+    route = f"{event.get('httpMethod') or '-'} {event.get('resource') or '-'}"
+    record("RequestsAnswered", route=route, status_class=f"{status // 100}xx")
+    record("RequestDuration", duration_ms, route=route)
+    record("Requests")
+    record("ServerErrors", 1 if status >= 500 else 0)
 
 
 def _error_response(error: Exception, request_id: str) -> Response:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import TerminalError, TransientError
 from shared.domain.redaction import redact
-from shared.observability import flush_metrics, logger
+from shared.observability import flush_metrics, logger, record, record_start, timed
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -21,7 +21,7 @@ StepResult = Mapping[str, Any]
 Step = Callable[[dict[str, Any]], StepResult]
 
 
-def step_handler(step: Step) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+def step_handler(step: Step, name: str = "") -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Return the Lambda handler of one Task.
 
     What the step returns has a `status`: done, more, wait or failed. A transient error becomes `wait`, a terminal one
@@ -29,24 +29,32 @@ def step_handler(step: Step) -> Callable[[dict[str, Any], LambdaContext], dict[s
 
     Args:
         step: takes the task's input, with `deadline` added: the epoch seconds at which Lambda ends the invocation.
+        name: what metrics call it; by default the function's own name in Pascal case.
 
     Raises:
         Exception: whatever else the step raises, logged; the machine's Retry and Catch deal with it.
     """
+    name = name or "".join(word.capitalize() for word in step.__name__.split("_"))
 
     @logger.inject_lambda_context(clear_state=True)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.append_keys(
             **{key: event[key] for key in ("org_id", "job_id", "batch", "resource_type", "step") if key in event}
         )
+        record_start("workflow")
+        outcome = "broken"
         try:
             deadline = time.time() + context.get_remaining_time_in_millis() / 1000
-            result = dict(step({**event, "deadline": deadline}))
+            with timed("StepDuration", step=name):
+                result = dict(step({**event, "deadline": deadline}))
+            outcome = str(result.get("status"))
         except TransientError as error:
+            outcome = "wait"
             seconds = min(_MAX_WAIT_S, max(1, math.ceil(error.retry_after or _DEFAULT_WAIT_S)))
             logger.warning("Step waits", code=error.code, reason=error.message, wait_seconds=seconds)
             return {"status": "wait", "wait_seconds": seconds, "code": error.code}
         except TerminalError as error:
+            outcome = "failed"
             logger.error("Step failed", code=error.code, reason=error.message)
             return {"status": "failed", "code": error.code}
         except Exception as error:
@@ -59,6 +67,8 @@ def step_handler(step: Step) -> Callable[[dict[str, Any], LambdaContext], dict[s
             logger.info("Step returned", status=result.get("status"), code=result.get("code"))
             return result
         finally:
+            record("StepsEnded", step=name, outcome=outcome)
+            record("StepsBroken", 1 if outcome == "broken" else 0)
             flush_metrics()
 
     return handler

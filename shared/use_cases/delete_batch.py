@@ -132,10 +132,8 @@ class _Run:
         return replace(row, status=RowStatus.DELETED, left=())
 
     def _count(self, row: Row) -> None:
-        if row.status is RowStatus.DELETED:
-            self.ports.count("ResourcesDeleted", 1)
-        elif row.status is RowStatus.FAILED:
-            self.ports.count("ResourcesFailed", 1)
+        if row.status in (RowStatus.DELETED, RowStatus.FAILED):
+            self.ports.count("ResourcesSettled", 1, outcome=row.status.value, resource_type=row.key.type)
 
 
 def _failed(row: Row, code: str, message: str) -> Row:

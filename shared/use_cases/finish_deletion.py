@@ -25,7 +25,7 @@ def finish_deletion(
     credentials: Credentials,
     events: Events,
     rebuild_index: Callable[[Job, str], None],
-    count: Callable[[str, float], None],
+    count: Callable[..., None],
     now: Callable[[], float],
 ) -> Mapping[str, Any]:
     """Close a job; safe to run any number of times, also for one whose execution died.
@@ -37,7 +37,7 @@ def finish_deletion(
         credentials: tokens of runs.
         events: where the end is published.
         rebuild_index: starts a build of the organisation's index with the job's token.
-        count: adds to a metric.
+        count: notes a value of a metric: its name, the value, its dimensions by name.
         now: epoch seconds.
 
     Raises:
@@ -64,7 +64,7 @@ def finish_deletion(
     credentials.delete(job.id)
     if was_open:
         events.put("DeleteJobFinished", delete_job_answer(job, counts))
-        count(f"DeleteJobs{job.status.capitalize()}", 1)
+        count("DeleteJobsEnded", 1, status=job.status.value)
     return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}
 
 

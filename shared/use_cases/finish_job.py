@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +14,7 @@ from shared.domain.sync_job import (
     Row,
     RowError,
     RowStatus,
+    epoch_seconds,
     final_status,
     iso_time,
     sample_errors,
@@ -42,7 +44,7 @@ def finish_job(
     credentials: Credentials,
     events: Events,
     rebuild_target_index: Callable[[Job, str], None],
-    count: Callable[[str, float], None],
+    count: Callable[..., None],
     now: Callable[[], float],
 ) -> Mapping[str, Any]:
     """Close a job; safe to run any number of times, also for one that was cancelled or whose execution died.
@@ -54,7 +56,7 @@ def finish_job(
         credentials: tokens of runs.
         events: where the end is published.
         rebuild_target_index: starts a build with the job's token for the target.
-        count: adds to a metric.
+        count: notes a value of a metric: its name, the value, its dimensions by name.
         now: epoch seconds.
 
     Raises:
@@ -76,7 +78,11 @@ def finish_job(
     _let_go_of_credentials(job, rows, credentials, rebuild_target_index, now)
     if was_open or job.status is JobStatus.CANCELLED:
         events.put("SyncJobFinished", _detail(job, counts))
-        count(f"SyncJobs{job.status.capitalize()}", 1)
+        mode = "dry_run" if job.dry_run else "run"
+        count("SyncJobsEnded", 1, status=job.status.value, mode=mode)
+        count("SyncJobDuration", max(0.0, now() - epoch_seconds(job.started_at)), mode=mode)
+        for kind, number in Counter(row.key.type for row in rows if row.status is RowStatus.SKIPPED).items():
+            count("ResourcesSettled", number, outcome=RowStatus.SKIPPED.value, resource_type=kind)
     return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}
 
 

@@ -276,7 +276,7 @@ class SyncPorts:
         open_repository: (job, `source` or `target`) -> the configs of that organisation, with the job's token for it.
         now: epoch seconds.
         sleep: waits for seconds.
-        count: adds to a metric.
+        count: notes a value of a metric: its name, the value, its dimensions by name.
         log_failure: logs an exception that became a failed row, with the row's type.
     """
 
@@ -288,7 +288,7 @@ class SyncPorts:
     open_repository: Callable[[Job, str], ConfigRepository]
     now: Callable[[], float]
     sleep: Callable[[float], None]
-    count: Callable[[str, float], None]
+    count: Callable[..., None]
     log_failure: Callable[[str, Exception], None]
 
 

@@ -30,7 +30,7 @@ from shared.domain.remap import (
 )
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.row_commit import RowCommit
-from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, event_of, iso_time
+from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, epoch_seconds, event_of, iso_time
 from shared.use_cases.commit_writer import CommitWriter
 from shared.use_cases.job_guard import JobGuard
 from shared.use_cases.sync_ports import JobStoppedError, StepInput, StepResult, SyncPorts, batch_key
@@ -331,6 +331,7 @@ def work_through(
     try:
         with JobGuard(ports.jobs, step) as guard:
             guard.check()
+            ports.count("SyncJobAge", max(0.0, ports.now() - epoch_seconds(job.started_at)))
             shop = Workshop(step=step, ports=ports, job=job, guard=guard, target=ports.open_repository(job, "target"))
             tasks = _load_tasks(shop, batch, work)
             _enter_phase(shop, batch, work, tasks)
@@ -530,13 +531,8 @@ class _BatchRun:
 
 def count_outcome(ports: SyncPorts, row: Row) -> None:
     """Count what became of a row."""
-    names = {
-        RowStatus.CREATED: "ResourcesCreated",
-        RowStatus.PATCHED: "ResourcesPatched",
-        RowStatus.FAILED: "ResourcesFailed",
-    }
-    if row.status in names:
-        ports.count(names[row.status], 1)
+    if row.status in (RowStatus.CREATED, RowStatus.PATCHED, RowStatus.FAILED):
+        ports.count("ResourcesSettled", 1, outcome=row.status.value, resource_type=row.key.type)
 
 
 def write_pack(

@@ -344,11 +344,16 @@ def test_takes_from_the_budget_for_every_attempt_but_not_for_a_get(clock):
     assert budget.refused == [(HOST, "mutation", 3)]
 
 
-def test_reports_every_429(clock):
-    hosts = []
-    call([BUSY, BUSY, Answer()], GET, clock, on_throttled=hosts.append)
+def test_reports_every_attempt_and_how_it_ended(clock):
+    attempts = []
+    call(
+        [BUSY, LOST, Answer()],
+        GET,
+        clock,
+        on_attempt=lambda operation, ended, duration_ms, number: attempts.append((operation.host, ended, number)),
+    )
 
-    assert hosts == [HOST, HOST]
+    assert attempts == [(HOST, "throttled", 1), (HOST, "failed", 2), (HOST, "answered", 3)]
 
 
 def test_no_error_carries_the_token(clock):

@@ -125,7 +125,7 @@ class Machine:
             credentials=credentials_store(),
             events=_NoEvents(),
             rebuild_target_index=lambda _job, _token: None,
-            count=lambda _name, _value: None,
+            count=lambda *_, **__: None,
             now=time.time,
         )
         job = sync.sync_store().get_job(self.org_id, self._job_id)
@@ -177,7 +177,7 @@ class Machine:
                 **item,
             )
             # Metrics are gathered per process, and here one process is many Lambdas.
-            result = step(task, replace(sync.ports(task), count=lambda _name, _value: None))
+            result = step(task, replace(sync.ports(task), count=lambda *_, **__: None))
             self.steps.append(StepRun(name, began_at, time.time()))
             if result["status"] == "failed":
                 raise RuntimeError(f"{name} failed: {result}")

@@ -192,7 +192,7 @@ class SyncWorld:
             open_repository=self._open,
             now=self.now,
             sleep=self.sleep,
-            count=lambda name, value: self.metrics.append((name, value)),
+            count=lambda name, value, **_dimensions: self.metrics.append((name, value)),
             log_failure=lambda _type, error: self.failures.append(error),
         )
 
@@ -316,7 +316,7 @@ class SyncWorld:
             credentials=self.credentials,
             events=self,
             rebuild_target_index=lambda job, _token: self.rebuilt.append(job.id),
-            count=lambda name, value: self.metrics.append((name, value)),
+            count=lambda name, value, **_dimensions: self.metrics.append((name, value)),
             now=self.now,
         )
 

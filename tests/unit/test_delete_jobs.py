@@ -267,7 +267,7 @@ class World:
             commits=self,
             open_repository=self.open,
             now=lambda: self.clock,
-            count=lambda name, value: self.metrics.update({name: value}),
+            count=lambda name, value, **_dimensions: self.metrics.update({name: value}),
             log_failure=lambda *_: None,
         )
         return delete_batch(STEP, ports)
@@ -283,7 +283,7 @@ class World:
             credentials=self,
             events=self,
             rebuild_index=lambda job, token: self.rebuilt.append((job.id, token)),
-            count=lambda name, value: self.metrics.update({name: value}),
+            count=lambda name, value, **_dimensions: self.metrics.update({name: value}),
             now=lambda: self.clock,
         )
 
@@ -298,7 +298,7 @@ def test_deletes_in_order_and_counts_what_is_gone_already_as_deleted():
 
     assert world.deleted == [JOURNEY, FILE]
     assert set(world.statuses().values()) == {"deleted"}
-    assert world.metrics == {"ResourcesDeleted": 3}
+    assert world.metrics == {"ResourcesSettled": 3}
 
 
 def test_leaves_protected_configs_alone_and_says_why():
@@ -392,7 +392,7 @@ def test_the_end_rebuilds_the_index_lets_the_token_go_and_is_told_once():
     ((name, detail),) = world.published
     assert name == "DeleteJobFinished"
     assert detail["counts"] == {"total": 2, "pending": 0, "in_progress": 0, "deleted": 1, "skipped": 0, "failed": 1}
-    assert world.metrics["DeleteJobsPartial"] == 1
+    assert world.metrics["DeleteJobsEnded"] == 1
 
 
 def test_a_job_without_rows_ends_failed_and_rebuilds_nothing():

@@ -65,11 +65,12 @@ def test_a_token_in_an_error_reaches_neither_the_log_nor_the_history(lambda_cont
 
 def test_sends_metrics_also_when_the_step_fails(lambda_context, capsys):
     def step(event):
-        observability.count("ResourcesCreated", 3)
+        observability.record("ResourcesSettled", 3, outcome="created", resource_type="journey")
         raise errors.ConflictError("No.")
 
     step_handler(step)(EVENT, lambda_context)
 
-    sent = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
-    assert sent["ResourcesCreated"] == [3.0]
+    sent = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "ResourcesSettled" in line)
+    assert sent["ResourcesSettled"] == [3.0]
+    assert (sent["outcome"], sent["resource_type"]) == ("created", "journey")
     assert sent["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "ConfigurationHub"

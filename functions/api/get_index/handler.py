@@ -1,9 +1,18 @@
 """Say how the caller's index stands."""
 
 import time
+from typing import Any
 
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.reads import index_store, record_age
 from shared.entrypoints.http import http_handler
+from shared.entrypoints.request import Request
 from shared.use_cases.get_index import get_index
 
-lambda_handler = http_handler(lambda request: get_index(index_store(), org_id=request.org_id, now=time.time()))
+
+def operation(request: Request) -> dict[str, Any]:
+    """Answer getIndex."""
+    now = time.time()
+    return record_age(get_index(index_store(), org_id=request.org_id, now=now), now)
+
+
+lambda_handler = http_handler(operation)

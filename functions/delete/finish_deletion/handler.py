@@ -3,4 +3,4 @@
 from shared.bootstrap.delete_finish import finish
 from shared.entrypoints.workflow import step_handler
 
-lambda_handler = step_handler(finish)
+lambda_handler = step_handler(finish, "FinishDeletion")

@@ -10,7 +10,7 @@ from shared.entrypoints.workflow import step_handler
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-_build = step_handler(run_build)
+_build = step_handler(run_build, "BuildIndex")
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

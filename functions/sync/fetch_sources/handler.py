@@ -20,4 +20,4 @@ def fetch(step: StepInput, ports: SyncPorts) -> Mapping[str, Any]:
     return fetch_sources(step, ports, index_store())
 
 
-lambda_handler = step_handler(run_step(fetch))
+lambda_handler = step_handler(run_step(fetch), "FetchSources")

@@ -114,7 +114,9 @@ class DownstreamClient:
         read_only: refuse every operation that is no read before it leaves.
         ends_at: epoch seconds after which no attempt begins, such as the end of the invocation.
         call_deadline_s: how long one call may take with all its attempts.
-        on_throttled: called with the host for every 429.
+        on_attempt: called after every attempt with the operation, how it ended (answered, throttled or failed), its
+            milliseconds and its number, from 1.
+        on_budget: called with the host and the milliseconds that a call waited for the rate budget.
         clock: epoch seconds.
         sleep: waits that many seconds.
     """
@@ -130,7 +132,8 @@ class DownstreamClient:
         ends_at: float | None = None,
         call_deadline_s: float = CALL_DEADLINE_S,
         max_attempts: int = MAX_ATTEMPTS,
-        on_throttled: Callable[[str], None] | None = None,
+        on_attempt: Callable[[Operation, str, float, int], None] = lambda *_: None,
+        on_budget: Callable[[str, float], None] = lambda *_: None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -142,7 +145,8 @@ class DownstreamClient:
         self._ends_at = ends_at
         self._call_deadline_s = call_deadline_s
         self._max_attempts = max_attempts
-        self._on_throttled = on_throttled
+        self._on_attempt = on_attempt
+        self._on_budget = on_budget
         self._clock = clock
         self._sleep = sleep
 
@@ -272,9 +276,11 @@ class DownstreamClient:
         may_be_done = False
         for attempt in range(1, self._max_attempts + 1):
             if self._budget is not None and pool:
+                asked = time.perf_counter()
                 self._budget.take(operation.host, pool, max(0.0, deadline - self._clock()))
+                self._on_budget(operation.host, (time.perf_counter() - asked) * 1000)
             try:
-                answered = self._attempt(operation, request, deadline, harmless=harmless)
+                answered = self._observed_attempt(attempt, operation, request, deadline, harmless=harmless)
             except _NotFoundAnswerError as missing:
                 if operation.method == "DELETE" and may_be_done:
                     return None
@@ -283,11 +289,8 @@ class DownstreamClient:
                 raise NotFoundError(missing.message) from None
             if not isinstance(answered, _Outcome):
                 return answered.value
-            if answered.throttled:
-                if self._on_throttled is not None:
-                    self._on_throttled(operation.host)
-                if self._budget is not None and pool:
-                    self._budget.throttled(operation.host, pool, answered.retry_after_s or 0.0)
+            if answered.throttled and self._budget is not None and pool:
+                self._budget.throttled(operation.host, pool, answered.retry_after_s or 0.0)
             may_be_done = may_be_done or (answered.may_be_done and not harmless)
             wait = _backoff(attempt, answered.retry_after_s)
             is_last = attempt == self._max_attempts or self._clock() + wait >= deadline
@@ -299,6 +302,24 @@ class DownstreamClient:
                 raise answered.error
             self._sleep(wait)
         raise AssertionError("the last attempt raises or returns")
+
+    def _observed_attempt(
+        self,
+        number: int,
+        operation: Operation,
+        request: requests.PreparedRequest,
+        deadline: float,
+        *,
+        harmless: bool,
+    ) -> _Answer | _Outcome:
+        sent, ended = time.perf_counter(), "answered"
+        try:
+            answered = self._attempt(operation, request, deadline, harmless=harmless)
+            if isinstance(answered, _Outcome):
+                ended = "throttled" if answered.throttled else "failed"
+            return answered
+        finally:
+            self._on_attempt(operation, ended, (time.perf_counter() - sent) * 1000, number)
 
     def _attempt(
         self, operation: Operation, request: requests.PreparedRequest, deadline: float, *, harmless: bool

@@ -119,6 +119,7 @@ class DynamoRateBudget:
         clock: epoch seconds.
         sleep: waits that many seconds.
         in_background: runs a task while its caller goes on.
+        on_taken: called with the host and the percent of its minute that is in use, when a block is taken.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class DynamoRateBudget:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         in_background: Callable[[Callable[[], None]], None] = _start_thread,
+        on_taken: Callable[[str, float], None] = lambda *_: None,
     ) -> None:
         self._table = table
         self._org_id = org_id
@@ -136,6 +138,7 @@ class DynamoRateBudget:
         self._clock = clock
         self._sleep = sleep
         self._in_background = in_background
+        self._on_taken = on_taken
         self._blocks: dict[tuple[str, str], _Block] = {}
         self._blocks_lock = threading.Lock()
 
@@ -201,18 +204,20 @@ class DynamoRateBudget:
     def _take_block(self, host: str, pool: str) -> tuple[int, float]:
         """Take a block out of the shared bucket; return how many tokens that are, else how long to wait for some."""
         size = self._block_size(host, pool)
-        taken, wait_s = 0, 0.0
+        taken, wait_s, used = 0, 0.0, 0.0
 
         def spend(bucket: Bucket) -> Bucket | None:
-            nonlocal taken, wait_s
+            nonlocal taken, wait_s, used
             shut_s = bucket.blocked_until - self._clock()
             taken = 0 if shut_s > 0 else min(size, int(bucket.tokens))
             # A second's worth at a time: whoever waited for each token alone would ask the table for each.
             worth_waiting_for = max(1.0, bucket.limit / _WINDOW_S)
+            used = 100.0 * (1 - (bucket.tokens - taken) / bucket.limit)
             wait_s = max(shut_s, (worth_waiting_for - bucket.tokens) * _WINDOW_S / bucket.limit, 0.01)
             return replace(bucket, tokens=bucket.tokens - taken) if taken else None
 
         self._change(host, pool, spend)
+        self._on_taken(host, used)
         return taken, wait_s
 
     def _change(self, host: str, pool: str, change: Callable[[Bucket], Bucket | None]) -> None:
