@@ -97,8 +97,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
         monkeypatch.setattr(fetch_sources_handler, "index_store", lambda: world.index)
         monkeypatch.setattr(sync_finish, "sync_store", lambda: world.jobs)
         monkeypatch.setattr(sync_finish, "credentials_store", lambda: world.credentials)
-        monkeypatch.setattr(sync_finish, "_event_bus", lambda: world)
-        monkeypatch.setattr(sync_finish, "_rebuild_target_index", lambda job, _token: world.rebuilt.append(job.id))
+        monkeypatch.setattr(sync_finish, "event_bus", lambda: world)
+        monkeypatch.setattr(sync_finish, "rebuild_target_index", lambda job, _token: world.rebuilt.append(job.id))
 
         def invoke(
             _self: Any, function_name: str, _qualifier: Any, body: Any, _headers: Any, response_headers: Any
