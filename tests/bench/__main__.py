@@ -101,7 +101,6 @@ class Bench:
         }
 
     def _measure(self, what: str, graph: Graph, threads: int | None) -> Measured:
-        self._control.reset("requests")
         source_org_id, ids = plant(self._control, graph)
         target = self._side(self._control.make_organisation())
         machine = Machine(source_org_id, threads)
