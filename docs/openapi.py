@@ -641,6 +641,21 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     ),
 }
 
+_JOB = {"id": "$response.body#/id"}
+#: operation -> what its answer leads to, with where the parameters come from
+LINKS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "listConfigs": {
+        name: {"type": "$request.path.type", "id": "$response.body#/results/0/id"}
+        for name in ("getConfigDependencies", "getConfigUsedBy")
+    }
+    | {"listConfigs": {"type": "$request.path.type", "cursor": "$response.body#/next_cursor"}},
+    "createSyncJob": dict.fromkeys(("getSyncJob", "listSyncJobResources", "cancelSyncJob", "retrySyncJob"), _JOB),
+    "retrySyncJob": dict.fromkeys(("getSyncJob", "cancelSyncJob"), _JOB),
+    "createDeleteJob": dict.fromkeys(("getDeleteJob", "listDeleteJobResources"), _JOB),
+    "listSyncJobs": {"listSyncJobs": {"cursor": "$response.body#/next_cursor"}},
+    "listDeleteJobs": {"listDeleteJobs": {"cursor": "$response.body#/next_cursor"}},
+}
+
 ERRORS = {
     400: "The request breaks the contract; the sentence names the field and what it expects.",
     401: "There is no bearer token, or it does not verify.",
@@ -728,6 +743,10 @@ def _operation(operation_id: str) -> Json:
     operation["responses"] = {
         str(status): {"description": SCHEMAS.get(schema, SCHEMAS.get(f"+{schema}"))[0], "content": _content(schema)}
     }
+    if operation_id in LINKS:
+        operation["responses"][str(status)]["links"] = {
+            name: {"operationId": name, "parameters": dict(values)} for name, values in LINKS[operation_id].items()
+        }
     for error in sorted({*_ANY, *errors}):
         operation["responses"][str(error)] = {"$ref": f"#/components/responses/{error}"}
     return operation
