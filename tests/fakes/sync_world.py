@@ -250,8 +250,11 @@ class SyncWorld:
         for type_name in fetched["types"]:
             self.until_done(job_id, "SnapshotTarget", resource_type=type_name)
         planned = self.until_done(job_id, "PlanJob")
-        if planned["status"] == "failed" or planned["dry_run"]:
-            return
+        if planned["status"] != "failed" and not planned["dry_run"]:
+            self.carry_out(job_id, planned)
+
+    def carry_out(self, job_id: str, planned: Mapping[str, Any]) -> None:
+        """Run the steps behind PlanJob, given its answer."""
         remaining = planned["has_batches"]
         while remaining:
             handed_out = self.until_done(job_id, "NextBatches")

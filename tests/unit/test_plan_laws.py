@@ -139,6 +139,40 @@ def test_configs_that_are_there_already_are_matched_not_made_twice(
 
 
 @laws
+@given(organisations(dangling=False), st.data())
+def test_a_name_is_matched_where_one_free_config_has_it_and_never_guessed_where_several_do(
+    organisation: Organisation, data: st.DataObject
+) -> None:
+    target = Target()
+    Sync(organisation, target).run()
+    named = {
+        organisation.key(item.number): item.name
+        for item in organisation.items
+        if item.type in ("theme", "hook", "group")
+    }
+    forgotten = data.draw(st.sets(st.sampled_from(sorted(named))))
+    for key in forgotten:
+        del target.lineage[key]
+    claimed = {ResourceKey(entry.type, entry.target_id) for entry in target.lineage.values()}
+    planned = {one.key: one for one in Sync(organisation, target).plan().resources}
+    for key in forgotten:
+        title = CATALOGUE[key.type].fields.title[0]
+        free = {
+            there
+            for there, payload in target.configs.items()
+            if there.type == key.type and payload[title] == named[key] and there not in claimed
+        }
+        rivals = {other for other in forgotten if other.type == key.type and named[other] == named[key]}
+        if len(free) > 1:
+            error = planned[key].error
+            assert error is not None
+            assert error.code == "AMBIGUOUS_MATCH"
+            assert all(one.id in error.message for one in free)
+        elif rivals == {key}:
+            assert (planned[key].rule, planned[key].target_id) == ("5", next(iter(free)).id)
+
+
+@laws
 @given(organisations(), st.sets(st.integers(0, 13), max_size=3))
 def test_what_exists_by_name_and_was_not_selected_is_left_as_it_is(organisation: Organisation, roots: set[int]) -> None:
     items = organisation.items
