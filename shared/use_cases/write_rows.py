@@ -38,7 +38,7 @@ from shared.use_cases.sync_ports import JobStoppedError, StepInput, StepResult, 
 if TYPE_CHECKING:
     from shared.domain.ports import ConfigRepository, Payload, WrittenConfig
 
-WORKERS = 16
+WORKERS = 24
 MAX_ATTEMPTS = 6
 BLOCKED_WAIT_S = 2
 TRANSIENT_WAIT_S = 5
