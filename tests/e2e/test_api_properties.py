@@ -61,11 +61,12 @@ class Asked:
             "target_auth_token": pair.target_token,
             "source_auth_token": pair.source_token,
         }
+        self._known = pair.selections["clean"]
         self.sent: Counter[str] = Counter()
         self.started: Counter[str] = Counter()
 
     def prepare(self, case: schemathesis.Case) -> str:
-        """Make most requests pass the door: random organisations and tokens are refused before anything is done."""
+        """Let most requests in: random organisations, tokens and empty ids are refused before anything is done."""
         name = str(case.operation.definition.raw["operationId"])
         if isinstance(case.body, dict):
             swapped = name in ("compareConfigs", "suggestMatches", "confirmLineage")
@@ -76,6 +77,9 @@ class Asked:
                 case.body["source_org_id"] = self._pair.target_id
                 if case.body.get("source_auth_token") == self._pair.source_token:
                     case.body["source_auth_token"] = self._pair.target_token
+            for resource in case.body["resources"] if isinstance(case.body.get("resources"), list) else ():
+                if isinstance(resource, dict) and resource.get("id") == "":
+                    resource.update(self._known[len(self.sent) % len(self._known)])
             if name in _STARTING and self.started[name] >= _STARTS_AT_MOST:
                 case.body["resources"] = []
         self.sent[name] += 1
