@@ -55,8 +55,8 @@ def test_an_entry_of_which_a_side_is_gone_pairs_nothing() -> None:
 def test_of_rival_pairs_the_one_synced_last_counts() -> None:
     old, new = "2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"
     pulled = [an_entry("x", "a", last_synced_at=old), an_entry("y", "b", last_synced_at=new)]
-    pushed = [an_entry("a", "x", last_synced_at=new), an_entry("b", "x", last_synced_at=old)]
-    assert paired("ab", "xy", pulled, pushed) == [("b", "y", "pull"), ("a", "x", "push")]
+    pushed = [an_entry("a", "x", last_synced_at=new), an_entry("c", "x", last_synced_at=old)]
+    assert paired("abc", "xy", pulled, pushed) == [("b", "y", "pull"), ("a", "x", "push")]
 
 
 @pytest.mark.parametrize(

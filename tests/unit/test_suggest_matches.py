@@ -42,7 +42,9 @@ def suggest(world: World, type_name: str, *source_ids: str, **changes: Any) -> d
     }
     answer = suggest_matches(world.reading(), body)
     assert answer["type"] == type_name
-    return {one["source_id"]: one for one in answer["suggestions"]}
+    found = {one["source_id"]: one for one in answer["suggestions"]}
+    assert len(found) == len(answer["suggestions"])
+    return found
 
 
 def entry(source_id: str, target_id: str, type_name: str = "flow") -> LineageEntry:
@@ -97,9 +99,9 @@ def test_of_several_candidates_the_one_most_alike_is_the_best(world: World) -> N
 
 def test_what_another_config_of_that_organisation_became_is_no_candidate(world: World) -> None:
     world.there.add(FLOW, {"id": "b1", "name": "Same"})
-    world.here.add(FLOW, {"id": "a1", "name": "Same"}, {"id": "a2", "name": "Same"})
+    world.here.add(FLOW, *({"id": f"a{number}", "name": "Same"} for number in (1, 2, 3)))
     world.lineage.entries.append(entry("b9", "a1"))
-    assert ids(suggest(world, "flow", "b1")["b1"]) == ["a2"]
+    assert ids(suggest(world, "flow", "b1")["b1"]) == ["a2", "a3"]
 
 
 def test_lineage_goes_before_natural_keys(world: World) -> None:
@@ -129,7 +131,11 @@ def test_a_natural_key_that_names_another_config_is_compared_with_its_counterpar
         {"id": "b1", "kind": "x", "flow": "flow-b", "title": "Offer"},
         {"id": "b2", "kind": "x", "flow": "flow-b2", "title": "Offer"},
     )
-    world.here.add(OFFER, {"id": "a1", "kind": "x", "flow": "flow-a", "title": "Angebot"})
+    world.here.add(
+        OFFER,
+        {"id": "a1", "kind": "x", "flow": "flow-a", "title": "Angebot"},
+        {"id": "a2", "kind": "x", "flow": "flow-b2", "title": "Names an id of the other organisation"},
+    )
 
     found = suggest(world, "offer", "b1", "b2")
 
