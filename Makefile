@@ -17,7 +17,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 FAST_TESTS := $(wildcard tests/unit tests/contract tests/functions tests/adapters tests/workflow tests/sandbox)
 ALL_TESTS := $(FAST_TESTS) $(filter-out $(FAST_TESTS) tests/e2e,$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/e2e)
 
-.PHONY: help setup stack stack-down sam-local demo test test-fast test-long bench lint format build docs pr
+.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long bench lint format build docs pr
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ stack-down: ## stop what `make stack` started
 
 sam-local: stack ## invoke every function of events/ in a container, or one: EVENT=api/list_configs
 	@$(PYTHON) -m tests.containers $(EVENT)
+
+dashboard: stack ## draw the dashboards from what the local functions have logged
+	@$(PYTHON) -m sandbox.dashboards
 
 demo: stack ## the main job, on the running stack
 	@$(PYTHON) -m sandbox.demo
