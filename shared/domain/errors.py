@@ -124,6 +124,10 @@ class DownstreamRejectedError(TerminalError):
     code = "DOWNSTREAM_REJECTED"
 
 
+class DownstreamMalformedError(DownstreamRejectedError):
+    """A downstream API refused a request for its form (400, 422), such as an id that none of its configs can have."""
+
+
 class OperationUnsupportedError(TerminalError):
     """The API that owns a resource type has no such operation."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, StrictStr
 
-from shared.domain.errors import InvalidRequestError, NotFoundError
+from shared.domain.errors import DownstreamMalformedError, InvalidRequestError, NotFoundError
 from shared.domain.index import resource_type_named
 from shared.domain.plan import LineageEntry
 from shared.use_cases.create_sync_job import Id  # noqa: TC001 - pydantic reads it at run time
@@ -60,7 +60,7 @@ def confirm_lineage(
         raise InvalidRequestError("source_org_id: another organisation than that of your token is expected.")
     try:
         current.get_config(resource_type, request.target_id)
-    except NotFoundError:
+    except (NotFoundError, DownstreamMalformedError):
         raise InvalidRequestError(
             f"target_id: there is no {resource_type.name} {request.target_id} in your organisation."
         ) from None

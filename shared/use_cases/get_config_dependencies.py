@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.errors import NotFoundError
+from shared.domain.errors import DownstreamMalformedError, NotFoundError
 from shared.domain.index import MAX_POINTERS, claimed_keys, collect_candidates, resource_type_named
 from shared.domain.references import without_secrets
 from shared.domain.resource_type import ResourceKey
@@ -90,7 +90,7 @@ def _live_pointers(
 ) -> dict[ResourceKey, Sequence[str]]:
     try:
         payload = without_secrets(entry, repository.get_config(entry, key.id))
-    except NotFoundError as error:
+    except (NotFoundError, DownstreamMalformedError) as error:
         raise NotFoundError(f"There is no {key.type} {key.id} in this organisation.") from error
     candidates = collect_candidates(entry, payload)
     identifiers: Identifiers = {}

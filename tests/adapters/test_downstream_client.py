@@ -8,6 +8,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 from shared.adapters.downstream.client import DownstreamClient, new_session
 from shared.domain.errors import (
     CredentialsExpiredError,
+    DownstreamMalformedError,
     DownstreamRejectedError,
     DownstreamThrottledError,
     DownstreamTimeoutError,
@@ -216,10 +217,10 @@ def test_a_delete_of_nothing_finds_nothing(clock):
         (Answer(200, b"no json"), DownstreamUnavailableError),
         (Answer(401, {}), CredentialsExpiredError),
         (Answer(404, {}), NotFoundError),
-        (Answer(400, {}), DownstreamRejectedError),
+        (Answer(400, {}), DownstreamMalformedError),
         (Answer(403, {}), DownstreamRejectedError),
         (Answer(409, {}), DownstreamRejectedError),
-        (Answer(422, {}), DownstreamRejectedError),
+        (Answer(422, {}), DownstreamMalformedError),
     ],
 )
 def test_an_error_is_of_the_class_of_its_status(answer, error, clock):

@@ -233,7 +233,7 @@ def test_two_jobs_at_once_with_overlapping_selections_make_nothing_twice(shop: S
 
 
 def test_cancelled_while_phase_a_runs_and_finished_by_a_retry(stack: Json, shop: Shop, control: SandboxControl) -> None:
-    control.behave(faults=[{"operation": "createEntity", "kind": "slow", "delay_ms": 1500}])
+    control.behave(faults=[{"operation": "createEntity", "kind": "slow", "delay_ms": 4000}])
     job = shop.start()
     until(shop, job, lambda now: now["current_phase"] == "phase_a" and writes_into(control, shop.target_id))
     cancelled = shop.source.post(f"{JOBS}/{job['id']}/cancel")

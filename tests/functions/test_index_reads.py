@@ -15,6 +15,7 @@ from shared.bootstrap import reads
 from shared.bootstrap.catalogue import catalogue
 from shared.domain.errors import (
     CredentialsExpiredError,
+    DownstreamMalformedError,
     DownstreamRejectedError,
     DownstreamThrottledError,
     DownstreamTimeoutError,
@@ -294,6 +295,14 @@ def test_a_failing_api_is_named(repository, context, error, status):
     repository.fail("get", "journey", error)
 
     assert dependencies(context) == (status, {"status": status, "error": error.message})
+
+
+def test_an_id_that_the_api_finds_malformed_is_not_found(repository, context):
+    repository.fail("get", "journey", DownstreamMalformedError("journey knows no such form of id."))
+    status, body = dependencies(context)
+
+    assert status == 404
+    assert "There is no journey" in body["error"]
 
 
 def test_an_error_of_another_kind_says_nothing_but_the_request_id(repository, context):

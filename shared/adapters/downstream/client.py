@@ -18,6 +18,7 @@ from urllib3.exceptions import NewConnectionError
 
 from shared.domain.errors import (
     CredentialsExpiredError,
+    DownstreamMalformedError,
     DownstreamRejectedError,
     DownstreamThrottledError,
     DownstreamTimeoutError,
@@ -364,7 +365,8 @@ class DownstreamClient:
             raise CredentialsExpiredError(f"{name} no longer accepts the token.")
         if status == 404:
             raise _NotFoundAnswerError(message)
-        raise DownstreamRejectedError(message)
+        refusal = DownstreamMalformedError if status in (400, 422) else DownstreamRejectedError
+        raise refusal(message)
 
 
 @dataclass(frozen=True, slots=True)
