@@ -12,8 +12,10 @@ from sandbox.control import SandboxControl
 from sandbox.stack import deployment
 from sandbox.stack.settings import FAKE_CREDENTIALS, REGION
 from shared.bootstrap.credentials import credentials_store
+from shared.bootstrap.delete_intake import delete_intake
 from shared.bootstrap.reads import index_store
 from shared.bootstrap.sync_api import intake, jobs_with_rows
+from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.create_sync_job import Caller, create_sync_job
 from shared.use_cases.rebuild_index import rebuild_index
 from tests.events import EVENTS
@@ -68,9 +70,11 @@ class World:
             "put-a-token-here": self.source_token,
             "sample-token": self.source_token,
             "sample-target-token": self.target_token,
+            "sample-source-token": self.target_token,
             "00000000-0000-4000-8000-000000000001": job_id or "00000000-0000-4000-8000-000000000001",
             "b8c01433-3556-4a0e-aad1-6f8dc9a8f1b4": self.journey_id,
             "6b1f0c9e-2a0e-4c55-9d2e-0a8f3c1d7e42": self.journey_id,
+            "0d4d2c55-6e0f-4c3e-8d1b-5b5f6f3f9a10": self.journey_id,
         }.items():
             text = text.replace(placeholder, value)
         return {**json.loads(text), **changes}
@@ -102,17 +106,19 @@ class World:
 
     def create_job(self) -> str:
         """Take in a job whose steps no execution runs, and return its id."""
-        caller = Caller(
-            org_id=self.source,
-            user_id=USER,
-            token=self.source_token,
-            expires_at=int(time.time()) + TOKEN_SECONDS,
-        )
         body = json.loads(self.filled("api/create_sync_job")["body"])
-        job: dict[str, Any] = create_sync_job(
-            replace(intake(jobs_with_rows()), executions=_NoExecutions()), caller, body
-        )
-        return str(job["id"])
+        stores = replace(intake(jobs_with_rows()), executions=_NoExecutions())
+        return str(create_sync_job(stores, self._caller(), body)["id"])
+
+    def create_delete_job(self) -> str:
+        """Take in a delete job whose steps no execution runs, and return its id."""
+        body = json.loads(self.filled("api/create_delete_job")["body"])
+        stores = replace(delete_intake(), executions=_NoExecutions())
+        return str(create_delete_job(stores, index_store(), self._caller(), body)["id"])
+
+    def _caller(self) -> Caller:
+        expires_at = int(time.time()) + TOKEN_SECONDS
+        return Caller(org_id=self.source, user_id=USER, token=self.source_token, expires_at=expires_at)
 
 
 def prepare(settings: StackSettings) -> World:
