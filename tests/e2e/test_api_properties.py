@@ -21,6 +21,8 @@ from sandbox.control import SandboxControl
 from sandbox.hub_client import Json
 from tests.e2e.conftest import Pair, make_pair
 
+pytestmark = pytest.mark.usefixtures("made_up_ids")
+
 CASES = int(os.environ.get("HUB_API_CASES", "300"))
 _STEPS = 6
 _STARTS_AT_MOST = 50

@@ -104,6 +104,7 @@ def make_shop(stack: Json, control: SandboxControl, *, pairs: int = 1) -> Shop:
 @pytest.fixture
 def shop(stack: Json, control: SandboxControl) -> Iterator[Shop]:
     """A shop whose products 0 and 1 sell each other."""
+    control.reset("requests")  # a long log is slow to read, and a cancellation must come in time
     yield make_shop(stack, control)
     control.reset("behaviour")
 
@@ -111,6 +112,7 @@ def shop(stack: Json, control: SandboxControl) -> Iterator[Shop]:
 @pytest.fixture
 def paired_shop(stack: Json, control: SandboxControl) -> Iterator[Shop]:
     """A shop of ten pairs of products that sell each other."""
+    control.reset("requests")
     yield make_shop(stack, control, pairs=10)
     control.reset("behaviour")
 
