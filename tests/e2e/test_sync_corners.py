@@ -248,7 +248,7 @@ def test_cancelled_while_phase_a_runs_and_finished_by_a_retry(stack: Json, shop:
     assert shop.source.get(f"{JOBS}/{job['id']}")["status"] == "cancelled"
     statuses = assert_counted(shop, job)
     print(f"phase_a: {dict(statuses)}")
-    # How many were not reached depends on when the cancellation came: tests/workflow proves that no further write leaves.
+    # How many were not reached depends on when it came; tests/workflow proves that no further write leaves.
     assert statuses["pending"] + statuses["in_progress"] == 42
     retried = shop.source.run_job(shop.source.post(f"{JOBS}/{job['id']}/retry")["id"])
     assert retried["status"] == "succeeded", retried
