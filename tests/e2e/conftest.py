@@ -13,16 +13,12 @@ import pytest
 from sandbox.control import SandboxControl
 from sandbox.hub_client import HubClient, Json
 
-STACK_TESTS = Path(__file__).resolve().parent
-STACK_FILE = STACK_TESTS.parents[1] / ".local" / "stack.json"
+STACK_FILE = Path(__file__).resolve().parents[2] / ".local" / "stack.json"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep what shares the running stack in one process, whatever runs beside it."""
-    for item in items:
-        if STACK_TESTS in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("stack"))
+    item.add_marker(pytest.mark.xdist_group("stack"))
 
 
 @dataclass(frozen=True, slots=True)
