@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,14 @@ _MADE_UP: list[range] = []
 def _violations(control: SandboxControl) -> list[Json]:
     found: list[Json] = control.call("GET", "/violations")["violations"]
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _together(request: pytest.FixtureRequest) -> None:
+    """pytest-xdist sees a group only as the end of a node id; without it two processes would share the stack."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        ours = [item for item in request.session.items if item.path.is_relative_to(Path(__file__).parent)]
+        assert all(item.nodeid.endswith("@stack") for item in ours)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -41,6 +41,7 @@ def test_allows_the_whole_stage_because_the_gateway_caches_per_token(lambda_cont
 @pytest.mark.parametrize(
     "authorization",
     [None, "", "Bearer", "Bearer ", sign(), f"Basic {sign()}", f"Bearer {sign(key='another', key_id='own')}"],
+    ids=["absent", "empty", "scheme", "scheme and blank", "no scheme", "another scheme", "another key"],
 )
 def test_any_failure_is_exactly_unauthorized(authorization, lambda_context):
     with pytest.raises(Exception, match=r"^Unauthorized$"):

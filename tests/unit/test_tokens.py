@@ -231,7 +231,11 @@ def test_a_second_token_of_the_stated_organisation_is_accepted(verifier):
     assert verifier.verify_for_org(sign(), "1").org_id == "1"
 
 
-@pytest.mark.parametrize("token", ["", "nonsense", sign(exp=1), sign(**{"custom:ivy_org_id": "2"})])
+@pytest.mark.parametrize(
+    "token",
+    ["", "nonsense", sign(exp=1), sign(**{"custom:ivy_org_id": "2"})],
+    ids=["none", "nonsense", "expired", "another organisation"],
+)
 def test_a_second_token_is_never_the_callers_fault_of_identity(token, verifier):
     with pytest.raises(ForbiddenError, match=r"^source_auth_token: ") as raised:
         verifier.verify_for_org(token, "1", "source_auth_token")
