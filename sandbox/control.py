@@ -63,9 +63,14 @@ class SandboxControl:
         """Set latency, rate limits and faults."""
         self.call("PUT", "/behaviour", behaviour)
 
+    def requests(self, org_id: str, since: float = 0.0) -> list[dict[str, Any]]:
+        """Return the downstream requests of an organisation, those that ended from a time on, oldest first."""
+        answer = self.call("GET", "/requests", org_id=org_id, since=str(since))
+        return list(answer["requests"])
+
     def requests_summary(self) -> dict[str, Any]:
         """Return the summary of all downstream requests since the last reset."""
-        summary: dict[str, Any] = self.call("GET", "/requests")["summary"]
+        summary: dict[str, Any] = self.call("GET", "/requests", limit="0")["summary"]
         return summary
 
     def reset(self, what: str) -> None:

@@ -50,6 +50,7 @@ class _Request:
     headers: dict[bytes, bytes]
     body: bytes
     client: tuple[str, int]
+    wrote: str | None = None
 
 
 class Sandbox:
@@ -64,6 +65,11 @@ class Sandbox:
         self.validator = Validator() if settings.validate else None
         self._control = build_control(self)
         self._late: set[asyncio.Task[None]] = set()
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """Take up another behaviour; what the one before held goes on."""
+        self.behaviour.over.set()
+        self.behaviour = behaviour
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI request."""
@@ -94,7 +100,17 @@ class Sandbox:
             duration = round((time.perf_counter() - started) * 1000, 3)
             org_id = caller.org_id if caller else None
             self.log.leave(
-                Entry(at, org_id, request.host, operation, request.method, request.path, answer.status, duration)
+                Entry(
+                    at,
+                    org_id,
+                    request.host,
+                    operation,
+                    request.method,
+                    request.path,
+                    answer.status,
+                    duration,
+                    request.wrote,
+                )
             )
         if answer is not _CUT:
             await _send(send, answer)
@@ -155,6 +171,10 @@ class Sandbox:
             case "slow":
                 await asyncio.sleep(fault.delay_ms / 1000)
                 return work()
+            case "hold":
+                with self.log.holding():
+                    await self.behaviour.over.wait()
+                return work()
             case _:
                 answer = work()
                 status = 200 if answer.status == HTTPStatus.NO_CONTENT else answer.status
@@ -184,6 +204,7 @@ class Sandbox:
             if self.validator is not None:
                 self.validator.check_request(call, request.body)
             answer = route.verb(call)
+            request.wrote = call.wrote
         except ApiError as refusal:
             body = error_body(endpoint.api, refusal.status, refusal.message, refusal.extra)
             answer = Answer(refusal.status, encode(body))

@@ -60,6 +60,7 @@ def _store(call: Call, installation: Payload, body: Payload) -> None:
     audit = installation.get("installation_audit") or {"created_at": now(), "created_by": call.user}
     installation["installation_audit"] = {**audit, "updated_at": now(), "updated_by": call.user}
     call.organisation.put(call.kind, installation)
+    call.note(installation)
 
 
 def _installed(call: Call) -> Payload:

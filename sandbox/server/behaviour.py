@@ -1,11 +1,12 @@
 """How the sandbox misbehaves on request: latency, rate limits and faults."""
 
+import asyncio
 import random
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-FAULT_KINDS = ("status", "throttle", "reset", "lost_response", "late", "slow", "malformed")
+FAULT_KINDS = ("status", "throttle", "reset", "lost_response", "late", "slow", "hold", "malformed")
 _FAULT_FIELDS = {"host", "operation", "kind", "probability", "count", "status", "delay_ms"}
 _FIELDS = {"latency_ms", "rate_limits", "faults", "seed"}
 
@@ -57,12 +58,17 @@ class RateLimit:
 
 @dataclass(slots=True)
 class Behaviour:
-    """What happens to requests besides their work."""
+    """What happens to requests besides their work.
+
+    Attributes:
+        over: set once another behaviour takes its place; requests that are held go on then.
+    """
 
     latency_s: float = 0.0
     rate_limits: dict[str, RateLimit] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     chance: random.Random = field(default_factory=random.Random)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def throttled_s(self, host: str, org_id: str) -> float:
         """Return 0, or the seconds after which a throttled caller may come back."""

@@ -25,7 +25,11 @@ class Answer:
 
 @dataclass
 class Call:
-    """A request after authentication and routing."""
+    """A request after authentication and routing.
+
+    Attributes:
+        wrote: the resource that it stored or deleted, as ``type:id``.
+    """
 
     store: Store
     organisation: Organisation
@@ -36,6 +40,7 @@ class Call:
     query_string: str
     body: Any
     base_url: str
+    wrote: str | None = None
 
     @cached_property
     def query(self) -> dict[str, list[str]]:
@@ -59,6 +64,10 @@ class Call:
         if self.kind.id_parameter:
             return parameters[self.kind.id_parameter]
         return parameters["id"] if "id" in parameters else next(iter(parameters.values()))
+
+    def note(self, payload: Payload) -> None:
+        """Note which resource was stored or deleted."""
+        self.wrote = f"{self.kind.type}:{payload[self.kind.id_field]}"
 
     def object(self) -> Payload:
         """Return the resource in the request body.

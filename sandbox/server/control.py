@@ -95,15 +95,18 @@ class _Control:
         return JSONResponse({"selections": seeded.selections}, 201)
 
     async def set_behaviour(self, request: Request) -> Response:
-        self._sandbox.behaviour = read_behaviour(await _body(request))
+        self._sandbox.behave(read_behaviour(await _body(request)))
         return JSONResponse({"status": "set"})
 
     async def requests(self, request: Request) -> Response:
-        limit = request.query_params.get("limit")
-        if limit is not None and not limit.isdecimal():
-            raise HTTPException(400, "limit must be a number")
+        query = request.query_params
+        try:
+            limit = int(query["limit"]) if "limit" in query else None
+            since = float(query.get("since", 0))
+        except ValueError:
+            raise HTTPException(400, "limit and since must be numbers") from None
         log = self._sandbox.log
-        return JSONResponse({"summary": log.summary(), "requests": log.entries(None if limit is None else int(limit))})
+        return JSONResponse({"summary": log.summary(), "requests": log.entries(limit, since, query.get("org_id"))})
 
     async def violations(self, _request: Request) -> Response:
         validator = self._sandbox.validator
@@ -118,10 +121,10 @@ class _Control:
         sandbox = self._sandbox
         if what in ("requests", "all"):
             sandbox.log.clear()
-            if sandbox.validator is not None:
-                sandbox.validator.violations.clear()
+        if what == "all" and sandbox.validator is not None:
+            sandbox.validator.violations.clear()
         if what in ("behaviour", "all"):
-            sandbox.behaviour = Behaviour()
+            sandbox.behave(Behaviour())
         if what in ("resources", "all"):
             sandbox.store.clear()
         return JSONResponse({"reset": what})

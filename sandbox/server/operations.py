@@ -233,6 +233,7 @@ def store_payload(call: Call, old: Payload | None, new: Payload) -> Record:
     for name in kind.effects:
         EFFECTS[name](call, old, new)
     record = call.organisation.put(kind, new)
+    call.note(new)
     for name in kind.after:
         AFTER[name](call, old, new)
     return record
@@ -373,6 +374,7 @@ def delete_record(call: Call) -> Answer:
     record = _found(call)
     _guard(call.kind, record.payload, writing=False)
     del call.organisation.collection(call.kind.store_name)[record.payload[call.kind.id_field]]
+    call.note(record.payload)
     return _shown(call, record)
 
 
@@ -381,6 +383,7 @@ def soft_delete(call: Call) -> Answer:
     record = _found(call)
     _guard(call.kind, record.payload, writing=False)
     call.organisation.put(call.kind, {**record.payload, "deleted_at": now(), "enabled": False})
+    call.note(record.payload)
     return _shown(call, record)
 
 

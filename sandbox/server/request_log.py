@@ -1,7 +1,9 @@
 """Remembers every downstream request, for assertions and benchmarks."""
 
 from collections import Counter, deque
-from itertools import islice
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 # Enough for every test and benchmark; older entries fall out, the summary keeps counting.
@@ -9,7 +11,12 @@ _REMEMBERED = 500_000
 
 
 class Entry(NamedTuple):
-    """One downstream request; status 0 means that the connection was cut."""
+    """One downstream request; status 0 means that the connection was cut.
+
+    Attributes:
+        at: seconds since the epoch.
+        wrote: what it stored, as ``type:id``, whether or not the caller saw the answer.
+    """
 
     at: float
     org_id: str | None
@@ -19,13 +26,15 @@ class Entry(NamedTuple):
     path: str
     status: int
     duration_ms: float
+    wrote: str | None
 
 
 class RequestLog:
-    """Entries, running totals and the number of requests in flight."""
+    """Entries, running totals and the numbers of requests in flight and held."""
 
     def __init__(self) -> None:
         self.in_flight = 0
+        self.held = 0
         self.clear()
 
     def clear(self) -> None:
@@ -42,6 +51,15 @@ class RequestLog:
         self.in_flight += 1
         if self.in_flight > self.max_in_flight:
             self.max_in_flight = self.in_flight
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Count a request as held meanwhile."""
+        self.held += 1
+        try:
+            yield
+        finally:
+            self.held -= 1
 
     def leave(self, entry: Entry) -> None:
         """Note a request that ended."""
@@ -60,11 +78,19 @@ class RequestLog:
             "by_operation": dict(self._by_operation),
             "by_status": dict(self._by_status),
             "max_in_flight": self.max_in_flight,
+            "held": self.held,
             "first_at": self._first_at,
             "last_at": self._last_at,
         }
 
-    def entries(self, limit: int | None = None) -> list[dict[str, Any]]:
-        """Return the remembered requests, or the latest of them, oldest first."""
-        start = 0 if limit is None else max(0, len(self._entries) - limit)
-        return [entry._asdict() for entry in islice(self._entries, start, None)]
+    def entries(self, limit: int | None = None, since: float = 0.0, org_id: str | None = None) -> list[dict[str, Any]]:
+        """Return remembered requests in the order in which they ended.
+
+        Args:
+            limit: only so many, the latest.
+            since: only those that ended from then on, seconds since the epoch.
+            org_id: only those of an organisation.
+        """
+        recent = takewhile(lambda entry: entry.at + entry.duration_ms / 1000 >= since, reversed(self._entries))
+        latest = islice((entry for entry in recent if org_id in (None, entry.org_id)), limit)
+        return [entry._asdict() for entry in latest][::-1]

@@ -148,6 +148,16 @@ def test_log_tells_what_was_asked_by_whom_and_how_it_ended(client: Client, alpha
     assert entry["path"] == f"/v2/entity/tax/{ident}"
     assert (entry["org_id"], entry["host"], entry["method"], entry["status"]) == (ORG, ENTITY, "GET", 200)
     assert log["requests"][2]["org_id"] is None
+    assert [entry["wrote"] for entry in log["requests"]] == [f"tax:{ident}", None, None]
+
+
+def test_log_tells_what_was_written_although_nobody_was_told(network: Network) -> None:
+    network.control("PUT", "behaviour", faults=[{"kind": "lost_response", "count": 1}])
+    with pytest.raises(requests.ConnectionError):
+        network.create("A")
+    [entry] = network.control("GET", "requests").json()["requests"]
+    assert entry["status"] == 0
+    assert entry["wrote"].startswith("product:")
 
 
 def test_requests_in_flight_are_counted_at_their_peak(network: Network) -> None:
@@ -155,6 +165,19 @@ def test_requests_in_flight_are_counted_at_their_peak(network: Network) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(network.create, "ABCD"))
     assert network.control("GET", "requests").json()["summary"]["max_in_flight"] == 4
+
+
+def test_held_requests_go_on_when_the_behaviour_is_replaced(network: Network) -> None:
+    network.control("PUT", "behaviour", faults=[{"kind": "hold", "operation": "createEntity"}])
+    with ThreadPoolExecutor(3) as pool:
+        replies = [pool.submit(network.create, name) for name in "ABC"]
+        deadline = time.monotonic() + 5
+        while network.control("GET", "requests").json()["summary"]["held"] < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert (network.names(), [reply.done() for reply in replies]) == ([], [False] * 3)
+        network.control("PUT", "behaviour")
+        assert [reply.result().status_code for reply in replies] == [201] * 3
+    assert network.control("GET", "requests").json()["summary"]["held"] == 0
 
 
 def test_behaviour_ends_with_a_reset(client: Client, alpha: Client) -> None:

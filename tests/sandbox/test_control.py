@@ -97,6 +97,22 @@ def test_log_can_be_read_from_its_end(client: Client, alpha: Client) -> None:
     assert entry["operation"] == "getKanbanBoards"
 
 
+def test_log_can_be_read_for_an_organisation_from_a_time_on(client: Client, alpha: Client) -> None:
+    alpha.call("entity", "listTaxonomies")
+    sign_in(client, "200").call("entity", "listTaxonomies")
+    since = time.time()
+    alpha.call("kanban", "getKanbanBoards")
+
+    def operations(query: str) -> list[str]:
+        entries = client.send("GET", f"/_sandbox/requests?{query}").json()["requests"]
+        return [entry["operation"] for entry in entries]
+
+    assert operations("org_id=200") == ["listTaxonomies"]
+    assert operations(f"org_id={ORG}") == ["listTaxonomies", "getKanbanBoards"]
+    assert operations(f"org_id={ORG}&since={since}") == ["getKanbanBoards"]
+    assert client.send("GET", "/_sandbox/requests?since=now").status == 400
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -45,6 +45,8 @@ def test_answer_that_violates_the_definition_is_refused(client: Client, alpha: C
     (violation,) = _violations(client)
     assert violation["direction"] == "answer"
     assert "/reasons/0/title" in violation["problems"][0]
+    client.send("POST", "/_sandbox/reset", {"what": "requests"})
+    assert _violations(client) == [violation]
 
 
 def test_violation_inside_alternatives_names_the_innermost_place(client: Client, alpha: Client) -> None:
