@@ -17,7 +17,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 FAST_TESTS := $(wildcard tests/unit tests/contract tests/functions tests/adapters tests/workflow tests/sandbox)
 ALL_TESTS := $(FAST_TESTS) $(filter-out $(FAST_TESTS) tests/e2e,$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/e2e)
 
-.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long bench lint format build docs pr
+.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long bench lint format build docs baseline pr
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -101,5 +101,8 @@ build: setup ## sam build
 
 docs: setup ## write the generated pages under docs/
 	@$(PYTHON) -m docs.generate
+
+baseline: setup ## record which resources hold state, when one was added or is given up on purpose
+	@$(PYTHON) -m tests.transformed
 
 pr: lint build test ## what has to pass before a change is proposed

@@ -109,7 +109,7 @@ def list_resources(settings: StackSettings, resource_type: str) -> dict[str, str
 
 def _parameters(settings: StackSettings) -> Mapping[str, str]:
     issuer = f"{settings.sandbox_url}/_sandbox"
-    return {
+    parameters = {
         "Environment": ENVIRONMENT,
         "DownstreamUrlTemplate": f"{settings.sandbox_url}/{{host}}",
         "TokenIssuer": issuer,
@@ -118,6 +118,7 @@ def _parameters(settings: StackSettings) -> Mapping[str, str]:
         "ThrottlingRateLimit": "10000",
         "ThrottlingBurstLimit": "10000",
     }
+    return parameters | {"Release": hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:12]}
 
 
 def _sam(settings: StackSettings, command: str, *arguments: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -242,3 +243,18 @@ def test_failed_builds_end_in_a_dead_letter_queue() -> None:
     build = FUNCTIONS["BuildIndexFunction"]
     assert build["DeadLetterQueue"] == {"Type": "SQS", "TargetArn": {"GetAtt": "BuildIndexDeadLetterQueue.Arn"}}
     assert build["EventInvokeConfig"]["MaximumRetryAttempts"] <= 1
+
+
+def overrides(environment: str) -> dict[str, str]:
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]["deploy"]["parameters"]
+    return dict(pair.split("=", 1) for pair in settings.get("parameter_overrides", "").split())
+
+
+@pytest.mark.parametrize("environment", ["default", "dev", "staging", "prod", "local"])
+def test_a_deployment_environment_sets_only_parameters_that_there_are(environment: str) -> None:
+    assert overrides(environment).keys() <= template()["Parameters"].keys()
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_traffic_shifts_gradually_where_callers_depend_on_it(environment: str) -> None:
+    assert overrides(environment)["DeployGradually"] == "true"

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from samcli.lib.translate.sam_template_validator import SamTemplateValidator
-from samcli.yamlhelper import yaml_parse
 
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+from tests.transformed import TEMPLATE, Resources, transform
+
 # CloudFormation ends at 500.
 MOST_RESOURCES = 450
 
@@ -79,18 +76,14 @@ LOGGED = {
 }
 
 
-class _AwsManagedPolicies:
-    """The managed policies that SAM attaches by name; nothing is looked up in an account."""
-
-    def load(self) -> dict[str, str]:
-        return {}
+@pytest.fixture(scope="module")
+def resources() -> Resources:
+    return transform(DeployGradually="true")
 
 
 @pytest.fixture(scope="module")
-def resources() -> dict[str, dict[str, Any]]:
-    validator = SamTemplateValidator(yaml_parse(TEMPLATE.read_text()), _AwsManagedPolicies(), region="eu-central-1")
-    transformed: dict[str, Any] = yaml.safe_load(validator.get_translated_template_if_valid())
-    return transformed["Resources"]
+def at_once() -> Resources:
+    return transform()
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +112,7 @@ def test_each_route_of_the_contract_reaches_its_own_function(api: dict[str, Any]
     for method, path, operation in operations(api):
         if method != "options":
             uri = json.dumps(operation["x-amazon-apigateway-integration"]["uri"])
-            (reached[method, path],) = re.findall(r"\$\{(\w+)\.Arn\}", uri)
+            (reached[method, path],) = re.findall(r"\$\{(\w+)Aliaslive\}", uri)
     assert reached == ROUTES
 
 
@@ -197,6 +190,69 @@ def test_only_reviewed_managed_policies_of_aws_are_attached(resources: dict[str,
     assert set(attached) == {
         "service-role/AWSLambdaBasicExecutionRole",
         "service-role/AmazonAPIGatewayPushToCloudWatchLogs",
+        "service-role/AWSCodeDeployRoleForLambda",
         "AWSXRayDaemonWriteAccess",
         "AWSXrayWriteOnlyAccess",
     }
+
+
+def of_type(resources: Resources, kind: str) -> Resources:
+    return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
+
+
+def test_callers_reach_the_published_versions_the_authorizer_included(
+    resources: Resources, api: dict[str, Any]
+) -> None:
+    aliases = {
+        alias["Properties"]["FunctionName"]["Ref"] for alias in of_type(resources, "AWS::Lambda::Alias").values()
+    }
+    assert aliases == {*ROUTES.values(), "AuthorizerFunction"}
+    authorizer = api["components"]["securitySchemes"]["TokenAuthorizer"]["x-amazon-apigateway-authorizer"]
+    assert "AuthorizerFunctionAliaslive" in json.dumps(authorizer["authorizerUri"])
+
+
+def test_traffic_shifts_to_a_new_version_until_an_alarm_says_stop(resources: Resources) -> None:
+    groups = of_type(resources, "AWS::CodeDeploy::DeploymentGroup")
+    for name, alias in of_type(resources, "AWS::Lambda::Alias").items():
+        group = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["DeploymentGroupName"]["Ref"]
+        properties = groups.pop(group)["Properties"]
+        assert [alarm["Name"]["Ref"] for alarm in properties["AlarmConfiguration"]["Alarms"]] == [
+            "DeploymentErrorsAlarm",
+            "LatencyAlarm",
+        ], name
+        assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"]
+        assert properties["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "Canary10Percent5Minutes"}
+    assert not groups
+
+
+def test_without_gradual_deployment_a_new_version_takes_over_at_once(resources: Resources, at_once: Resources) -> None:
+    assert not any(resource["Type"].startswith("AWS::CodeDeploy") for resource in at_once.values())
+    assert not any("UpdatePolicy" in resource for resource in at_once.values())
+    assert set(of_type(at_once, "AWS::Lambda::Alias")) == set(of_type(resources, "AWS::Lambda::Alias"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("ContentUri: shared/", "ContentUri: s3://bucket/other"),
+        ("ContentUri: layers/dependencies/", "ContentUri: s3://bucket/other"),
+        ("Tracing: Active", "Tracing: PassThrough"),
+        ("POWERTOOLS_METRICS_NAMESPACE: ConfigurationHub", "POWERTOOLS_METRICS_NAMESPACE: Other"),
+    ],
+    ids=lambda change: change[0].partition(":")[0],
+)
+def test_a_change_that_all_functions_share_publishes_a_version_of_each(
+    at_once: Resources, change: tuple[str, str]
+) -> None:
+    changed = transform(TEMPLATE.read_text().replace(*change))
+    before, after = (of_type(one, "AWS::Lambda::Version") for one in (at_once, changed))
+    assert len(after) == len(before) == len(ROUTES) + 1
+    assert not set(before) & set(after)
+
+
+def test_a_changed_parameter_reaches_the_versions_by_the_release_that_goes_with_it(at_once: Resources) -> None:
+    for version in of_type(at_once, "AWS::Lambda::Version").values():
+        assert version["Properties"]["Description"] == {"Ref": "Release"}
+        function = at_once[version["Properties"]["FunctionName"]["Ref"]]
+        # A version of an unchanged function is refused, so the release changes the function, too.
+        assert function["Properties"]["Environment"]["Variables"]["RELEASE"] == {"Ref": "Release"}

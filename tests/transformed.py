@@ -1,0 +1,104 @@
+"""template.yaml after the SAM transform, and what of it an update must not replace: `python -m tests.transformed`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from samcli.lib.translate.sam_template_validator import SamTemplateValidator
+from samcli.yamlhelper import yaml_parse
+
+ROOT = Path(__file__).parents[1]
+TEMPLATE = ROOT / "template.yaml"
+#: What the deployed stacks hold, written by `make baseline`.
+BASELINE = ROOT / "tests" / "contract" / "stateful_resources.json"
+REGION = "eu-central-1"
+# A replaced API has another address, which callers keep as others keep data.
+STATEFUL = frozenset(
+    {
+        "AWS::ApiGateway::RestApi",
+        "AWS::DynamoDB::Table",
+        "AWS::KMS::Key",
+        "AWS::Logs::LogGroup",
+        "AWS::S3::Bucket",
+        "AWS::SQS::Queue",
+    }
+)
+_POLICIES = ("DeletionPolicy", "UpdateReplacePolicy")
+
+type Resources = dict[str, dict[str, Any]]
+
+
+class _AwsManagedPolicies:
+    """The managed policies that SAM attaches by name; nothing is looked up in an account."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def transform(text: str | None = None, **parameters: str) -> Resources:
+    """Return the resources that CloudFormation gets for a template, by default the repository's."""
+    validator = SamTemplateValidator(
+        yaml_parse(text or TEMPLATE.read_text()),
+        _AwsManagedPolicies(),
+        region=REGION,
+        parameter_overrides=parameters or None,
+    )
+    transformed: dict[str, Any] = yaml.safe_load(validator.get_translated_template_if_valid())
+    return transformed["Resources"]
+
+
+def stateful(resources: Resources) -> Resources:
+    """Return of each stateful resource its type, policies and the properties whose change means a replacement."""
+    return {
+        name: {
+            "Type": resource["Type"],
+            **{policy: resource.get(policy, "Delete") for policy in _POLICIES},
+            "CreateOnly": {path: _find(resource, path) for path in _create_only(resource["Type"])},
+        }
+        for name, resource in sorted(resources.items())
+        if resource["Type"] in STATEFUL
+    }
+
+
+def dangers(before: Resources, after: Resources) -> Iterator[str]:
+    """Yield what an update from one set of stateful resources to another would replace or no longer keep."""
+    for name, old in before.items():
+        new = after.get(name)
+        if new is None or new["Type"] != old["Type"]:
+            yield f"{name} is renamed or gone: what it holds stays behind or is deleted"
+            continue
+        for path, value in old["CreateOnly"].items():
+            if new["CreateOnly"].get(path) != value:
+                yield f"{name} is replaced: {path} was {json.dumps(value)}"
+        for path in new["CreateOnly"].keys() - old["CreateOnly"].keys():
+            if new["CreateOnly"][path] is not None:
+                yield f"{name} is replaced: {path} was not there"
+        for policy in _POLICIES:
+            if old[policy] == "Retain" != new[policy]:
+                yield f"{name} is not retained any more: {policy} is {new[policy]}"
+
+
+@cache
+def _create_only(resource_type: str) -> tuple[str, ...]:
+    """The paths that CloudFormation's own schema of a type lists; conditional ones count, too."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, resource_type).schema
+    paths = [*(schema.get("createOnlyProperties") or ()), *(schema.get("conditionalCreateOnlyProperties") or ())]
+    return tuple(sorted(path.removeprefix("/properties/") for path in paths))
+
+
+def _find(resource: dict[str, Any], path: str) -> Any:
+    value: Any = resource.get("Properties", {})
+    for part in path.split("/"):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+if __name__ == "__main__":
+    BASELINE.write_text(json.dumps(stateful(transform()), indent=2) + "\n")
+    print(f"wrote {BASELINE.relative_to(ROOT)}")
