@@ -1,4 +1,4 @@
-"""List a whole organisation live: what its ids and aliases stand for, and the payloads that lists carry whole."""
+"""List a whole organisation live: what its ids and aliases stand for, and the payloads that were read whole."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Listing:
 
     Attributes:
         identifiers: id or alias -> what it stands for.
-        payloads: type -> id -> payload without secrets, of types whose lists carry them whole.
+        payloads: type -> id -> payload without secrets, of types that were read whole.
         warnings: types that could not be listed, one sentence each.
     """
 
@@ -58,7 +58,7 @@ def list_organisation(catalogue: Catalogue, repository: ConfigRepository, now: f
             items = list_type(resource_type, repository)
             is_whole = resource_type.list is not None and resource_type.list.whole
             if not is_whole and fields[resource_type.name]:
-                items = _details(resource_type, repository, items)
+                items, is_whole = _details(resource_type, repository, items), True
             configs.extend(_read(resource_type, config_id, item, fields, moment) for config_id, item in items.items())
             if is_whole:
                 listing.payloads[resource_type.name] = items

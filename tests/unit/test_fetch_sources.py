@@ -67,6 +67,7 @@ class Crawl:
         self.source = FakeConfigRepository("source-org", page_size=50)
         self.payloads = MemoryPayloads()
         self.index = Index({})
+        self.catalogue = CATALOGUE
         self.job = Job(
             id="job",
             org_id="org",
@@ -99,7 +100,7 @@ class Crawl:
         self.jobs = Jobs(self.job)
         ports = SimpleNamespace(
             lineage=SimpleNamespace(find_claims=lambda *_: {}),
-            catalogue=CATALOGUE,
+            catalogue=self.catalogue,
             jobs=self.jobs,
             payloads=self.payloads,
             open_repository=lambda _job, _role: self.source,
@@ -170,6 +171,18 @@ def test_lists_the_source_live_where_the_index_is_old_or_not_ready(crawl, index)
 
     assert ResourceKey("flow", "kept-00000009") in crawl.sources
     assert crawl.source.calls["get", "flow"] == 0
+
+
+def test_what_a_live_listing_had_to_get_one_by_one_is_not_fetched_again(crawl):
+    summaries = replace(JOURNEY.list, whole=False)
+    known_by_key = replace(JOURNEY, list=summaries, fields=replace(JOURNEY.fields, aliases=("key",)))
+    crawl.catalogue = CATALOGUE | {"journey": known_by_key}
+    crawl.index = Index({}, status="building")
+    crawl.request(JOURNEY_KEY)
+    crawl.run()
+
+    assert crawl.sources[JOURNEY_KEY].payload["design"] == "design-00000001"
+    assert crawl.source.calls["get", "journey"] == 1
 
 
 def test_without_dependencies_referents_are_fetched_but_get_no_row(crawl):
