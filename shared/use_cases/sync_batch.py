@@ -33,13 +33,20 @@ def sync_batch(step: StepInput, ports: SyncPorts) -> StepResult:
     return work_through(step, ports, str(step.batch), Work.WRITE, ResourceWriter, needs=needs_inside_batch, claims=True)
 
 
-def needs_inside_batch(task: Task, _tasks: Mapping[ResourceKey, Task]) -> Iterable[ResourceKey]:
-    """Yield the resources whose target id goes into this one's body."""
-    return (
-        resolution.referent
-        for resolution in task.planned.resolutions
-        if resolution.referent is not None and resolution.kind is ResolutionKind.WRITTEN
-    )
+def needs_inside_batch(task: Task, tasks: Mapping[ResourceKey, Task]) -> Iterable[ResourceKey]:
+    """Yield what has to be there first: whose target id goes into the body, or whose name stands in it."""
+    for resolution in task.planned.resolutions:
+        referent = resolution.referent
+        if referent is not None and (
+            resolution.kind is ResolutionKind.WRITTEN
+            or (resolution.kind is ResolutionKind.KEEP and _comes_later(task, tasks.get(referent)))
+        ):
+            yield referent
+
+
+def _comes_later(task: Task, other: Task | None) -> bool:
+    """Tell whether the plan orders two rows; of names that lead in a circle, one is written before what it names."""
+    return other is not None and other.planned.generation < task.planned.generation
 
 
 class ResourceWriter:
