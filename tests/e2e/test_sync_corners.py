@@ -87,12 +87,12 @@ def open_shop(stack: Json, control: SandboxControl, resources: list[tuple[str, J
     )
 
 
-def make_shop(stack: Json, control: SandboxControl, *, pairs: int = 1) -> Shop:
-    """42 resources: a tax, 20 prices with it, 21 products; so many pairs of products sell each other."""
+def make_shop(stack: Json, control: SandboxControl, *, pairs: int = 1, prices_of: int = PRODUCTS) -> Shop:
+    """A tax, prices with it, one product more (42 resources); so many pairs of products sell each other."""
     factory = Factory(source_id := control.make_organisation(), source_id, "shop")
     vat = tax(factory, "VAT", "DE", "Deutschland", 19, "Steuer", [])
-    prices = [simple_price(factory, f"Preis {n}", 100 + n, vat["_id"], recurring=False) for n in range(PRODUCTS)]
-    products = [product(factory, f"Produkt {n}", [prices[n % PRODUCTS]["_id"]]) for n in range(PRODUCTS + 1)]
+    prices = [simple_price(factory, f"Preis {n}", 100 + n, vat["_id"], recurring=False) for n in range(prices_of)]
+    products = [product(factory, f"Produkt {n}", [prices[n % prices_of]["_id"]]) for n in range(prices_of + 1)]
     for n in range(pairs):
         one, other = products[2 * n : 2 * n + 2]
         one["cross_sellable_products"] = relation(other["_id"])
@@ -226,6 +226,20 @@ def test_forty_two_resources_with_a_cycle_then_five_hand_edits_then_nothing(
     again = shop.run()
     assert Counter(row["status"] for row in shop.rows(again)) == {"skipped": 42}
     assert writes_into(control, shop.target_id, before) == {}
+
+
+def test_a_closure_of_200_is_planned_as_it_is_then_created(stack: Json, control: SandboxControl) -> None:
+    shop = make_shop(stack, control, prices_of=99)
+    products = [root for root in shop.roots if root["type"] == "product"]
+    dry = shop.rows(shop.run(resources=products, dry_run=True))
+    assert Counter(row["status"] for row in dry) == {"would_create": 200}
+    assert writes_into(control, shop.target_id) == {}
+
+    real = shop.run(resources=products)
+    rows = shop.rows(real)
+    assert Counter(row["status"] for row in rows) == {"created": 200}
+    assert {(row["type"], row["source_id"]) for row in rows} == {(row["type"], row["source_id"]) for row in dry}
+    assert_equal(control, shop, real)
 
 
 def test_two_jobs_at_once_with_overlapping_selections_make_nothing_twice(shop: Shop, control: SandboxControl) -> None:
