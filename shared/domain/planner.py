@@ -21,20 +21,11 @@ from shared.domain.errors import (
     OperationUnsupportedError,
 )
 from shared.domain.fingerprint import equal_where_sent, fingerprint
-from shared.domain.graph import CHEAP, FREE, HARD, REQUIRED, SOFT, Order, cut_batches, order
-from shared.domain.matching import (
-    Match,
-    NaturalKeyValue,
-    Pair,
-    TargetIndex,
-    ambiguity,
-    chosen_id,
-    match,
-    names_another,
-    natural_key_of,
-    portable_id,
-)
-from shared.domain.paths import covers, find_value, is_plain, parse_path, remove_paths, values_at
+from shared.domain.graph import CHEAP, REQUIRED, Order, cut_batches, order
+from shared.domain.links import Link, Links
+from shared.domain.match_closure import match_closure
+from shared.domain.matching import Match, Pair, TargetIndex, chosen_id, portable_id
+from shared.domain.paths import find_value, is_plain, remove_paths, values_at
 from shared.domain.plan import (
     Action,
     LineageEntry,
@@ -45,19 +36,8 @@ from shared.domain.plan import (
     SourceConfig,
     TargetConfig,
 )
-from shared.domain.references import (
-    FoundReference,
-    Identified,
-    Identifiers,
-    Replacement,
-    find_references,
-    read_fields,
-    referable_fields,
-    resolve,
-    rewrite,
-    sendable,
-)
-from shared.domain.resource_type import EMPTY, Catalogue, ResourceKey, ResourceType, Strength
+from shared.domain.references import Identifiers, Replacement, rewrite, sendable
+from shared.domain.resource_type import EMPTY, Catalogue, ResourceKey, ResourceType
 from shared.domain.sync_job import RowError, RowStatus
 
 if TYPE_CHECKING:
@@ -100,9 +80,20 @@ def plan(
         The same plan for the same input, whatever the order of mappings.
     """
     pair = Pair(source_org_id, target_org_id, heuristic=match == "heuristic")
+    closure = _Closure.read(sources, referents)
     index = TargetIndex(catalogue, targets)
-    planner = _Planner(catalogue, pair, sources, referents, identifiers, index, lineage, frozenset(inactive))
-    planner.match_all(claimed)
+    links = Links(catalogue, closure.configs, identifiers)
+    matches = match_closure(
+        catalogue,
+        pair,
+        closure.configs,
+        rows=closure.rows,
+        links=links,
+        index=index,
+        lineage=lineage,
+        claimed=claimed,
+    )
+    planner = _Planner(catalogue, pair, closure, links, index, lineage, matches, frozenset(inactive))
     planner.decide_actions()
     return planner.write_plan(planner.settle(), batch_size)
 
@@ -143,45 +134,6 @@ class _Standing(StrEnum):
     NOT_SELECTED = "not_selected"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Link:
-    """A found reference and the field of the config that it names.
-
-    Attributes:
-        copied: the field goes to the target as it is, so that the reference holds there too.
-    """
-
-    found: FoundReference
-    referent: ResourceKey | None
-    field: str = "id"
-    position: int = 0
-    copied: bool = False
-
-    @property
-    def required(self) -> bool:
-        return self.found.reference is not None and self.found.reference.required
-
-    @property
-    def hard(self) -> bool:
-        return self.required or self.found.strength is Strength.HARD
-
-    @property
-    def free(self) -> bool:
-        """It stays in the payload whether the referent is there or not."""
-        return (self.found.portable or self.copied) and not self.required and not (self.hard and self.found.certain)
-
-    @property
-    def cost(self) -> int:
-        """What it costs to write it later."""
-        if self.free:
-            return FREE
-        if self.required:
-            return REQUIRED
-        if self.found.reference is not None and self.found.reference.deferrable:
-            return CHEAP
-        return HARD if self.hard else SOFT
-
-
 @dataclass(slots=True, eq=False)
 class _Node:
     """A resource while it is planned."""
@@ -192,7 +144,7 @@ class _Node:
     action: Action = Action.SKIP
     error: RowError | None = None
     body: dict[str, Any] = field(default_factory=dict)
-    links: list[_Link] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
     source_fingerprint: str = ""
     target_fingerprint: str = ""
     target_fields: Mapping[str, Any] = EMPTY
@@ -214,6 +166,33 @@ class _Node:
         self.action, self.error = Action.FAIL, error
 
 
+@dataclass(frozen=True, slots=True)
+class _Closure:
+    """What there is to plan.
+
+    Attributes:
+        configs: everything that has a row or is a referent, by key, in order.
+        rows: those that get a row.
+        dangling: referents that the source does not have.
+        unread: referents that could not be read.
+    """
+
+    configs: Mapping[ResourceKey, SourceConfig]
+    rows: Sequence[ResourceKey]
+    dangling: frozenset[ResourceKey]
+    unread: frozenset[ResourceKey]
+
+    @classmethod
+    def read(
+        cls, sources: Mapping[ResourceKey, SourceConfig], referents: Mapping[ResourceKey, SourceConfig]
+    ) -> _Closure:
+        everything = {**referents, **sources}
+        dangling = frozenset(key for key, config in everything.items() if _is_dangling(config))
+        unread = frozenset(key for key, config in referents.items() if config.payload is None) - {*sources}
+        configs = {key: everything[key] for key in sorted(everything) if key not in dangling | unread}
+        return cls(configs, [key for key in configs if key in sources], dangling, unread)
+
+
 class _Planner:
     """The steps of planning, each building on the one before."""
 
@@ -221,202 +200,33 @@ class _Planner:
         self,
         catalogue: Catalogue,
         pair: Pair,
-        sources: Mapping[ResourceKey, SourceConfig],
-        referents: Mapping[ResourceKey, SourceConfig],
-        identifiers: Identifiers,
+        closure: _Closure,
+        links: Links,
         index: TargetIndex,
         lineage: Mapping[ResourceKey, LineageEntry],
+        matches: Mapping[ResourceKey, Match],
         inactive: frozenset[ResourceKey],
     ) -> None:
         self._catalogue = catalogue
-        self._inactive = inactive
         self._pair = pair
+        self._closure = closure
+        self._links = links
         self._index = index
         self._lineage = lineage
-        everything = {**referents, **sources}
-        self._dangling = frozenset(key for key, config in everything.items() if _is_dangling(config))
-        self._unread = frozenset(key for key, config in referents.items() if config.payload is None) - {*sources}
-        left = self._dangling | self._unread
-        self._configs = {key: everything[key] for key in sorted(everything) if key not in left}
-        self._rows = [key for key in self._configs if key in sources]
-        self._fields = {name: referable_fields(catalogue, name) for name in catalogue}
-        self._identifiers = self._with_own(identifiers)
-        self._matches: dict[ResourceKey, Match] = {}
+        self._matches = matches
+        self._inactive = inactive
         self._nodes: dict[ResourceKey, _Node] = {}
-
-    # Matching
-
-    def match_all(self, claimed: Collection[tuple[str, str]]) -> None:
-        """Apply the rules to every config; one whose natural key names others comes behind those."""
-        taken = {*claimed}
-        for key in self._configs:
-            entry = self._lineage.get(key)
-            if entry is not None and self._index.find(ResourceKey(key.type, entry.target_id)):
-                taken.add((key.type, entry.target_id))
-        named = {key: self._links_of_natural_key(key) for key in self._configs}
-        waiting = {
-            key: {link.referent for link in links if link.referent in self._configs and link.referent != key}
-            for key, links in named.items()
-        }
-        waited_for: dict[ResourceKey, list[ResourceKey]] = {}
-        for key, referents in waiting.items():
-            for referent in referents:
-                if referent is not None:
-                    waited_for.setdefault(referent, []).append(key)
-        ready = [key for key, referents in waiting.items() if not referents]
-        while waiting:
-            level = ready or list(waiting)  # natural keys that name each other in a circle match nothing
-            for key in level:
-                del waiting[key]
-            self._match_level(level, named, taken)
-            ready = []
-            for key in level:
-                for other in waited_for.get(key, ()):
-                    if other in waiting:
-                        waiting[other].discard(key)
-                        if not waiting[other]:
-                            ready.append(other)
-            ready.sort()
-
-    def _match_level(
-        self, level: Sequence[ResourceKey], named: Mapping[ResourceKey, Sequence[_Link]], taken: set[tuple[str, str]]
-    ) -> None:
-        natural_keys = {key: self._natural_key(key, named[key]) for key in level}
-        by_target: dict[ResourceKey, list[ResourceKey]] = {}
-        for key in level:
-            found = match(
-                self._catalogue[key.type],
-                self._configs[key],
-                natural_keys[key],
-                self._lineage.get(key),
-                self._index,
-                taken,
-                self._pair,
-            )
-            self._matches[key] = found
-            if found.target is not None:
-                by_target.setdefault(found.target.key, []).append(key)
-        for target, claimants in by_target.items():
-            taken.add(target)
-            if len(claimants) > 1:
-                self._settle_rivals(claimants, natural_keys)
-
-    def _settle_rivals(
-        self, claimants: Sequence[ResourceKey], natural_keys: Mapping[ResourceKey, NaturalKeyValue | None]
-    ) -> None:
-        """Of several configs that match one target config by natural key none may have it; a row goes before others."""
-        rows = frozenset(self._rows)
-        guessing = [key for key in claimants if self._matches[key].rule == "5"]
-        certain = len(guessing) < len(claimants)
-        rivals = [key for key in guessing if key in rows] or guessing
-        for key in guessing:
-            natural_key, target = natural_keys[key], self._matches[key].target
-            if natural_key is not None and target is not None and (certain or len(rivals) > 1 or key not in rivals):
-                others = ", ".join(str(other) for other in claimants if other != key)
-                error = ambiguity(natural_key, [target.key.id])
-                self._matches[key] = Match(
-                    "6", error=RowError(error.code, f"{error.message} On the source so do {others}.")
-                )
-
-    def _natural_key(self, key: ResourceKey, links: Sequence[_Link]) -> NaturalKeyValue | None:
-        """Return the natural key of a config as it would be on the target; None where it names what is not there."""
-        payload: Any = self._configs[key].payload
-        if payload is None:
-            return None
-        replacements = []
-        for link in links:
-            if link.referent is not None and not link.found.portable:
-                known = self._matches.get(link.referent)
-                target = known.target if known is not None and known.error is None else None
-                value = self._value(link, target.key.id, self._read(target)) if target is not None else None
-                if value is None:
-                    return None
-                replacements.append(Replacement(link.found, value))
-        return natural_key_of(self._catalogue[key.type], rewrite(payload, replacements) if replacements else payload)
-
-    def _links_of_natural_key(self, key: ResourceKey) -> list[_Link]:
-        resource_type, payload = self._catalogue[key.type], self._configs[key].payload
-        if payload is None or resource_type.natural_key is None:
-            return []
-        paths = {
-            path for fields in resource_type.natural_key.fields for path in fields if names_another(resource_type, path)
-        }
-        if not paths:
-            return []
-        links = self._find_links(resource_type, payload)
-        return [link for link in links if any(covers(path, link.found.steps) for path in paths)]
-
-    # References
-
-    def _with_own(self, identifiers: Identifiers) -> dict[str, Sequence[Identified]]:
-        """Add what the fetched payloads themselves say about their ids and aliases."""
-        known: dict[str, Sequence[Identified]] = dict(identifiers)
-        for key, config in self._configs.items():
-            named = {key.id: "id"}
-            for path, value in read_fields(self._fields[key.type], config.payload or {}).items():
-                for one in value if isinstance(value, list) else (value,):
-                    if isinstance(one, str) and one:
-                        named.setdefault(one, path)
-            for identifier, path in named.items():
-                others = [one for one in known.get(identifier, ()) if one.key != key]
-                known[identifier] = (*others, Identified(key, path))
-        return known
-
-    def _find_links(self, resource_type: ResourceType, payload: Any) -> list[_Link]:
-        return [self._link(found) for found in find_references(resource_type, payload, self._identifiers.__contains__)]
-
-    def _link(self, found: FoundReference) -> _Link:
-        identified = resolve(found, self._identifiers)
-        if identified is None or identified.key.type not in self._catalogue:
-            return _Link(found, None)
-        if found.identifier == identified.key.id:
-            return _Link(found, identified.key)
-        position = 0
-        config = self._configs.get(identified.key)
-        if config is not None and config.payload is not None and not is_plain(identified.field):
-            values = list(values_at(config.payload, identified.field))
-            position = values.index(found.identifier) if found.identifier in values else 0
-        copied = self._is_copied(identified.key.type, identified.field)
-        return _Link(found, identified.key, identified.field, position, copied)
-
-    def _value(self, link: _Link, target_id: str, fields: Mapping[str, Any]) -> str | None:
-        """Return what a reference says on the target, given its referent there; None where that is not known yet."""
-        if link.field == "id":
-            return target_id
-        value = fields.get(link.field)
-        if isinstance(value, list):
-            value = value[link.position] if link.position < len(value) else None
-        if isinstance(value, str):
-            return value
-        return link.found.identifier if link.copied else None
-
-    def _is_copied(self, type_name: str, path: str) -> bool:
-        """Tell whether a field goes to the target as it is."""
-        resource_type = self._catalogue[type_name]
-        segments = parse_path(path)
-        return not any(
-            segments[: len(parse_path(other))] == parse_path(other)
-            for other in (
-                *resource_type.strip,
-                *resource_type.keep_target,
-                *resource_type.secrets,
-                *resource_type.external_strip,
-            )
-        )
-
-    def _read(self, target: TargetConfig) -> dict[str, Any]:
-        return read_fields(self._fields[target.key.type], target.payload)
 
     # Actions
 
     def decide_actions(self) -> None:
         """Give every row the action that its match asks for; what would not change is skipped."""
-        for key in self._rows:
+        for key in self._closure.rows:
             found = self._matches[key]
-            node = _Node(self._configs[key], self._catalogue[key.type], found)
+            node = _Node(self._closure.configs[key], self._catalogue[key.type], found)
             self._nodes[key] = node
             if found.target is not None:
-                node.target_fields = self._read(found.target)
+                node.target_fields = self._links.read(found.target)
             if found.error is not None:
                 node.fail(found.error)
             elif not found.untouched:
@@ -438,7 +248,7 @@ class _Planner:
 
     def _prepare(self, node: _Node, payload: dict[str, Any]) -> None:
         node.body = sendable(node.type, payload)
-        node.links = self._find_links(node.type, node.body)
+        node.links = self._links.find(node.type, node.body)
         node.source_fingerprint = node.config.source_fingerprint or fingerprint(node.type, payload)
         if node.target is not None and node.target.whole:
             node.target_fingerprint = fingerprint(node.type, node.target.payload)
@@ -497,12 +307,12 @@ class _Planner:
         found = self._matches.get(referent)
         return entry is not None and entry.origin is None and found is not None and found.rule == "3"
 
-    def _known(self, link: _Link) -> tuple[str, dict[str, Any]] | None:
+    def _known(self, link: Link) -> tuple[str, dict[str, Any]] | None:
         """Return identifier and siblings of a referent that is on the target; None where they cannot be told."""
         if link.referent is None:
             return None
         target_id, fields = self._on_target(link.referent)
-        value = self._value(link, target_id, fields) if target_id is not None else None
+        value = self._links.value(link, target_id, fields) if target_id is not None else None
         if value is None:
             return None
         siblings = link.found.reference.siblings if link.found.reference else EMPTY
@@ -512,19 +322,19 @@ class _Planner:
         found = self._matches.get(key)
         node = self._nodes.get(key)
         if found is not None and found.target is not None:
-            return found.target.key.id, node.target_fields if node is not None else self._read(found.target)
+            return found.target.key.id, node.target_fields if node is not None else self._links.read(found.target)
         resource_type = self._catalogue[key.type]
         by_id = portable_id(resource_type, key.id, self._pair)
-        if key in self._configs:
+        if key in self._closure.configs:
             return by_id, EMPTY
-        entry = self._lineage.get(key) if key not in self._dangling else None
+        entry = self._lineage.get(key) if key not in self._closure.dangling else None
         for target_id in (entry.target_id if entry else None, by_id):
             target = self._index.find(ResourceKey(key.type, target_id)) if target_id else None
             if target is not None:
-                return target.key.id, self._read(target)
+                return target.key.id, self._links.read(target)
         return None, EMPTY
 
-    def _standing(self, node: _Node, link: _Link) -> _Standing:
+    def _standing(self, node: _Node, link: Link) -> _Standing:
         key = link.referent
         if key is None:
             return _Standing.NONE
@@ -534,15 +344,15 @@ class _Planner:
         if other is not None:
             return self._standing_of_row(link, other)
         exists = self._on_target(key)[0] is not None
-        if key in self._configs:
+        if key in self._closure.configs:
             found = self._matches[key]
             return _Standing.EXISTS if found.target or (exists and found.untouched) else _Standing.NOT_SELECTED
         if exists:
             return _Standing.EXISTS
-        is_there = key in self._unread or key.id in self._identifiers
-        return _Standing.DANGLING if key in self._dangling or not is_there else _Standing.NOT_SELECTED
+        is_there = key in self._closure.unread or self._links.knows(key.id)
+        return _Standing.DANGLING if key in self._closure.dangling or not is_there else _Standing.NOT_SELECTED
 
-    def _standing_of_row(self, link: _Link, other: _Node) -> _Standing:
+    def _standing_of_row(self, link: Link, other: _Node) -> _Standing:
         if other.action is Action.FAIL:
             return _Standing.FAILED
         if other.action is Action.CREATE:
@@ -579,7 +389,7 @@ class _Planner:
                     node.fail(error)
                     break
 
-    def _failure(self, node: _Node, link: _Link) -> RowError | None:
+    def _failure(self, node: _Node, link: Link) -> RowError | None:
         """Return why a config cannot be written with the reference as it stands; failed referents apart."""
         if not link.hard or link.free:
             return None
@@ -666,7 +476,7 @@ class _Planner:
         batches = cut_batches(ordered.generations, ordered.remaining, batch_size)
         batch_of = {key: number for number, keys in enumerate(batches.members, 1) for key in keys}
         generation_of = {key: number for number, keys in enumerate(ordered.generations) for key in keys}
-        idle = [key for key in self._rows if key not in batch_of]
+        idle = [key for key in self._closure.rows if key not in batch_of]
         planned = []
         for key in (*idle, *(key for keys in batches.members for key in keys)):
             node = self._nodes[key]
@@ -707,7 +517,7 @@ class _Planner:
     def _chosen_id(self, node: _Node) -> str | None:
         return chosen_id(node.type, node.key, self._pair)
 
-    def _resolution(self, node: _Node, link: _Link, ordered: Order) -> Resolution:
+    def _resolution(self, node: _Node, link: Link, ordered: Order) -> Resolution:
         standing = self._standing(node, link)
         if standing is _Standing.SELF:
             return self._self_resolution(node, link)
@@ -729,7 +539,7 @@ class _Planner:
             return _resolution(link, ResolutionKind.KEEP)
         return _resolution(link, ResolutionKind.LEFT_OUT)
 
-    def _self_resolution(self, node: _Node, link: _Link) -> Resolution:
+    def _self_resolution(self, node: _Node, link: Link) -> Resolution:
         if link.found.portable or link.copied:
             return _resolution(link, ResolutionKind.KEEP)
         known = self._known(link) if node.target is not None else None
@@ -773,7 +583,7 @@ def _is_dangling(config: SourceConfig) -> bool:
 
 
 def _resolution(
-    link: _Link, kind: ResolutionKind, value: str | None = None, siblings: Mapping[str, Any] = EMPTY
+    link: Link, kind: ResolutionKind, value: str | None = None, siblings: Mapping[str, Any] = EMPTY
 ) -> Resolution:
     return Resolution(
         found=link.found,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from shared.domain import graph, planner, remap
+from shared.domain import graph, match_closure, remap
 from shared.domain.matching import TargetIndex
 from shared.domain.plan import ResolutionKind
 from shared.domain.resource_type import EMPTY
@@ -56,7 +56,12 @@ NEVER_GUESSED = (
 NOTHING_TWICE = (laws.test_syncing_again_writes_nothing, organisations())
 ALL = (ISOMORPHIC, ORDERED, NEVER_GUESSED, NOTHING_TWICE)
 
-_value, _feedback_arcs, _match, _candidates = remap._value, graph._feedback_arcs, planner.match, TargetIndex.candidates
+_value, _feedback_arcs, _match, _candidates = (
+    remap._value,
+    graph._feedback_arcs,
+    match_closure.match,
+    TargetIndex.candidates,
+)
 
 
 def _deferred_is_forgotten(one: Any, id_map: Any, stage: Any) -> Any:
@@ -102,8 +107,8 @@ def _lineage_is_not_seen(resource_type: Any, config: Any, natural_key: Any, _ent
         (graph, "_feedback_arcs", _costs_count_for_nothing, ORDERED),
         (graph, "_feedback_arcs", _one_cycle_stays, ORDERED),
         (TargetIndex, "candidates", _first_of_several, NEVER_GUESSED),
-        (planner, "match", _claims_are_not_seen, NEVER_GUESSED),
-        (planner, "match", _lineage_is_not_seen, NOTHING_TWICE),
+        (match_closure, "match", _claims_are_not_seen, NEVER_GUESSED),
+        (match_closure, "match", _lineage_is_not_seen, NOTHING_TWICE),
     ],
     ids=lambda value: getattr(value, "__name__", "").strip("_") or None,
 )
