@@ -46,6 +46,12 @@ class IndexReader(Protocol):
         """Return a page of the configs that use one, each with its `pointers`. Raises InvalidRequestError."""
         ...
 
+    def load_users(
+        self, org_id: str, configs: Iterable[ResourceKey]
+    ) -> Mapping[ResourceKey, Sequence[Mapping[str, Any]]]:
+        """Return type, id and title of what uses each of many configs; those that nothing uses are left out."""
+        ...
+
     def list_edges(self, org_id: str, config: ResourceKey) -> Mapping[ResourceKey, Sequence[str]]:
         """Return what a config uses, with the JSON pointers of the places."""
         ...

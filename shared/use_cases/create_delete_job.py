@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -23,7 +21,7 @@ from shared.use_cases.create_sync_job import (
 from shared.use_cases.get_delete_job import delete_job_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from shared.domain.index_ports import IndexReader
     from shared.use_cases.create_sync_job import Caller, JobStores
@@ -33,8 +31,6 @@ _JOB_IDS = UUID("5b0e6f0d-7c55-5d27-9f0a-3a2c1e8c6b94")
 #: Beyond these only the number is told.
 MAX_WARNINGS = 1000
 MAX_USES_A_WARNING = 20
-_PAGE = 1000
-_READERS = 16
 
 
 class DeletedResource(ResourceSelection):
@@ -81,7 +77,8 @@ def create_delete_job(
     titles = {ResourceKey(one.type, one.id): one.title for one in reversed(request.resources)}
     state = index.find_state(caller.org_id)
     readable = state is not None and state.has_nodes(intake.now)
-    edges = _used_by(index, caller.org_id, scope) if readable else []
+    users = index.load_users(caller.org_id, scope) if readable else {}
+    edges = [(user, used) for used in scope for user in users.get(used, ())]
     summaries = index.find_summaries(caller.org_id, [key for key in scope if not titles[key]]) if readable else {}
     job = Job(
         id=job_id_of(_JOB_IDS, caller.org_id, idempotency_key),
@@ -118,28 +115,6 @@ def create_delete_job(
 
 def _key(summary: Mapping[str, Any]) -> ResourceKey:
     return ResourceKey(summary["type"], summary["id"])
-
-
-def _used_by(
-    index: IndexReader, org_id: str, scope: Sequence[ResourceKey]
-) -> list[tuple[Mapping[str, Any], ResourceKey]]:
-    """Return (summary of the user, used) of every edge that leads to a selected config."""
-    with ThreadPoolExecutor(_READERS) as pool:
-        users = list(pool.map(partial(_users_of, index, org_id), scope))
-    return [(user, used) for used, found in zip(scope, users, strict=True) for user in found]
-
-
-def _users_of(index: IndexReader, org_id: str, used: ResourceKey) -> list[Mapping[str, Any]]:
-    def pages() -> Iterator[Mapping[str, Any]]:
-        cursor: str | None = None
-        while True:
-            page = index.list_used_by(org_id, used, _PAGE, cursor)
-            yield from page.results
-            cursor = page.next_cursor
-            if not cursor:
-                return
-
-    return list(pages())
 
 
 def _warnings(edges: Sequence[tuple[Mapping[str, Any], ResourceKey]]) -> list[dict[str, Any]]:

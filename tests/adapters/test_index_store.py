@@ -1,8 +1,12 @@
 import threading
+from bisect import bisect_left, bisect_right
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.adapters.dynamodb import index_store as module
 from shared.adapters.dynamodb import keys
@@ -312,6 +316,103 @@ def test_pages_through_users(store):
     assert len(first.results) == 2
     assert {one["id"] for one in (*first.results, *second.results)} == {"j-1", ODD, "j-3"}
     assert second.next_cursor is None
+
+
+class ManyEdges:
+    """The inverse edges of one type, sorted; answers queries as DynamoDB does and notes how many edges each read."""
+
+    def __init__(self, users_by_id):
+        keyed = (
+            keys.used_by("org-a", ResourceKey("file", used), ResourceKey("journey", user))
+            for used, users in users_by_id.items()
+            for user in users
+        )
+        self.sort_keys = sorted((key["sk"] for key in keyed), key=str.encode)
+        self.read = []
+
+    def query(self, *, KeyConditionExpression, Limit, ExclusiveStartKey=None, **_):  # noqa: N803 - DynamoDB's names
+        _, between = KeyConditionExpression.get_expression()["values"]
+        _, low, high = between.get_expression()["values"]
+        first, behind = bisect_left(self.sort_keys, low), bisect_right(self.sort_keys, high)
+        if ExclusiveStartKey is not None:
+            assert low <= ExclusiveStartKey["sk"] <= high
+            first = bisect_right(self.sort_keys, ExclusiveStartKey["sk"])
+        page = self.sort_keys[first : min(behind, first + Limit)]
+        self.read.append(len(page))
+        more = {"LastEvaluatedKey": {"pk": "p", "sk": page[-1]}} if len(page) == Limit else {}
+        return {"Items": [{"sk": one, "summary": {"title": "T"}} for one in page], **more}
+
+    def users_of(self, *ids):
+        loaded = IndexStore(self, "IndexTable").load_users("org-a", [ResourceKey("file", one) for one in ids])
+        return {used.id: [user["id"] for user in users] for used, users in loaded.items()}
+
+
+def test_users_of_a_thousand_configs_take_a_handful_of_queries():
+    users = {f"f-{number:04}": ["j-1", "j-2"][: 1 + number % 2] for number in range(1000)}
+    edges = ManyEdges(users)
+
+    assert edges.users_of(*users) == users
+    assert len(edges.read) <= 6
+
+
+def test_users_of_three_configs_take_three_queries_however_many_edges_there_are():
+    users = {f"f-{number:05}": ["j-1"] for number in range(50_000)}
+    edges = ManyEdges(users)
+
+    assert edges.users_of("f-00007", "f-25000", "f-49999").keys() == {"f-00007", "f-25000", "f-49999"}
+    assert len(edges.read) == 3
+    assert sum(edges.read) <= 300
+
+
+def test_many_users_of_one_config_are_read_by_growing_pages_and_nothing_behind_them():
+    users = {"f-1": [f"j-{number:05}" for number in range(10_000)], "f-2": ["j-1"]}
+    edges = ManyEdges(users)
+
+    assert edges.users_of("f-1") == {"f-1": users["f-1"]}
+    assert (len(edges.read), sum(edges.read)) == (10, 10_000)
+
+
+@pytest.mark.parametrize(("selected", "queries"), [(10, 10), (100, 100), (1000, 32), (10_000, 32)])
+def test_users_take_a_query_for_each_config_or_one_scan_whatever_is_less(selected, queries):
+    users = {f"f-{number:05}": ["j-1", "j-2"] for number in range(20_000)}
+    edges = ManyEdges(users)
+
+    assert len(edges.users_of(*list(users)[:: len(users) // selected])) == selected
+    assert len(edges.read) <= queries
+    assert sum(edges.read) <= min(100 * selected, 40_000)
+
+
+@given(
+    st.dictionaries(
+        st.text("aZ$#%!ü\U0001f600\uffff", min_size=1, max_size=3), st.sets(st.text("a$#%", min_size=1, max_size=2))
+    ),
+    st.data(),
+)
+def test_users_of_any_configs_are_complete_and_of_no_other(users, data):
+    wanted = data.draw(st.sets(st.sampled_from(sorted(users))) if users else st.just(set()))
+    with mock.patch.object(module, "_EDGES_A_QUERY", 2):
+        found = ManyEdges(users).users_of(*wanted, "absent")
+
+    assert {used: set(one) for used, one in found.items()} == {used: users[used] for used in wanted if users[used]}
+
+
+def test_loads_users_with_their_titles_by_type(store, client, monkeypatch):
+    monkeypatch.setattr(module, "_EDGES_A_QUERY", 2)
+    for type_name in ("schema", "file"):
+        for config_id in ("contact", "contact$", "contract", ODD):
+            used_by(store, ResourceKey(type_name, config_id), "j-1", "j-2", ODD)
+    wanted = [ResourceKey("schema", "contact"), ResourceKey("file", ODD), ResourceKey("file", "contract")]
+    calls = counted(client)
+
+    users = store.load_users("org-a", [*wanted, ResourceKey("role", "none")])
+
+    titles = {"j-1": "Title j-1", "j-2": "Title j-2", ODD: f"Title {ODD}"}
+    assert users.keys() == set(wanted)
+    for found in users.values():
+        assert all(one.keys() == {"type", "id", "title"} and one["type"] == "journey" for one in found)
+        assert {one["id"]: one["title"] for one in found} == titles
+    assert set(calls) == {"Query"}
+    assert store.load_users("org-b", wanted) == {}
 
 
 def test_lists_what_a_config_uses(store):

@@ -62,6 +62,12 @@ class FakeIndex:
         contents = [self.items[key]["content"] for key in keys]
         return Page([{**one["summary"], "pointers": one["pointers"]} for one in contents][:size], None)
 
+    def load_users(
+        self, org_id: str, configs: Iterable[ResourceKey]
+    ) -> Mapping[ResourceKey, Sequence[Mapping[str, Any]]]:
+        pages = {config: self.list_used_by(org_id, config, len(self.items), None) for config in configs}
+        return {config: page.results for config, page in pages.items() if page.results}
+
     def list_edges(self, org_id: str, config: ResourceKey) -> Mapping[ResourceKey, Sequence[str]]:
         keys = [key for key in self.items if key[:3] == (ItemKind.EDGE, *config)]
         return {ResourceKey(*key[3:5]): self.items[key]["content"]["pointers"] for key in keys}

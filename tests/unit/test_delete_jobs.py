@@ -76,6 +76,7 @@ class Edges:
     def __init__(self, *edges, state="ready"):
         self.edges = edges
         self.state = state
+        self.reads = 0
 
     def find_state(self, _org_id):
         if self.state == "missing":
@@ -85,11 +86,14 @@ class Edges:
     def find_summaries(self, _org_id, configs):
         return {key: {"title": f"Title of {key.id}"} for key in configs}
 
-    def list_used_by(self, _org_id, config, _size, cursor):
-        users = [user for user, used in self.edges if used == config]
-        at = int(cursor or 0)
-        results = [{"type": key.type, "id": key.id, "title": f"Title of {key.id}"} for key in users[at : at + 2]]
-        return SimpleNamespace(results=results, next_cursor=str(at + 2) if at + 2 < len(users) else None)
+    def load_users(self, _org_id, configs):
+        self.reads += 1
+        users = {used: [user for user, other in self.edges if other == used] for used in configs}
+        return {
+            used: [{"type": key.type, "id": key.id, "title": f"Title of {key.id}"} for key in found]
+            for used, found in users.items()
+            if found
+        }
 
 
 class Intake:
@@ -147,6 +151,14 @@ def test_warns_exactly_of_what_uses_a_selected_config_and_is_not_selected():
     ]
     assert (answer["warnings_total"], answer["index_status"]) == (2, "ready")
     assert answer["counts"] == {"total": 3, "pending": 3, "in_progress": 0, "deleted": 0, "skipped": 0, "failed": 0}
+
+
+def test_the_users_of_a_whole_selection_are_read_at_once():
+    files = [ResourceKey("file", str(number)) for number in range(1000)]
+    index = Edges(*((JOURNEY, file) for file in files))
+
+    assert create(index, *files)["warnings_total"] == 1
+    assert index.reads == 1
 
 
 def test_one_warning_names_a_bounded_number_of_configs():
