@@ -47,10 +47,11 @@ def finish_deletion(
     job = jobs.get_job(org_id, job_id)
     was_open = not job.status.final
     rows = list(jobs.list_rows(org_id, job_id)) if job.planned else []
-    if not job.planned and job.error is None and was_open:
-        jobs.stop_for(org_id, job_id, RowError("PLAN_FAILED", "The job ended before its rows stood."))
     counted = Counter(row.status.counted_as for row in rows)
     counts = {name: counted[name] for name in COUNTERS}
+    unsettled = counts["pending"] + counts["in_progress"]
+    if was_open and job.error is None and (unsettled or not job.planned):
+        jobs.stop_for(org_id, job_id, _why_unfinished(job, unsettled))
     rebuilt = job.rebuild_triggered or _rebuild(job, credentials, rebuild_index)
     job = jobs.finish_job(
         job,
@@ -66,6 +67,12 @@ def finish_deletion(
         events.put("DeleteJobFinished", delete_job_answer(job, counts))
         count("DeleteJobsEnded", 1, status=job.status.value)
     return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}
+
+
+def _why_unfinished(job: Job, unsettled: int) -> RowError:
+    if not job.planned:
+        return RowError("PLAN_FAILED", "The job ended before its rows stood.")
+    return RowError("INTERRUPTED", f"The job ended before it came to {unsettled} of its {job.total} resources.")
 
 
 def _rebuild(job: Job, credentials: Credentials, rebuild_index: Callable[[Job, str], None]) -> bool:

@@ -170,6 +170,7 @@ class SyncWorld:
         self.expired: set[str] = set()
         self.index = NoIndex()
         self.steps: list[tuple[str, Mapping[str, Any]]] = []
+        self.functions = _STEPS
         self.time_left_s = 120.0
         self.deaths = 0
         self._jobs_created = 0
@@ -296,7 +297,7 @@ class SyncWorld:
             **more,
         )
         ports = self.ports()
-        run = partial(fetch_sources, index=self.index) if name == "FetchSources" else _STEPS[name]
+        run = partial(fetch_sources, index=self.index) if name == "FetchSources" else self.functions[name]
         result = run(step, ports)
         self.steps.append((name, result))
         return result

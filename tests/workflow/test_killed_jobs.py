@@ -4,126 +4,36 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from shared.domain.errors import ConflictError
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Job, JobStatus
+from shared.domain.sync_job import JobStatus
 from shared.use_cases.create_sync_job import Caller, JobIntake
 from shared.use_cases.retry_sync_job import retry_sync_job
-from tests.fakes.dynamodb import MemoryDynamoDB
-from tests.fakes.sync_world import SOURCE_ORG, TARGET_ORG, ProcessDiedError, SyncWorld
+from tests.fakes.mortal_world import After, ExecutionDiedError, MortalWorld
+from tests.fakes.sync_world import SOURCE_ORG, TARGET_ORG, SyncWorld
 from tests.workflow.test_whole_job import plant_organisation
 
-#: What goes on behind the death: the machine tries the step again, or the execution ends and a person retries the job.
-After = Literal["step again", "job retried", "job retried, no matching by name"]
 WAYS: tuple[After, ...] = ("step again", "job retried", "job retried, no matching by name")
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 
-class ExecutionDiedError(Exception):
-    """The machine gave up."""
+class MortalSync(MortalWorld):
+    """A sync job of a planted organisation."""
 
-
-class Mortal:
-    """Something outside of the process: each call is a boundary before and after, each page of a list one more."""
-
-    def __init__(self, inner: Any, name: str, world: MortalWorld) -> None:
-        self._inner = inner
-        self._name = name
-        self._world = world
-
-    def __getattr__(self, name: str) -> Any:
-        reached = getattr(self._inner, name)
-        if not callable(reached):
-            return reached
-
-        def call(*args: Any, **named: Any) -> Any:
-            what = f"{self._name} {name}"
-            self._world.boundary(f"{what}, sent")
-            answer = reached(*args, **named)
-            if isinstance(answer, Iterator):
-                return self._pages(answer, what)
-            self._world.boundary(f"{what}, answered")
-            return answer
-
-        return call
-
-    def _pages(self, pages: Iterator[Any], what: str) -> Iterator[Any]:
-        for page in pages:
-            self._world.boundary(f"{what}, answered")
-            yield page
-
-
-class MortalWorld(SyncWorld):
-    """A world whose processes die once.
-
-    Attributes:
-        dies_at: number of the boundary.
-        passed: how many were reached.
-        died_at: what that boundary was; empty while alive.
-    """
-
-    def __init__(self, dies_at: int, after: After) -> None:
-        super().__init__(MemoryDynamoDB())
-        self.dies_at = dies_at
-        self.passed = 0
-        self.died_at = ""
-        self._after = after
-        self._counting = threading.Lock()
+    def begin(self) -> str:
         self.selected = plant_organisation(self)
-        match = "lineage_only" if after == WAYS[2] else "heuristic"
-        self.job_id = self.create_job(self.selected, match=match)
+        match = "lineage_only" if self.after == WAYS[2] else "heuristic"
+        job_id = self.create_job(self.selected, match=match)
         for role in ("source", "target"):
-            self.credentials.put(self.job_id, role, f"{role}-token", 0)
-        self.client.before_call = lambda name: self.boundary(f"tables {name}, sent")
-        self.client.after_call = lambda name: self.boundary(f"tables {name}, answered")
-        self.alive = {"source": self.source, "target": self.target}
-        self.payloads = Mortal(self.payloads, "payloads", self)  # type: ignore[assignment]
-
-    def boundary(self, name: str) -> None:
-        with self._counting:
-            if self.client.dead:
-                raise ProcessDiedError
-            self.passed += 1
-            if self.passed == self.dies_at:
-                self.died_at = name
-                self.client.die()
-
-    def _open(self, job: Job, role: str) -> Any:
-        return Mortal(super()._open(job, role), role, self)
-
-    def step(self, job_id: str, name: str, **more: Any) -> Mapping[str, Any]:
-        try:
-            return super().step(job_id, name, **more)
-        except ProcessDiedError:
-            if self._after == "step again":
-                raise
-            raise ExecutionDiedError from None
-
-    def run(self, job_id: str) -> Job:
-        try:
-            self._run_phases(job_id)
-        except ExecutionDiedError:
-            self.client.revive()
-        return self.finish(job_id)
-
-    def finish(self, job_id: str) -> Job:
-        try:
-            self._finish(job_id)
-        except ProcessDiedError:
-            self.client.revive()
-            self._finish(job_id)
-        # What a test looks at afterwards is nobody's boundary.
-        self.dies_at = 0
-        return self.jobs.get_job(SOURCE_ORG, job_id)
+            self.credentials.put(job_id, role, f"{role}-token", 0)
+        return job_id
 
     def retry(self, job_id: str) -> str:
         """Retry a job as the API does."""
@@ -141,12 +51,12 @@ class MortalWorld(SyncWorld):
         return str(retry_sync_job(intake, self.catalogue, caller, job_id, {})["id"])
 
 
-def run_to_the_end(world: MortalWorld) -> list[str]:
+def run_to_the_end(world: MortalSync) -> list[str]:
     """Run the job, retry it where it did not succeed, and return the ids of both."""
     job = world.run(world.job_id)
     jobs = [world.job_id]
     if job.status is not JobStatus.SUCCEEDED:
-        assert world._after != "step again", (job.status, job.errors_sample)
+        assert world.after != "step again", (job.status, job.errors_sample)
         jobs.append(world.retry(world.job_id))
         again = world.run(jobs[-1])
         assert again.status is JobStatus.SUCCEEDED, again.errors_sample
@@ -178,7 +88,7 @@ def assert_target_equals_source(world: SyncWorld) -> None:
     assert world.target.contents[ResourceKey("attachment", ids["attachment-01"])] == b"bytes"
 
 
-def assert_nothing_is_lost(world: MortalWorld, jobs: list[str]) -> None:
+def assert_nothing_is_lost(world: MortalSync, jobs: list[str]) -> None:
     assert world.failures == []
     assert_target_equals_source(world)
     for job_id in jobs:
@@ -196,7 +106,7 @@ def assert_nothing_is_lost(world: MortalWorld, jobs: list[str]) -> None:
 
 def kill_at(boundary: int, after: After) -> str:
     """Let a job die at a boundary and return what it was; empty where the job ends before it is reached."""
-    world = MortalWorld(boundary, after)
+    world = MortalSync(boundary, after)
     jobs = run_to_the_end(world)
     world.client.before_call = world.client.after_call = lambda _name: None
     try:
@@ -207,13 +117,13 @@ def kill_at(boundary: int, after: After) -> str:
 
 
 def count_boundaries() -> int:
-    world = MortalWorld(0, "step again")
+    world = MortalSync(0, "step again")
     assert_nothing_is_lost(world, run_to_the_end(world))
     return world.passed
 
 
 def test_a_job_planned_before_another_died_guesses_nothing_and_its_retry_finds_out() -> None:
-    world = MortalWorld(0, "job retried, no matching by name")
+    world = MortalSync(0, "job retried, no matching by name")
     first, second = world.job_id, world.create_job(world.selected, match="lineage_only")
     for role in ("source", "target"):
         world.credentials.put(second, role, f"{role}-token", 0)
