@@ -352,7 +352,7 @@ def test_users_of_a_thousand_configs_take_a_handful_of_queries():
     edges = ManyEdges(users)
 
     assert edges.users_of(*users) == users
-    assert len(edges.read) <= 6
+    assert len(edges.read) <= 4
 
 
 def test_users_of_three_configs_take_three_queries_however_many_edges_there_are():
@@ -361,7 +361,7 @@ def test_users_of_three_configs_take_three_queries_however_many_edges_there_are(
 
     assert edges.users_of("f-00007", "f-25000", "f-49999").keys() == {"f-00007", "f-25000", "f-49999"}
     assert len(edges.read) == 3
-    assert sum(edges.read) <= 300
+    assert sum(edges.read) <= 600
 
 
 def test_many_users_of_one_config_are_read_by_growing_pages_and_nothing_behind_them():
@@ -369,17 +369,17 @@ def test_many_users_of_one_config_are_read_by_growing_pages_and_nothing_behind_t
     edges = ManyEdges(users)
 
     assert edges.users_of("f-1") == {"f-1": users["f-1"]}
-    assert (len(edges.read), sum(edges.read)) == (10, 10_000)
+    assert (len(edges.read), sum(edges.read)) == (7, 10_000)
 
 
-@pytest.mark.parametrize(("selected", "queries"), [(10, 10), (100, 100), (1000, 32), (10_000, 32)])
+@pytest.mark.parametrize(("selected", "queries"), [(10, 10), (100, 100), (1000, 20), (10_000, 20)])
 def test_users_take_a_query_for_each_config_or_one_scan_whatever_is_less(selected, queries):
     users = {f"f-{number:05}": ["j-1", "j-2"] for number in range(20_000)}
     edges = ManyEdges(users)
 
     assert len(edges.users_of(*list(users)[:: len(users) // selected])) == selected
     assert len(edges.read) <= queries
-    assert sum(edges.read) <= min(100 * selected, 40_000)
+    assert sum(edges.read) <= min(200 * selected, 40_000)
 
 
 @given(

@@ -57,9 +57,9 @@ _BATCH_GET = 100
 # An expression has at most 300 operators; more values than this are looked for in what was read.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 _MAX_FILTER_VALUES = 50
-# A query costs about as much as a hundred edges that are read for nothing; a page ends at 1 MB anyway.
-_EDGES_A_QUERY = 100
-_MAX_EDGES_A_PAGE = 1600
+# A query takes about as long as reading two hundred edges for nothing; a page ends at 1 MB anyway.
+_EDGES_A_QUERY = 200
+_MAX_EDGES_A_PAGE = 3200
 _READ_THREADS = 8
 _WRITE_THREADS = 8
 _WRITES_PER_ROUND = 400
