@@ -652,8 +652,17 @@ LINKS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "createSyncJob": dict.fromkeys(("getSyncJob", "listSyncJobResources", "cancelSyncJob", "retrySyncJob"), _JOB),
     "retrySyncJob": dict.fromkeys(("getSyncJob", "cancelSyncJob"), _JOB),
     "createDeleteJob": dict.fromkeys(("getDeleteJob", "listDeleteJobResources"), _JOB),
-    "listSyncJobs": {"listSyncJobs": {"cursor": "$response.body#/next_cursor"}},
-    "listDeleteJobs": {"listDeleteJobs": {"cursor": "$response.body#/next_cursor"}},
+    "listSyncJobs": {
+        "listSyncJobs": {"cursor": "$response.body#/next_cursor"},
+        "getSyncJob": {"id": "$response.body#/results/0/id"},
+    },
+    "listDeleteJobs": {
+        "listDeleteJobs": {"cursor": "$response.body#/next_cursor"},
+        "getDeleteJob": {"id": "$response.body#/results/0/id"},
+    },
+    "confirmLineage": {
+        "breakLineage": {name: f"$response.body#/{name}" for name in ("type", "source_id", "source_org_id")}
+    },
 }
 
 ERRORS = {
