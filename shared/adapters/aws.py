@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import boto3
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
 
@@ -17,9 +20,26 @@ if TYPE_CHECKING:
 _CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 6}, parameter_validation=False)
 
 
+_MAX_CONFLICTS = 8
+_FIRST_PAUSE_S = 0.02
+
+
 @cache
 def _resource() -> DynamoDBServiceResource:
-    return boto3.resource("dynamodb", config=_CONFIG)
+    resource = boto3.resource("dynamodb", config=_CONFIG)
+    resource.meta.client.meta.events.register("needs-retry.dynamodb", pause_after_conflict)  # type: ignore[arg-type]
+    return resource
+
+
+def pause_after_conflict(attempts: int, response: tuple[Any, Mapping[str, Any]] | None, **_: object) -> float | None:
+    """Say after how many seconds a write of one item that met a transaction is sent again; None where it is not.
+
+    botocore's own retries know what throttles and what fails, but not this; nothing was written.
+    """
+    error = response[1].get("Error", {}) if response is not None else {}
+    if error.get("Code") != "TransactionConflictException" or attempts > _MAX_CONFLICTS:
+        return None
+    return random.uniform(0, _FIRST_PAUSE_S * 2**attempts)  # noqa: S311
 
 
 def dynamodb() -> DynamoDBClient:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from shared.domain.errors import NotFoundError, PayloadTooLargeError
+from shared.domain.errors import NotFoundError, PayloadTooLargeError, StorageThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +34,32 @@ class PayloadStore:
         self._bucket = bucket
 
     def put(self, key: str, value: Any) -> None:
-        """Store a JSON value.
+        """Store a JSON value, over the one that is there.
 
         Raises:
             PayloadTooLargeError: the value has over 64 MB, or the key over 1,024 bytes.
         """
+        self._put(key, value)
+
+    def put_once(self, key: str, value: Any) -> Any:
+        """Store a JSON value where there is none yet, and return what is stored from then on.
+
+        Raises:
+            PayloadTooLargeError: the value has over 64 MB, or the key over 1,024 bytes.
+            StorageThrottledError: somebody else stores or deletes it at this moment.
+        """
+        try:
+            self._put(key, value, IfNoneMatch="*")
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ConditionalRequestConflict":
+                raise StorageThrottledError("A payload is being stored by somebody else.", 2) from error
+            if code != "PreconditionFailed":
+                raise
+            return self.get(key)
+        return value
+
+    def _put(self, key: str, value: Any, **condition: Any) -> None:
         body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
         if len(body) > MAX_OBJECT_BYTES or len(key.encode()) > MAX_KEY_BYTES:
             raise PayloadTooLargeError(f"A payload of {len(body):,} bytes is over the limit of {MAX_OBJECT_BYTES:,}.")
@@ -47,6 +68,7 @@ class PayloadStore:
             Key=key,
             Body=gzip.compress(body, compresslevel=5, mtime=0),
             ContentType="application/gzip",
+            **condition,
         )
 
     def get(self, key: str) -> Any:

@@ -187,6 +187,7 @@ class Job:
         retry_of: the job whose unresolved rows this one takes up.
         request_hash: of the request's body without its tokens, so that an idempotency key is not used for two requests.
         execution_id: the execution that drives the job; its steps stop when it is another one.
+        planner: the invocation that plans, or whose plan stands.
         planned: the plan stands in rows and batches.
         stages: per stage of phase_a the numbers of the batches that may run at the same time.
         next_stage: the first stage that NextBatches has not handed out yet.
@@ -215,6 +216,7 @@ class Job:
     retry_of: str | None = None
     request_hash: str = ""
     execution_id: str | None = None
+    planner: str = ""
     planned: bool = False
     total: int = 0
     stages: tuple[tuple[int, ...], ...] = ()

@@ -27,7 +27,7 @@ class Closure:
         selected: what the request named.
         by_id: what some reference names by an id, or the request named.
         referents: fetched only to resolve references to them: they get no row.
-        parts: type -> number of stored parts.
+        parts: type -> names of the stored parts. An invocation has names of its own, so none overwrites another.
         tries: how often each could not be read for a passing reason.
         warnings: what could not be looked at, one sentence each.
     """
@@ -37,7 +37,7 @@ class Closure:
     selected: set[ResourceKey] = field(default_factory=set)
     by_id: set[ResourceKey] = field(default_factory=set)
     referents: set[ResourceKey] = field(default_factory=set)
-    parts: dict[str, int] = field(default_factory=dict)
+    parts: dict[str, list[str]] = field(default_factory=dict)
     tries: dict[ResourceKey, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -58,7 +58,7 @@ class Closure:
         }
         return cls(
             frontier=[ResourceKey(*key) for key in value["frontier"]],
-            parts=dict(value["parts"]),
+            parts={kind: list(names) for kind, names in value["parts"].items()},
             tries={ResourceKey(kind, config_id): number for kind, config_id, number in value["tries"]},
             warnings=list(value["warnings"]),
             **sets,
@@ -71,7 +71,7 @@ def read_closure(ports: SyncPorts, org_id: str, job_id: str) -> Closure:
     Raises:
         NotFoundError: it has not ended, or its payloads have been dropped.
     """
-    return Closure.from_json(ports.payloads.get(source_key(org_id, job_id, "state")))
+    return Closure.from_json(ports.payloads.get(source_key(org_id, job_id, "closure")))
 
 
 def read_sources(
@@ -80,10 +80,8 @@ def read_sources(
     """Return what was fetched of the given types, the referents without a row included."""
     found: dict[ResourceKey, SourceConfig] = {}
     for type_name in types:
-        for number in range(closure.parts.get(type_name, 0)):
-            entries: Sequence[Mapping[str, Any]] = ports.payloads.get(
-                source_key(org_id, job_id, f"{type_name}/{number:05d}")
-            )
+        for part in closure.parts.get(type_name, ()):
+            entries: Sequence[Mapping[str, Any]] = ports.payloads.get(source_key(org_id, job_id, part))
             for entry in entries:
                 key = ResourceKey(type_name, entry["id"])
                 found[key] = SourceConfig(
@@ -106,7 +104,11 @@ def read_identifiers(ports: SyncPorts, org_id: str, job_id: str) -> Identifiers:
     Raises:
         NotFoundError: they are not stored yet, or have been dropped.
     """
-    stored: Mapping[str, Any] = ports.payloads.get(source_key(org_id, job_id, "identifiers"))
+    return identifiers_from_json(ports.payloads.get(source_key(org_id, job_id, "identifiers")))
+
+
+def identifiers_from_json(stored: Mapping[str, Any]) -> Identifiers:
+    """Return stored identifiers."""
     return {
         name: [Identified(ResourceKey(kind, config_id), path) for kind, config_id, path in known]
         for name, known in stored.items()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 from shared.domain.errors import (
     ClosureTooLargeError,
@@ -24,7 +26,7 @@ from shared.domain.redaction import redact
 from shared.domain.references import FoundReference, Identified, Identifiers, find_references, resolve, without_secrets
 from shared.domain.resource_type import Form, ResourceKey, ResourceType
 from shared.domain.sync_job import Job, Phase, RowError
-from shared.use_cases.closure import Closure, read_identifiers
+from shared.use_cases.closure import Closure, identifiers_from_json, read_identifiers
 from shared.use_cases.list_organisation import list_organisation, list_type, title_of
 from shared.use_cases.recover_creates import recover_creates
 from shared.use_cases.sync_ports import StepInput, SyncPorts, request_key, source_key
@@ -89,6 +91,7 @@ class _Crawl:
         self._buffers: dict[str, list[dict[str, Any]]] = {}
         self._listed: dict[str, dict[str, Payload]] = {}
         self._listing = threading.Lock()
+        self._invocation = uuid4().hex
 
     def run(self) -> Mapping[str, Any]:
         closure = self._load()
@@ -96,9 +99,14 @@ class _Crawl:
         waits = self._crawl(closure, identifiers)
         for type_name in list(self._buffers):
             self._flush(closure, type_name)
-        self._ports.payloads.put(self._key("state"), closure.to_json())
+        is_done = not closure.frontier
+        if is_done:
+            # The first that comes to the end says what the closure is: the steps behind us read it by now.
+            closure = Closure.from_json(self._ports.payloads.put_once(self._key("closure"), closure.to_json()))
+        else:
+            self._ports.payloads.put(self._key("state"), closure.to_json())
         types = sorted({key.type for key in closure.known})
-        if not closure.frontier:
+        if is_done:
             if wait_s := recover_creates(self._step, self._ports, self._job, closure.known):
                 return {"status": "wait", "code": "BLOCKED", "wait_seconds": ceil(wait_s), "types": types}
             return {"status": "done", "code": "", "wait_seconds": 0, "types": types}
@@ -110,13 +118,13 @@ class _Crawl:
         return source_key(self._job.org_id, self._job.id, part)
 
     def _load(self) -> Closure:
-        try:
-            return Closure.from_json(self._ports.payloads.get(self._key("state")))
-        except NotFoundError:
-            scope = self._request["resources"]
-            keys = [ResourceKey(entry["type"], entry["id"]) for entry in scope]
-            chosen = {key for key, entry in zip(keys, scope, strict=True) if not entry.get("by_name_only")}
-            return Closure(frontier=list(dict.fromkeys(keys)), known=set(keys), selected=chosen, by_id=set(chosen))
+        for part in ("closure", "state"):
+            with suppress(NotFoundError):
+                return Closure.from_json(self._ports.payloads.get(self._key(part)))
+        scope = self._request["resources"]
+        keys = [ResourceKey(entry["type"], entry["id"]) for entry in scope]
+        chosen = {key for key, entry in zip(keys, scope, strict=True) if not entry.get("by_name_only")}
+        return Closure(frontier=list(dict.fromkeys(keys)), known=set(keys), selected=chosen, by_id=set(chosen))
 
     def _identifiers(self, closure: Closure) -> Identifiers:
         """Return what the source's ids and aliases stand for: from its fresh index, else by listing it."""
@@ -129,18 +137,17 @@ class _Crawl:
         if state is not None and state.status_at(now) == "ready" and state.last_built_at:
             age = now - datetime.fromisoformat(state.last_built_at).timestamp()
             if age < INDEX_FRESH_S:
-                identifiers = self._index.load_identifiers(self._job.source_org_id)
-                self._keep(identifiers)
-                return identifiers
+                return self._keep(self._index.load_identifiers(self._job.source_org_id))
         listing = list_organisation(self._ports.catalogue, self._source, now)
         closure.warnings += listing.warnings
         self._listed = listing.payloads
-        self._keep(listing.identifiers)
-        return listing.identifiers
+        return self._keep(listing.identifiers)
 
-    def _keep(self, identifiers: Identifiers) -> None:
+    def _keep(self, identifiers: Identifiers) -> Identifiers:
+        """Store identifiers for all steps, unless another invocation did, and return what is stored."""
         value = {name: [[*one.key, one.field] for one in known] for name, known in identifiers.items()}
-        self._ports.payloads.put(self._key("identifiers"), value)
+        stored = self._ports.payloads.put_once(self._key("identifiers"), value)
+        return identifiers if stored is value else identifiers_from_json(stored)
 
     def _crawl(self, closure: Closure, identifiers: Identifiers) -> bool:
         """Fetch until nothing new appears or time runs low; True where something has to be tried again later."""
@@ -216,9 +223,10 @@ class _Crawl:
             self._flush(closure, key.type)
 
     def _flush(self, closure: Closure, type_name: str) -> None:
-        number = closure.parts.get(type_name, 0)
-        self._ports.payloads.put(self._key(f"{type_name}/{number:05d}"), self._buffers.pop(type_name))
-        closure.parts[type_name] = number + 1
+        parts = closure.parts.setdefault(type_name, [])
+        part = f"{type_name}/{len(parts):05d}-{self._invocation}"
+        self._ports.payloads.put(self._key(part), self._buffers.pop(type_name))
+        parts.append(part)
 
     def _follow(self, closure: Closure, key: ResourceKey, payload: Payload, identifiers: Identifiers) -> None:
         if key in closure.referents:

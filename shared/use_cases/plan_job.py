@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+from shared.domain.errors import ConflictError
 from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig
 from shared.domain.planner import plan, planned_status
 from shared.domain.sync_job import Event, Job, Phase, Row, RowStatus, Work, event_of, iso_time
 from shared.use_cases.closure import Closure, read_closure, read_identifiers, read_sources
 from shared.use_cases.snapshot_target import read_snapshot_error, read_targets, was_capped
 from shared.use_cases.sync_ports import why_stopped
-from shared.use_cases.write_rows import finalizer_batch, write_pack
+from shared.use_cases.write_rows import BLOCKED_WAIT_S, finalizer_batch, write_pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,18 +41,24 @@ def plan_job(step: StepInput, ports: SyncPorts, batch_size: int = _BATCH_SIZE) -
         batch_size: most resources in a batch, unless the job would have too many batches.
 
     Returns:
-        `status`, `dry_run`, and which batches each phase has.
+        `status`, `dry_run`, and which batches each phase has; `wait` where another invocation plans.
 
     Raises:
         NotFoundError: what phase_0 stored is gone.
-        ConflictError: the job was closed meanwhile.
+        HubError: storage failed; the step can run again.
     """
     job = ports.jobs.get_job(step.org_id, step.job_id)
     if stopped := why_stopped(job, step):
         return _answer(job, "failed", stopped)
     if not job.planned:
-        _Planning(ports, job, batch_size).write()
+        # Where another invocation plans by now, or our own last write was done and its answer lost, the header knows.
+        with suppress(ConflictError):
+            _Planning(ports, ports.jobs.begin_plan(job, uuid4().hex), batch_size).write()
         job = ports.jobs.get_job(step.org_id, step.job_id)
+        if stopped := why_stopped(job, step):
+            return _answer(job, "failed", stopped)
+        if not job.planned:
+            return _answer(job, "wait", "BLOCKED")
     return _answer(job, "done", "")
 
 
@@ -58,7 +67,7 @@ def _answer(job: Job, status: str, code: str) -> dict[str, Any]:
     return {
         "status": status,
         "code": code,
-        "wait_seconds": 0,
+        "wait_seconds": BLOCKED_WAIT_S if status == "wait" else 0,
         "dry_run": job.dry_run,
         "has_batches": bool(job.stages) and not job.dry_run,
         "resolve_batches": batches["resolve_batches"],
@@ -184,7 +193,7 @@ class _Planning:
                 packs.setdefault(finalizer_batch(1), []).append(planned)
         for batch, members in packs.items():
             entries = [(planned, sources[planned.key].payload or {}) for planned in members]
-            write_pack(self._ports, self._job.org_id, self._job.id, batch, entries)
+            write_pack(self._ports, self._job, batch, entries)
 
     def _record_pairs(self, resources: Iterable[PlannedResource]) -> None:
         """Write the lineage of pairs that a match found and that are equal already."""

@@ -92,7 +92,7 @@ class _Recovery:
         tasks: dict[ResourceKey, Task] = {}
         for batch in sorted({rows[key].batch for key in claims if key in rows}):
             try:
-                pack = read_pack(ports, job.org_id, job.id, str(batch))
+                pack = read_pack(ports, job, str(batch))
             except NotFoundError:
                 continue
             tasks |= {

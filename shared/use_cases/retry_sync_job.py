@@ -99,7 +99,7 @@ def _scope(intake: JobIntake, earlier: Job) -> dict[str, Any]:
     unresolved = [row.key for row in rows if row.status.unresolved]
     if not unresolved:
         raise ConflictError("Nothing of the job is unresolved.")
-    state = _stored(intake, source_key(earlier.org_id, earlier.id, "state"))
+    state = _stored(intake, source_key(earlier.org_id, earlier.id, "closure"))
     by_id = Closure.from_json(state).by_id if state else set(unresolved)
     return {
         "resources": [

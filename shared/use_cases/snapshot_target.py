@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import batched
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError
 from shared.domain.index import MAX_INDEXED_WHEN_USED
@@ -41,7 +43,8 @@ def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
         return result("failed", stopped)
     resource_type = ports.catalogue[step.resource_type]
     key = target_key(job.org_id, job.id, resource_type.name, "state")
-    state = _load_state(ports, key)
+    done_key = target_key(job.org_id, job.id, resource_type.name, "snapshot")
+    state = _load_state(ports, job.org_id, job.id, resource_type.name)
     if state["done"]:
         return DONE
     snapshot = _Snapshot(step, ports, job, resource_type, state)
@@ -56,18 +59,22 @@ def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
             ports.payloads.put(key, state)
             return result("wait", error.code, error.retry_after or _TRY_AGAIN_S)
         # Rows of this type fail with this error: nobody can tell what they would be on the target.
-        ports.payloads.put(key, {**state, "done": True, "error": [error.code, redact(error.message)]})
+        ports.payloads.put_once(done_key, {**state, "done": True, "error": [error.code, redact(error.message)]})
         return DONE
-    ports.payloads.put(key, {**state, "done": is_done})
-    return DONE if is_done else result("more", "OUT_OF_TIME")
+    if is_done:
+        # The first that comes to the end stays: one that comes later may see what the job itself has created by then.
+        ports.payloads.put_once(done_key, {**state, "done": True})
+        return DONE
+    ports.payloads.put(key, state)
+    return result("more", "OUT_OF_TIME")
 
 
-def _load_state(ports: SyncPorts, key: str) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = ports.payloads.get(key)
-    except NotFoundError:
-        return {"done": False, "listed": False, "resume": None, "parts": 0, "ids": [], "tries": 0}
-    return state
+def _load_state(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> dict[str, Any]:
+    for part in ("snapshot", "state"):
+        with suppress(NotFoundError):
+            state: dict[str, Any] = ports.payloads.get(target_key(org_id, job_id, type_name, part))
+            return state
+    return {"done": False, "listed": False, "resume": None, "parts": [], "ids": [], "tries": 0}
 
 
 class _Snapshot:
@@ -79,6 +86,7 @@ class _Snapshot:
         self._job = job
         self._type = resource_type
         self._state = state
+        self._invocation = uuid4().hex
         self._target: ConfigRepository = ports.open_repository(job, "target")
         self._closure = read_closure(ports, job.org_id, job.id)
         self._sources = self._sources_of(resource_type)
@@ -184,25 +192,25 @@ class _Snapshot:
     def _store(self, configs: Sequence[TargetConfig]) -> None:
         for block in batched(configs, _PART_SIZE, strict=False):
             part = [{"id": config.key.id, "payload": without_secrets(self._type, config.payload)} for config in block]
-            name = f"{self._state['parts']:05d}"
+            name = f"{len(self._state['parts']):05d}-{self._invocation}"
             self._ports.payloads.put(target_key(self._job.org_id, self._job.id, self._type.name, name), part)
-            self._state["parts"] += 1
+            self._state["parts"].append(name)
 
 
 def read_snapshot_ids(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> frozenset[str] | None:
     """Return the ids that a type had on the target when the job was planned; None where not all were listed."""
-    state = _load_state(ports, target_key(org_id, job_id, type_name, "state"))
+    state = _load_state(ports, org_id, job_id, type_name)
     return frozenset(state["ids"]) if state["listed"] and not state.get("capped") else None
 
 
 def was_capped(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> bool:
     """Tell whether the target has more configs of a type than were looked at."""
-    return bool(_load_state(ports, target_key(org_id, job_id, type_name, "state")).get("capped"))
+    return bool(_load_state(ports, org_id, job_id, type_name).get("capped"))
 
 
 def read_snapshot_error(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> RowError | None:
     """Return why a type of the target could not be looked at; None where it could."""
-    state = _load_state(ports, target_key(org_id, job_id, type_name, "state"))
+    state = _load_state(ports, org_id, job_id, type_name)
     if "error" in state:
         code, message = state["error"]
         return RowError(code, f"The target's configs of this type could not be read: {message}")
@@ -213,10 +221,10 @@ def read_snapshot_error(ports: SyncPorts, org_id: str, job_id: str, type_name: s
 
 def read_targets(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> Iterator[TargetConfig]:
     """Yield the configs of a type that were kept whole."""
-    state = _load_state(ports, target_key(org_id, job_id, type_name, "state"))
+    state = _load_state(ports, org_id, job_id, type_name)
     seen: set[str] = set()
-    for number in range(state["parts"]):
-        for entry in ports.payloads.get(target_key(org_id, job_id, type_name, f"{number:05d}")):
+    for part in state["parts"]:
+        for entry in ports.payloads.get(target_key(org_id, job_id, type_name, part)):
             if entry["id"] not in seen:
                 seen.add(entry["id"])
                 yield TargetConfig(key=ResourceKey(type_name, entry["id"]), payload=entry["payload"])

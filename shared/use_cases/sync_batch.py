@@ -11,7 +11,7 @@ from shared.domain.remap import Stage, build_body
 from shared.domain.row_commit import RowCommit
 from shared.domain.sync_job import RowStatus, Work, event_of
 from shared.use_cases.adopt_target import Adoption
-from shared.use_cases.write_rows import Task, Workshop, work_through
+from shared.use_cases.write_rows import Task, Workshop, is_completed, work_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -110,12 +110,15 @@ class ResourceWriter:
         return True
 
     def _made_by_another_job(self, task: Task, earlier: LineageEntry) -> RowCommit:
+        """Leave a config to the job that created it; whether that job completes it is seen when ours is verified."""
+        is_complete = is_completed(task, earlier)
         row = replace(
             task.row,
-            status=RowStatus.SKIPPED,
-            phase=Work.WRITE.phase,
+            action=Action.SKIP.value,
+            status=RowStatus.SKIPPED if is_complete else RowStatus.IN_PROGRESS,
+            phase=(Work.WRITE if is_complete else Work.VERIFY).phase,
             target_id=earlier.target_id,
-            left=(),
+            left=() if is_complete else (Work.VERIFY,),
             updated_at=self._shop.now_text(),
         )
         message = f"Sync job {earlier.last_sync_job_id} created it at the same time."

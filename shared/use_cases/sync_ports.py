@@ -111,8 +111,12 @@ class SyncJobs(Protocol):
         """Write events whose `seq` is set."""
         ...
 
+    def begin_plan(self, job: Job, planner: str) -> Job:
+        """Let only this invocation plan from now on. Raises ConflictError."""
+        ...
+
     def put_rows(self, job: Job, rows: Sequence[Row]) -> None:
-        """Write rows, over those that are there."""
+        """Write the rows of a plan, over those that are there. Raises ConflictError, StorageThrottledError."""
         ...
 
     def get_rows(self, org_id: str, job_id: str, wanted: Iterable[ResourceKey]) -> dict[ResourceKey, Row]:
@@ -181,6 +185,10 @@ class Payloads(Protocol):
 
     def put(self, key: str, value: Any) -> None:
         """Store a value."""
+        ...
+
+    def put_once(self, key: str, value: Any) -> Any:
+        """Store a value where there is none yet; returns what is stored from then on."""
         ...
 
     def get(self, key: str) -> Any:
@@ -310,16 +318,16 @@ def request_key(org_id: str, job_id: str) -> str:
     return f"{job_prefix(org_id, job_id)}request.json.gz"
 
 
-def batch_key(org_id: str, job_id: str, batch: str) -> str:
-    """Key of the planned resources of a batch with their payloads."""
-    return f"{job_prefix(org_id, job_id)}batch/{batch}.json.gz"
+def batch_key(job: Job, batch: str) -> str:
+    """Key of the planned resources of a batch with their payloads; each invocation that plans has keys of its own."""
+    return f"{job_prefix(job.org_id, job.id)}batch/{job.planner}/{batch}.json.gz"
 
 
 def source_key(org_id: str, job_id: str, part: str) -> str:
-    """Key of a part of the fetched closure: `state`, `identifiers`, or a number."""
+    """Key of a part of the fetched closure: `state`, `closure`, `identifiers`, or one of payloads."""
     return f"{job_prefix(org_id, job_id)}source/{part}.json.gz"
 
 
 def target_key(org_id: str, job_id: str, type_name: str, part: str) -> str:
-    """Key of a part of a type's snapshot: `state` or a number."""
+    """Key of a part of a type's snapshot: `state`, `snapshot`, or one of configs."""
     return f"{job_prefix(org_id, job_id)}target/{type_name}/{part}.json.gz"

@@ -70,6 +70,12 @@ class OutOfTimeError(HubError):
     code = "OUT_OF_TIME"
 
 
+class BlockedError(HubError):
+    """Another job has to come to an end with the resource first; the machine waits and enters again."""
+
+    code = "BLOCKED"
+
+
 @dataclass(slots=True, kw_only=True)
 class Task:
     """One row with all that its work needs.
@@ -295,6 +301,7 @@ class _Run:
 
     settled: set[ResourceKey] = field(default_factory=set)
     unsettled: set[ResourceKey] = field(default_factory=set)
+    blocked: set[ResourceKey] = field(default_factory=set)
     wait_seconds: float = 0
     stopped_by: HubError | None = None
 
@@ -358,7 +365,7 @@ def _enter_phase(shop: Workshop, batch: str, work: Work, tasks: Mapping[Resource
 
 def _load_tasks(shop: Workshop, batch: str, work: Work) -> dict[ResourceKey, Task]:
     step, ports = shop.step, shop.ports
-    pack = read_pack(ports, step.org_id, step.job_id, batch)
+    pack = read_pack(ports, shop.job, batch)
     referents = {
         resolution.referent
         for planned, _ in pack
@@ -461,7 +468,8 @@ class _BatchRun:
         """Record what became of a row; False where it has to be taken up again."""
         commit = self._commit_of(task, future)
         if commit is None:
-            self._state.unsettled.add(task.key)
+            if task.key not in self._state.blocked:
+                self._state.unsettled.add(task.key)
             return False
         if task.key in self._claimed:
             commit = replace(commit, owner=self._shop.owner)
@@ -478,6 +486,9 @@ class _BatchRun:
             state.stopped_by = state.stopped_by or error
             return None
         except OutOfTimeError:
+            return None
+        except BlockedError:
+            state.blocked.add(task.key)
             return None
         except UnknownOutcomeError as error:
             failed = self._failed(task, RowError(error.code, redact(error.message)))
@@ -522,11 +533,16 @@ class _BatchRun:
         if state.wait_seconds:
             return result("wait", "DOWNSTREAM_UNAVAILABLE", state.wait_seconds)
         unreached = self._open - state.settled
-        if unreached - blocked and self._shop.ports.now() >= self._shop.step.hand_back_at:
+        if unreached - blocked - state.blocked and self._shop.ports.now() >= self._shop.step.hand_back_at:
             return result("more", "OUT_OF_TIME")
         if unreached or lost:
             return result("wait", "BLOCKED", BLOCKED_WAIT_S)
         return DONE
+
+
+def is_completed(task: Task, entry: LineageEntry) -> bool:
+    """Tell whether a config was written whole and read back, from what the source says now."""
+    return bool(entry.target_fingerprint) and entry.source_fingerprint == task.planned.source_fingerprint
 
 
 def count_outcome(ports: SyncPorts, row: Row) -> None:
@@ -535,9 +551,7 @@ def count_outcome(ports: SyncPorts, row: Row) -> None:
         ports.count("ResourcesSettled", 1, outcome=row.status.value, resource_type=row.key.type)
 
 
-def write_pack(
-    ports: SyncPorts, org_id: str, job_id: str, batch: str, entries: Sequence[tuple[PlannedResource, Payload]]
-) -> None:
+def write_pack(ports: SyncPorts, job: Job, batch: str, entries: Sequence[tuple[PlannedResource, Payload]]) -> None:
     """Store the planned resources of a batch with their payloads."""
     value = [
         {
@@ -547,10 +561,10 @@ def write_pack(
         }
         for planned, payload in entries
     ]
-    ports.payloads.put(batch_key(org_id, job_id, batch), value)
+    ports.payloads.put(batch_key(job, batch), value)
 
 
-def read_pack(ports: SyncPorts, org_id: str, job_id: str, batch: str) -> list[tuple[PlannedResource, Payload]]:
+def read_pack(ports: SyncPorts, job: Job, batch: str) -> list[tuple[PlannedResource, Payload]]:
     """Read what `write_pack` stored.
 
     Raises:
@@ -558,7 +572,7 @@ def read_pack(ports: SyncPorts, org_id: str, job_id: str, batch: str) -> list[tu
     """
     return [
         (planned_from_json(ports.catalogue[entry["type"]], entry["planned"]), entry["payload"])
-        for entry in ports.payloads.get(batch_key(org_id, job_id, batch))
+        for entry in ports.payloads.get(batch_key(job, batch))
     ]
 
 

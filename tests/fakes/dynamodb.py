@@ -117,7 +117,7 @@ class MemoryDynamoDB:
             table[key] = _copy(write["Item"])
         elif kind == "Delete":
             table.pop(key, None)
-        else:
+        elif kind == "Update":
             item = table.setdefault(key, {"pk": key[0], "sk": key[1]})
             _update(item, write["UpdateExpression"], write)
 

@@ -89,6 +89,10 @@ class MemoryPayloads:
     def put(self, key: str, value: Any) -> None:
         self.values[key] = json.dumps(value)
 
+    def put_once(self, key: str, value: Any) -> Any:
+        self.values.setdefault(key, json.dumps(value))
+        return self.get(key)
+
     def get(self, key: str) -> Any:
         if key not in self.values:
             raise NotFoundError("gone")
@@ -306,11 +310,10 @@ class SyncWorld:
         while True:
             try:
                 self._finish(job_id)
+                return self.jobs.get_job(SOURCE_ORG, job_id)
             except ProcessDiedError:
                 self.deaths += 1
                 self.client.revive()
-            else:
-                return self.jobs.get_job(SOURCE_ORG, job_id)
 
     def _finish(self, job_id: str) -> None:
         finish_job(

@@ -108,7 +108,7 @@ class Crawl:
         )
         step = StepInput(org_id="org", job_id="job", execution_id="e", deadline=NOW + self.time_left)
         self.answer = fetch_sources(step, ports, self.index)
-        if self.answer["status"] != "failed":
+        if self.answer["status"] == "done":
             self.closure = read_closure(ports, "org", "job")
             self.sources = read_sources(ports, "org", "job", self.closure, self.closure.parts)
             self.identifiers = read_identifiers(ports, "org", "job")

@@ -279,6 +279,63 @@ def test_two_jobs_with_the_same_selection_create_everything_once(world: SyncWorl
     assert {row.status for row in world.rows(second).values()} == {RowStatus.SKIPPED}
 
 
+def planned_twice(world: SyncWorld) -> tuple[str, str, dict[str, Any]]:
+    """Two jobs that both plan to create the same, and the answer of PlanJob to each."""
+    first, second = world.create_job(ENTRY), world.create_job(ENTRY)
+    plans = {}
+    for job_id in (first, second):
+        for type_name in world.until_done(job_id, "FetchSources")["types"]:
+            world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
+        plans[job_id] = world.until_done(job_id, "PlanJob")
+    return first, second, plans
+
+
+def test_what_another_job_created_is_waited_for_until_that_job_has_completed_it(world: SyncWorld) -> None:
+    plant_cycle(world)
+    first, second, plans = planned_twice(world)
+    for job_id in (first, second):
+        world.step(job_id, "NextBatches")
+        assert world.step(job_id, "SyncBatch", batch=1)["status"] == "done"
+
+    early = world.step(second, "VerifyTargets", batch=1)
+    assert (early["status"], early["code"]) == ("wait", "BLOCKED")
+    assert {row.status for row in world.rows(second).values()} == {RowStatus.IN_PROGRESS}
+    world.carry_out(first, plans[first])
+    world.finish(first)
+    world.carry_out(second, plans[second])
+
+    assert world.finish(second).status is JobStatus.SUCCEEDED
+    assert {row.status for row in world.rows(second).values()} == {RowStatus.SKIPPED}
+    assert {row.attempt for row in world.rows(second).values()} == {1}
+    assert_complete(world, first)
+    assert_complete(world, second)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_what_another_job_created_and_left_half_done_is_no_success_and_a_retry_completes_it(
+    world: SyncWorld, steps: int
+) -> None:
+    plant_cycle(world)
+    first, second, plans = planned_twice(world)
+    world.step(first, "NextBatches")
+    world.step(first, "SyncBatch", batch=1)
+    for name in ("PatchReferences", "RunFinalizers")[:steps]:
+        world.step(first, name, batch=1)
+    world.jobs.cancel_job(SOURCE_ORG, first, "2026-01-01T00:00:01.000Z")
+    world.finish(first)
+
+    world.carry_out(second, plans[second])
+
+    assert world.finish(second).status is JobStatus.FAILED
+    rows = world.rows(second)
+    assert {row.error.code for row in rows.values() if row.error} == {"CONFLICT"}
+    assert all(first in row.error.message for row in rows.values() if row.error)
+    assert world.counts(second) == world.counts_of_rows(second)
+    third = world.create_job(*rows)
+    assert world.run(third).status is JobStatus.SUCCEEDED
+    assert_complete(world, third)
+
+
 def test_a_row_that_another_job_holds_is_waited_for_by_the_machine(world: SyncWorld) -> None:
     plant_cycle(world)
     job_id = world.create_job(ENTRY)

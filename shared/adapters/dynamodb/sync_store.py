@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.cursor import decode_cursor, encode_cursor
-from shared.adapters.dynamodb.sync_requests import batch_get, batch_put, cancellation_codes
+from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, batch_put, transact
 from shared.domain.errors import ConflictError, NotFoundError, TooManyJobsError
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import COUNTERS, Event, Job, JobKind, JobStatus, Phase, Row, RowError, RowStatus, Work
@@ -25,6 +27,10 @@ _SLOT_LEASE_S = 25 * 3600
 _RETRY_AFTER_S = 30
 _REQUESTS_A_PAGE = 4
 _FILTERED_ITEMS = 100
+
+# An invocation that was given up and goes on all the same must not touch what the steps behind the plan work on.
+_IS_PLANNER = "planned = :no AND planner = :planner"
+_NOT_PLANNER = "The job is planned already, another invocation plans it, or it is final."
 
 _RUNNING = (JobStatus.PENDING.value, JobStatus.IN_PROGRESS.value)
 
@@ -67,6 +73,7 @@ class SyncStore:
             False where the job exists already.
 
         Raises:
+            StorageThrottledError: other jobs kept taking and giving back places at the same moments.
             TooManyJobsError: as many jobs as allowed are running into the target organisation.
         """
         header: Any = {
@@ -80,15 +87,11 @@ class SyncStore:
             "ConditionExpression": "attribute_not_exists(pk)",
         }
         for number in range(1, MAX_RUNNING_JOBS + 1):
-            try:
-                self._client.transact_write_items(TransactItems=[{"Put": header}, {"Put": self._slot(job, number)}])
-            except self._client.exceptions.TransactionCanceledException as error:
-                if cancellation_codes(error)[0] == "ConditionalCheckFailed":
-                    return False
-                if "TransactionConflict" in cancellation_codes(error) and self._exists(job):
-                    return False
-            else:
+            reasons = transact(self._client, [{"Put": header}, {"Put": self._slot(job, number)}])
+            if reasons is None:
                 return True
+            if reasons[0] == "ConditionalCheckFailed":
+                return False
         raise TooManyJobsError(
             f"{MAX_RUNNING_JOBS} jobs are running into this organisation already: wait until one of them has ended.",
             retry_after=_RETRY_AFTER_S,
@@ -107,11 +110,6 @@ class SyncStore:
             "ConditionExpression": "attribute_not_exists(job_id) OR lease_until < :now",
             "ExpressionAttributeValues": {":now": now},
         }
-
-    def _exists(self, job: Job) -> bool:
-        return "Item" in self._client.get_item(
-            TableName=self._jobs, Key=keys.job(job.org_id, job.id, job.kind), ConsistentRead=True
-        )
 
     def release_slot(self, job: Job) -> None:
         """Give back the place that a job took among the running ones."""
@@ -194,6 +192,22 @@ class SyncStore:
             raise ConflictError(f"The job is {job.status} or driven by another execution.") from None
         return _job(answer["Attributes"])
 
+    def begin_plan(self, job: Job, planner: str) -> Job:
+        """Let only this invocation plan a job from now on, and return the header as it then stands.
+
+        Raises:
+            ConflictError: it is planned already, or final.
+        """
+        self._update_header(
+            job.org_id,
+            job.id,
+            "SET planner = :planner",
+            {":planner": planner},
+            condition="planned = :no",
+            values={":no": False},
+        )
+        return replace(job, planner=planner)
+
     def mark_planned(
         self,
         job: Job,
@@ -206,6 +220,8 @@ class SyncStore:
     ) -> None:
         """Record that the plan stands: totals, stages, batches and where the activity log goes on.
 
+        From then on nothing else can write counters or rows of a plan.
+
         Args:
             job: the header.
             total: number of rows.
@@ -215,12 +231,12 @@ class SyncStore:
             next_seq: how many events the plan wrote.
 
         Raises:
-            ConflictError: it is recorded already, or the job is final.
+            ConflictError: it is recorded already, another invocation plans by now, or the job is final.
+            StorageThrottledError: the tables kept refusing.
         """
-        partition = keys.job_partition(job.org_id, job.id, job.kind)
         expires_at = self._expires_at()
-        batch_put(
-            self._client,
+        self._put_planned(
+            job,
             self._jobs,
             [
                 {
@@ -235,13 +251,13 @@ class SyncStore:
         try:
             self._client.update_item(
                 TableName=self._jobs,
-                Key={"pk": partition, "sk": "JOB"},
+                Key=keys.job(job.org_id, job.id, job.kind),
                 UpdateExpression="SET planned = :yes, #total = :total, stages = :stages, batches = :batches",
-                ConditionExpression="planned = :no AND #status IN (:pending, :running)",
+                ConditionExpression=f"{_IS_PLANNER} AND #status IN (:pending, :running)",
                 ExpressionAttributeNames={"#total": "total", "#status": "status"},
                 ExpressionAttributeValues={
                     ":yes": True,
-                    ":no": False,
+                    **_planner_values(job),
                     ":total": total,
                     ":stages": [list(stage) for stage in stages],
                     ":batches": {work: list(numbers) for work, numbers in batches.items()},
@@ -250,7 +266,20 @@ class SyncStore:
                 },
             )
         except self._client.exceptions.ConditionalCheckFailedException:
-            raise ConflictError("The job is planned already, or it is final.") from None
+            raise ConflictError(_NOT_PLANNER) from None
+
+    def _put_planned(self, job: Job, table: str, items: Sequence[dict[str, Any]]) -> None:
+        """Put items of a plan, each block on condition that this invocation still plans."""
+        check = {
+            "TableName": self._jobs,
+            "Key": keys.job(job.org_id, job.id, job.kind),
+            "ConditionExpression": _IS_PLANNER,
+            "ExpressionAttributeValues": _planner_values(job),
+        }
+        for block in batched(items, MAX_TRANSACTION - 1, strict=False):
+            puts = [{"Put": {"TableName": table, "Item": item}} for item in block]
+            if transact(self._client, [{"ConditionCheck": check}, *puts]) is not None:
+                raise ConflictError(_NOT_PLANNER)
 
     def hand_out_stage(self, job: Job, stage: int, hand_outs: int) -> None:
         """Remember that a stage of phase_a was handed out, and how often by now."""
@@ -406,9 +435,14 @@ class SyncStore:
     # Rows
 
     def put_rows(self, job: Job, rows: Sequence[Row]) -> None:
-        """Write the rows of a plan, over those of an earlier attempt to plan."""
+        """Write the rows of a plan, over those of an earlier attempt to plan.
+
+        Raises:
+            ConflictError: a plan stands already, or another invocation plans by now.
+            StorageThrottledError: the tables kept refusing.
+        """
         expires_at = self._expires_at()
-        batch_put(self._client, self._rows, [row_item(job, row, expires_at) for row in rows])
+        self._put_planned(job, self._rows, [row_item(job, row, expires_at) for row in rows])
 
     def get_rows(self, org_id: str, job_id: str, wanted: Iterable[ResourceKey]) -> dict[ResourceKey, Row]:
         """Return the rows of the given source configs; those that the job does not have are left out."""
@@ -491,6 +525,10 @@ class SyncStore:
 
     def _expires_at(self) -> int:
         return int(self._clock()) + RETENTION_S
+
+
+def _planner_values(job: Job) -> dict[str, Any]:
+    return {":no": False, ":planner": job.planner}
 
 
 def row_item(job: Job, row: Row, expires_at: int) -> dict[str, Any]:
@@ -601,6 +639,7 @@ def _job_item(job: Job) -> dict[str, Any]:
         "phase": job.phase.value,
         "retry_of": job.retry_of,
         "request_hash": job.request_hash,
+        "planner": job.planner,
         "planned": job.planned,
         "total": job.total,
         "next_stage": job.next_stage,
@@ -630,6 +669,7 @@ def _job(item: Mapping[str, Any]) -> Job:
         retry_of=item.get("retry_of"),
         request_hash=item["request_hash"],
         execution_id=item.get("execution_id"),
+        planner=item.get("planner", ""),
         planned=item["planned"],
         total=int(item["total"]),
         stages=tuple(tuple(int(batch) for batch in stage) for stage in item.get("stages") or ()),

@@ -1,0 +1,272 @@
+"""A wire between local Lambdas and the local engine that can be cut: what storage and dying processes do on a bad day.
+
+Lambda ---request---> sent ---> engine
+       <---answer---- answered <---
+
+Only functions that are attached go through it, so nothing else of the stack pays for it or notices it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+LOOPBACK = "127.0.0.1"
+ENDPOINT = "AWS_ENDPOINT_URL"
+
+#: kill: the process that asks dies before the request is passed on; kill_answered: when it is done, before the answer.
+#: cut: nothing is done; lose: it is done; both times the connection ends without an answer. late: the answer waits.
+#: conflict: DynamoDB refuses because of another transaction. hold: `then` runs before the request is passed on.
+Kind = Literal["kill", "kill_answered", "cut", "lose", "late", "conflict", "hold"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """What happens to the requests that it matches.
+
+    Attributes:
+        words: all of them occur in the request's operation, path or body.
+        function: name of the only function whose requests it matches.
+        skip: how many it lets pass first.
+        count: how often it strikes; None means always.
+        then: runs when it strikes, in the thread that holds the request, and is given its text.
+        struck: how often it has.
+    """
+
+    kind: Kind
+    words: Sequence[str] = ()
+    function: str = ""
+    skip: int = 0
+    count: int | None = 1
+    probability: float = 1.0
+    delay_s: float = 0.0
+    then: Callable[[str], object] | None = None
+    struck: int = 0
+
+
+class Wire:
+    """Passes what attached Lambdas ask of the engine on, except where a fault strikes.
+
+    Args:
+        engine_url: base URL of the engine.
+        scratch: the folder in which the engine unpacks functions: a process is killed only if it runs there.
+        seed: of what is left to chance.
+
+    Attributes:
+        engine: host and port.
+        faults: the first that matches strikes.
+        passed: how many requests came, by operation.
+    """
+
+    def __init__(self, engine_url: str, scratch: Path, seed: int = 0) -> None:
+        self.faults: list[Fault] = []
+        self.passed: Counter[str] = Counter()
+        self.engine = urlsplit(engine_url).netloc
+        self._scratch = f"{scratch}/"
+        self._chance = random.Random(seed)
+        self._lock = threading.Lock()
+        self._server = _Server(self)
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, name="wire", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        """Where Lambdas find the engine behind the wire."""
+        return f"http://{LOOPBACK}:{self._server.server_port}"
+
+    def next_fault(self, text: str, port: int) -> Fault | None:
+        """Return the fault that strikes a request, if one does.
+
+        Args:
+            text: operation, path and body of the request.
+            port: from which it came.
+        """
+        with self._lock:
+            for fault in self.faults:
+                if fault.struck == fault.count or not all(word in text for word in fault.words):
+                    continue
+                if fault.function and f"-{fault.function}-" not in self._command(self._process_at(port)):
+                    continue
+                if fault.skip:
+                    fault.skip -= 1
+                elif self._chance.random() < fault.probability:
+                    fault.struck += 1
+                    return fault
+        return None
+
+    def kill_process_at(self, port: int) -> None:
+        """Kill the Lambda process that holds the other end of a connection.
+
+        Raises:
+            LookupError: none of the engine's does.
+        """
+        pid = self._process_at(port)
+        if not pid:
+            raise LookupError(f"no Lambda of this engine holds port {port}")
+        os.kill(pid, signal.SIGKILL)
+
+    def _process_at(self, port: int) -> int:
+        """Return the id of the engine's Lambda process that holds a local port; 0 where there is none."""
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        sockets = {f"socket:[{line.split()[9]}]" for line in lines if line.split()[1].endswith(f":{port:04X}")}
+        for process in Path("/proc").glob("[0-9]*"):
+            if self._scratch not in self._command(int(process.name)):
+                continue
+            with suppress(OSError):
+                if any(str(one.readlink()) in sockets for one in (process / "fd").iterdir()):
+                    return int(process.name)
+        return 0
+
+    def _command(self, pid: int) -> str:
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            return ""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        super().__init__((LOOPBACK, 0), _Call)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over a Lambda that hung up, because it is dead by now."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Call(BaseHTTPRequestHandler):
+    """One connection of a Lambda, and the one to the engine behind it."""
+
+    protocol_version = "HTTP/1.1"
+    # An answer goes out in two writes; without this the second waits for the first one's acknowledgement.
+    disable_nagle_algorithm = True
+    server: _Server
+    _near: http.client.HTTPConnection | None = None
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def finish(self) -> None:
+        """Hang up on both sides."""
+        if self._near is not None:
+            self._near.close()
+        with suppress(ConnectionError):
+            super().finish()
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2] or self.command
+        wire, port = self.server.wire, self.client_address[1]
+        wire.passed[operation] += 1
+        text = f"{operation} {self.path} {body.decode(errors='replace')}"
+        fault = wire.next_fault(text, port)
+        kind = fault.kind if fault else ""
+        if fault is not None and fault.then is not None:
+            fault.then(text)
+        if kind == "kill":
+            wire.kill_process_at(port)
+        if kind in ("kill", "cut"):
+            self.close_connection = True
+            return
+        if kind == "conflict":
+            self._answer(400, {"Content-Type": "application/x-amz-json-1.0"}, _conflict(operation, body))
+            return
+        answer = self._ask(body)
+        if kind == "late" and fault is not None:
+            time.sleep(fault.delay_s)
+        if kind == "kill_answered":
+            wire.kill_process_at(port)
+        if kind in ("kill_answered", "lose"):
+            self.close_connection = True
+            return
+        self._answer(*answer)
+
+    def _ask(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        if self._near is None:
+            self._near = http.client.HTTPConnection(self.server.wire.engine, timeout=120)
+        self._near.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in ("expect", "connection"):
+                self._near.putheader(name, value)
+        self._near.endheaders(body)
+        answer = self._near.getresponse()
+        ours = ("connection", "transfer-encoding", "content-length", "date", "server")
+        headers = {name: value for name, value in answer.getheaders() if name.lower() not in ours}
+        return answer.status, headers, answer.read()
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass_on  # noqa: N815 - http.server's names
+
+
+def _conflict(operation: str, body: bytes) -> bytes:
+    """Return what DynamoDB answers where another transaction holds an item."""
+    namespace = "com.amazonaws.dynamodb.v20120810#"
+    if operation != "TransactWriteItems":
+        message = "Transaction is ongoing for the item"
+        return json.dumps({"__type": f"{namespace}TransactionConflictException", "message": message}).encode()
+    reasons: list[dict[str, Any]] = [{"Code": "None"} for _ in json.loads(body)["TransactItems"]]
+    reasons[-1] = {"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}
+    return json.dumps(
+        {
+            "__type": f"{namespace}TransactionCanceledException",
+            "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
+            "CancellationReasons": reasons,
+        }
+    ).encode()
+
+
+@contextmanager
+def attached(functions: Any, names: Sequence[str], wire_url: str, timeout_s: int | None = None) -> Iterator[None]:
+    """Let functions reach the engine through a wire for a while.
+
+    Args:
+        functions: a Lambda client of the engine.
+        names: of the functions.
+        wire_url: of the wire.
+        timeout_s: how long an invocation may take meanwhile; None leaves that as it is.
+    """
+    before = {name: functions.get_function_configuration(FunctionName=name) for name in names}
+    try:
+        for name, config in before.items():
+            variables = {**config["Environment"]["Variables"], ENDPOINT: wire_url}
+            functions.update_function_configuration(
+                FunctionName=name, Environment={"Variables": variables}, Timeout=timeout_s or config["Timeout"]
+            )
+        yield
+    finally:
+        for name, config in before.items():
+            functions.update_function_configuration(
+                FunctionName=name, Environment=config["Environment"], Timeout=config["Timeout"]
+            )

@@ -1,0 +1,226 @@
+"""Jobs of 200 resources on the running stack whose steps die, lose their answers or run twice, amid conflicts."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from sandbox.control import SandboxControl
+from sandbox.equality import differences
+from sandbox.hub_client import Json
+from sandbox.wire import Fault, Kind, Wire, attached
+from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.resource_type import ResourceKey
+from tests.e2e.conftest import STACK_FILE
+from tests.e2e.test_sync_corners import Shop, assert_counted, engine_client, open_shop
+from tests.e2e.works import SIZE, make_works
+
+STEPS = (
+    "FetchSources",
+    "SnapshotTarget",
+    "PlanJob",
+    "NextBatches",
+    "SyncBatch",
+    "ResolveDerivedReferences",
+    "PatchReferences",
+    "RunFinalizers",
+    "VerifyTargets",
+    "FinishJob",
+)
+#: The claims of a dead SyncBatch bind its rows until its time is over and half a minute more: with less time per step
+#: the suite waits less.
+STEP_TIMEOUT_S = 60
+CONFLICTS = 0.1
+
+
+COMMIT = ("TransactWriteItems", "last_sync_job_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where a step of a job meets its fate: its first request that has all of these words."""
+
+    step: str
+    fate: Kind
+    words: tuple[str, ...]
+
+
+#: What one job of 200 resources goes through. Each holds one SyncBatch that dies: the lease is waited for side by side.
+FATES: dict[str, tuple[Point, ...]] = {
+    "the process dies before a request leaves": (
+        Point("FetchSources", "kill", ("PUT", "/source/journey/")),
+        Point("SnapshotTarget", "kill", ("PUT", "/target/product/snapshot")),
+        Point("PlanJob", "kill", ("TransactWriteItems", "COUNTS#plan")),
+        Point("SyncBatch", "kill", (*COMMIT, "journey#")),
+        Point("ResolveDerivedReferences", "kill", COMMIT),
+        Point("PatchReferences", "kill", COMMIT),
+        Point("RunFinalizers", "kill", COMMIT),
+        Point("VerifyTargets", "kill", COMMIT),
+        Point("FinishJob", "kill", ("UpdateItem", "finished_at")),
+    ),
+    "the answer is lost with the process": (
+        Point("FetchSources", "kill_answered", ("PUT", "/source/closure")),
+        Point("SnapshotTarget", "kill_answered", ("PUT", "/target/price/snapshot")),
+        Point("PlanJob", "kill_answered", ("UpdateItem", "stages", "planned")),
+        Point("NextBatches", "kill_answered", ("UpdateItem", "hand_outs")),
+        Point("SyncBatch", "kill_answered", ("TransactWriteItems", "lease_until")),
+        Point("PatchReferences", "kill_answered", COMMIT),
+        Point("RunFinalizers", "kill_answered", COMMIT),
+        Point("VerifyTargets", "kill_answered", COMMIT),
+        Point("FinishJob", "kill_answered", ("UpdateItem", "finished_at")),
+    ),
+    "the answer is late and the step runs twice at once": (
+        Point("FetchSources", "hold", ("PUT", "/source/closure")),
+        Point("PlanJob", "hold", ("UpdateItem", "stages", "planned")),
+        Point("NextBatches", "hold", ("UpdateItem", "hand_outs")),
+        Point("SyncBatch", "hold", (*COMMIT, "entity_mapping#")),
+        Point("SyncBatch", "kill_answered", (*COMMIT, "automation_flow#")),
+        Point("ResolveDerivedReferences", "hold", COMMIT),
+        Point("PatchReferences", "hold", COMMIT),
+        Point("RunFinalizers", "hold", COMMIT),
+        Point("VerifyTargets", "hold", COMMIT),
+        Point("FinishJob", "hold", ("UpdateItem", "finished_at")),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A job that has ended, and what struck it."""
+
+    shop: Shop
+    faults: Mapping[Point, Fault]
+    job: Json
+    seconds: float
+
+
+class Functions:
+    """The step functions of the stack, on a wire."""
+
+    def __init__(self, stack: Json, wire: Wire) -> None:
+        self.client = engine_client(stack, "lambda")
+        self.wire = wire
+        self._executions = stack["state_machine_arn"].replace(":stateMachine:", ":execution:")
+        pages = engine_client(stack, "cloudformation").get_paginator("list_stack_resources")
+        found = [
+            one for page in pages.paginate(StackName=stack["stack_name"]) for one in page["StackResourceSummaries"]
+        ]
+        deployed = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
+        self.names = {step: deployed[f"{step}Function"] for step in STEPS}
+
+    def fault(self, point: Point, shop: Shop) -> Fault:
+        """Return what meets a job of this shop at a point."""
+        return Fault(
+            kind=point.fate,
+            words=(shop.source_id, *point.words),
+            function=self.names[point.step],
+            then=(lambda request: self.run_again(point.step, shop, request)) if point.fate == "hold" else None,
+        )
+
+    def run_again(self, step: str, shop: Shop, request: str) -> None:
+        """Run a step to its end, as the machine does that has given up on the answer that is still to come."""
+        [job_id] = set(re.findall(f"(?:ORG#{shop.source_id}#JOB#|jobs/{shop.source_id}/)([0-9a-f-]{{36}})", request))
+        task = {"org_id": shop.source_id, "job_id": job_id, "execution_id": f"{self._executions}:{job_id}", "batch": 1}
+        answer = self.client.invoke(FunctionName=self.names[step], Payload=json.dumps(task).encode())
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+@pytest.fixture(scope="module")
+def functions(stack: Json) -> Iterator[Functions]:
+    """The step functions; a tenth of what they write meets a conflict."""
+    with Wire(stack["aws_endpoint_url"], STACK_FILE.parent / "engine", seed=3) as wire:
+        made = Functions(stack, wire)
+        with attached(made.client, list(made.names.values()), wire.url, STEP_TIMEOUT_S):
+            yield made
+
+
+def conflicts() -> Fault:
+    return Fault(kind="conflict", words=("ConditionExpression",), probability=CONFLICTS, count=None)
+
+
+@pytest.fixture(scope="module")
+def runs(stack: Json, control: SandboxControl, functions: Functions) -> Mapping[str, Run]:
+    """One job for each fate, side by side."""
+    control.reset("requests")  # a long log is slow to read
+    shops = {fate: open_works(stack, control) for fate in FATES}
+    faults = {fate: {point: functions.fault(point, shops[fate]) for point in FATES[fate]} for fate in FATES}
+    functions.wire.faults = [*(fault for each in faults.values() for fault in each.values()), conflicts()]
+
+    def run(fate: str) -> Run:
+        began = time.monotonic()
+        job = shops[fate].run()
+        return Run(shops[fate], faults[fate], job, time.monotonic() - began)
+
+    with ThreadPoolExecutor(len(FATES)) as pool:
+        return dict(zip(FATES, pool.map(run, FATES), strict=True))
+
+
+def open_works(stack: Json, control: SandboxControl) -> Shop:
+    source_id = control.make_organisation()
+    return open_shop(stack, control, make_works(source_id), source_id)
+
+
+def assert_copied_once(control: SandboxControl, shop: Shop, *jobs: Json) -> None:
+    """Every resource of the source is on the target once and says the same, and nothing else is there."""
+    source, target = control.dump(RESOURCE_TYPES, shop.source_id), control.dump(RESOURCE_TYPES, shop.target_id)
+    rows = [row for job in jobs for row in shop.rows(job)]
+    id_map = {ResourceKey(row["type"], row["source_id"]): row["target_id"] for row in rows}
+    assert id_map.keys() == source.keys()
+    assert {ResourceKey(key.type, target_id) for key, target_id in id_map.items()} == target.keys()
+    assert len(target) == SIZE
+    assert [str(one) for one in differences(RESOURCE_TYPES, source, target, id_map, list(id_map))] == []
+
+
+@pytest.mark.parametrize("fate", FATES)
+def test_a_job_of_200_outlives_it_at_every_step(runs: Mapping[str, Run], control: SandboxControl, fate: str) -> None:
+    run = runs[fate]
+    statuses = assert_counted(run.shop, run.job)
+    print(f"\n{fate}, at {len(run.faults)} points: {run.job['status']} after {run.seconds:.1f} s, {dict(statuses)}")
+    print(
+        "  " + ", ".join(f"{point.step} {'' if fault.struck else 'NOT STRUCK'}" for point, fault in run.faults.items())
+    )
+    assert {point for point, fault in run.faults.items() if fault.struck != 1} == set()
+    assert run.job["status"] == "succeeded", run.job["errors_sample"]
+    assert statuses == {"created": SIZE}
+    assert_copied_once(control, run.shop, run.job)
+
+
+def test_two_jobs_at_once_under_conflicts_make_nothing_twice(
+    stack: Json, control: SandboxControl, functions: Functions
+) -> None:
+    functions.wire.faults = [conflicts()]
+    shop = open_works(stack, control)
+    parts = [shop.roots[: 2 * SIZE // 3], shop.roots[SIZE // 3 :]]
+    jobs = [shop.start(resources=list(part), name="part") for part in parts]
+    ended = [shop.source.run_job(job["id"]) for job in jobs]
+
+    statuses = [assert_counted(shop, job) for job in ended]
+    print(f"\n{functions.wire.faults[0].struck} conflicts: {[dict(one) for one in statuses]}")
+    assert [job["status"] for job in ended] == ["succeeded", "succeeded"]
+    assert functions.wire.faults[0].struck > 5
+    assert sum(one["created"] for one in statuses) == SIZE
+    assert_copied_once(control, shop, *ended)
+
+
+def test_answers_of_storage_that_are_lost_or_late_change_nothing(
+    stack: Json, control: SandboxControl, functions: Functions
+) -> None:
+    functions.wire.faults = [
+        Fault(kind="lose", probability=0.05, count=None),
+        Fault(kind="cut", probability=0.05, count=None),
+        Fault(kind="late", probability=0.02, count=None, delay_s=1.5),
+    ]
+    shop = open_works(stack, control)
+    job = shop.run()
+
+    struck = {fault.kind: fault.struck for fault in functions.wire.faults}
+    print(f"\n{struck}: {job['status']}, {dict(assert_counted(shop, job))}")
+    assert min(struck.values()) > 0
+    assert job["status"] == "succeeded", job["errors_sample"]
+    assert_copied_once(control, shop, job)
