@@ -270,7 +270,7 @@ def match(
         return Match("2", target=found.target, untouched=True, reason=reason)
     if found.target is None and kind is not None and found.error is None:
         return Match("4", untouched=True, reason=f"{kind.reason} It is never created, and not on the target yet.")
-    return found if found.target is None else _protect(resource_type, config, found, found.target, pair)
+    return found if found.target is None else _protect(resource_type, config, found, found.target, pair, entry)
 
 
 def _find_target(
@@ -306,12 +306,21 @@ def _find_target(
 
 
 def _protect(
-    resource_type: ResourceType, config: SourceConfig, found: Match, target: TargetConfig, pair: Pair
+    resource_type: ResourceType,
+    config: SourceConfig,
+    found: Match,
+    target: TargetConfig,
+    pair: Pair,
+    entry: LineageEntry | None,
 ) -> Match:
-    """Leave alone what exists by name and was not selected, what is never overwritten, what the platform owns there."""
+    """Leave alone what exists by name and was not selected, what is never overwritten, what the platform owns there.
+
+    What a job of ours left half done exists by that job only: it is completed.
+    """
+    is_ours = found.rule == "3" and entry is not None and entry.half_done
     by_name = config.by_name_only or resource_type.identity in _BY_NAME
     strong = resource_type.natural_key is not None and resource_type.natural_key.strong
-    if by_name and not config.selected and (found.rule != "5" or strong):
+    if by_name and not is_ours and not config.selected and (found.rule != "5" or strong):
         return replace(found, rule="4a", untouched=True, reason="It exists by name and was not selected.")
     if resource_type.never_overwrite:
         reason = f"What exists of type {resource_type.name} is never overwritten."

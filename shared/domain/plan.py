@@ -84,6 +84,11 @@ class LineageEntry:
     last_synced_at: str | None = None
     last_sync_job_id: str | None = None
 
+    @property
+    def half_done(self) -> bool:
+        """A job wrote the target and did not come to read it back: something may be left to do for it."""
+        return self.last_sync_job_id is not None and not self.target_fingerprint
+
 
 class ResolutionKind(StrEnum):
     """What becomes of a reference."""

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from shared.adapters.aws import pause_after_conflict
 from shared.adapters.events import EventBus
 from shared.adapters.functions import AsyncFunction
 from shared.adapters.payloads import PayloadStore
@@ -19,6 +20,22 @@ def test_gives_back_a_payload(value, store):
     store.put("jobs/1/j/a.json", value)
 
     assert store.get("jobs/1/j/a.json") == value
+
+
+def test_what_is_stored_once_stays(store):
+    assert store.put_once("jobs/1/j/a.json", {"n": 1}) == {"n": 1}
+
+    assert store.put_once("jobs/1/j/a.json", {"n": 2}) == {"n": 1}
+    assert store.get("jobs/1/j/a.json") == {"n": 1}
+
+
+def test_only_a_conflict_of_a_single_write_is_paused_for_and_not_for_ever():
+    conflict = (None, {"Error": {"Code": "TransactionConflictException"}})
+
+    assert all(0 <= pause_after_conflict(attempts=n, response=conflict) < 6 for n in range(1, 9))
+    assert pause_after_conflict(attempts=9, response=conflict) is None
+    assert pause_after_conflict(attempts=1, response=(None, {"Error": {"Code": "ValidationException"}})) is None
+    assert pause_after_conflict(attempts=1, response=None) is None
 
 
 def test_stores_payloads_compressed(store, aws, bucket):

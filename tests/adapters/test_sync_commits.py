@@ -197,6 +197,48 @@ def test_conflicts_without_end_are_reported_as_transient(storage):
         claim_all(storage, job, rows)
 
 
+def test_a_place_among_the_running_jobs_is_not_lost_to_a_conflict(storage):
+    met = []
+
+    def conflict_once(**_):
+        if not met:
+            met.append(True)
+            reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+            answer = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+            raise ClientError(answer, "TransactWriteItems")
+
+    storage.client.meta.events.register("before-call.dynamodb.TransactWriteItems", conflict_once)
+
+    assert storage.jobs.create_job(new_job("job-1"))
+    slots = [item for item in storage.client.scan(TableName="SyncJobsTable")["Items"] if "SLOT" in item["sk"]]
+    assert [slot["sk"] for slot in slots] == ["SLOT#1"]
+
+
+def test_only_the_invocation_that_plans_now_writes_rows_and_none_once_the_plan_stands(storage):
+    late, rows = storage.jobs, [row(f"s{index:03d}", RowStatus.PENDING) for index in range(150)]
+    assert storage.jobs.create_job(new_job("job-1"))
+    first = storage.jobs.begin_plan(storage.jobs.get_job(ORG, "job-1"), "first")
+    late.put_rows(first, rows[:1])
+    second = storage.jobs.begin_plan(storage.jobs.get_job(ORG, "job-1"), "second")
+    plan = {"total": 150, "stages": [[1]], "batches": {}, "counts": {"1": {"pending": 150}}, "next_seq": 7}
+
+    with pytest.raises(ConflictError):
+        late.put_rows(first, rows)
+    with pytest.raises(ConflictError):
+        late.mark_planned(first, **plan)
+    assert len(storage.rows()) == 1
+    storage.jobs.put_rows(second, rows)
+    storage.jobs.mark_planned(second, **plan)
+
+    assert max(storage.transactions) == 100
+    assert storage.jobs.get_job(ORG, "job-1").planner == "second"
+    assert len(storage.rows()) == 150
+    for write in (lambda: late.put_rows(second, rows), lambda: storage.jobs.begin_plan(first, "third")):
+        with pytest.raises(ConflictError):
+            write()
+    assert storage.counts_agree()
+
+
 def test_a_row_that_was_committed_already_is_lost_and_the_others_go_through(storage):
     job, rows = storage.plan(3)
     storage.commits.commit(job, "1", [written(rows[0], "t-0")])

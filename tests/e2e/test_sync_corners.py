@@ -1,16 +1,13 @@
-"""The corners of a sync on the running stack: overlaps, cancels, retries, faults, dead processes, hand edits."""
+"""The corners of a sync on the running stack: overlaps, cancels, retries, faults, hand edits."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -26,7 +23,7 @@ from sandbox.seed.pricing import product, simple_price, tax
 from sandbox.seed.workflows import automation, entity_trigger, journey_trigger
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.resource_type import ResourceKey
-from tests.e2e.conftest import STACK_FILE, Pair, make_pair
+from tests.e2e.conftest import Pair, make_pair
 
 JOBS = "/v1/configs/sync-jobs"
 #: Operations that write a config.
@@ -347,54 +344,6 @@ def test_connections_that_are_cut_make_nothing_twice(shop: Shop, control: Sandbo
         jobs.append(shop.source.run_job(shop.source.post(f"{JOBS}/{job['id']}/retry")["id"]))
     assert jobs[-1]["status"] == "succeeded", jobs[-1]
     assert_equal(control, shop, *jobs)
-
-
-def workers_of(function: str) -> list[int]:
-    """Find the processes in which this checkout's engine runs a function."""
-    place = f"{STACK_FILE.parent / 'engine'}/"
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        if place in command and f"-{function}-" in command:
-            found.append(int(process.name))
-    return found
-
-
-def asked(control: SandboxControl, shop: Shop) -> bool:
-    """Tell whether anything has asked for the source's configs: then phase_0 really runs."""
-    return bool(control.requests(shop.source_id))
-
-
-@pytest.mark.parametrize(
-    ("function", "phase"),
-    [
-        ("FetchSourcesFunction", "phase_0"),
-        ("PatchReferencesFunction", "phase_b"),
-        ("VerifyTargetsFunction", "finalize"),
-        pytest.param("SyncBatchFunction", "phase_a", marks=pytest.mark.long),
-    ],
-)
-def test_a_job_outlives_the_process_of_a_step(
-    paired_shop: Shop, control: SandboxControl, function: str, phase: str
-) -> None:
-    """The claims of a dead SyncBatch are waited for until its lease ends: minutes."""
-    shop = paired_shop
-    control.behave(latency_ms=500)
-    job = shop.start()
-    until(shop, job, lambda now: now["current_phase"] == phase and asked(control, shop))
-    killed = workers_of(function)
-    for pid in killed:
-        os.kill(pid, signal.SIGKILL)
-    control.reset("behaviour")
-    ended = shop.source.run_job(job["id"])
-    print(f"\n{function} killed in {phase} ({len(killed)} processes): {ended['status']}")
-    assert killed
-    assert ended["status"] == "succeeded", ended
-    assert_counted(shop, ended)
-    assert_equal(control, shop, ended)
 
 
 def test_an_aborted_execution_is_closed_by_what_the_rule_hands_over(

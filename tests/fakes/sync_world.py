@@ -68,14 +68,16 @@ class OneLockClient:
         call = getattr(self._client, name)
 
         def locked(**request: Any) -> Any:
+            if self.dead:
+                raise ProcessDiedError
+            self.before_call(name)
             with self._lock:
                 self.calls.append(name)
                 if self.dead:
                     raise ProcessDiedError
-                self.before_call(name)
                 answer = call(**request)
-                self.after_call(name)
-                return answer
+            self.after_call(name)
+            return answer
 
         return locked
 

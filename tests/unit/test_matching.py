@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,6 +139,14 @@ def test_4a_what_was_reached_by_name_only_is_left_alone_even_with_lineage() -> N
     source = a_source({"name": "a"}, selected=False)
     assert summary(matched(word, source, a_target("src"))) == ("4a", "src", True)
     assert summary(matched(word, source, a_target("x"), entry=lineage_to("x"))) == ("4a", "x", True)
+
+
+def test_4a_what_a_job_of_ours_left_half_done_is_completed_though_reached_by_name_only() -> None:
+    word, source = a_type(Identity.PORTABLE), a_source({"name": "a"}, selected=False)
+    half_done = replace(lineage_to("x"), last_sync_job_id="job-1")
+    assert summary(matched(word, source, a_target("x"), entry=half_done)) == ("3", "x", False)
+    completed = replace(half_done, target_fingerprint="f")
+    assert summary(matched(word, source, a_target("x"), entry=completed)) == ("4a", "x", True)
 
 
 def test_4a_holds_for_keys_of_configs_whose_id_differs() -> None:

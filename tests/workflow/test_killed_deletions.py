@@ -104,4 +104,4 @@ def test_a_delete_job_that_dies_at_any_boundary_ends_right(after: After) -> None
         died[what] += 1
 
     assert died.total() > 60
-    assert {"target delete_config, sent", "target delete_config, answered"} <= died.keys()
+    assert {f"DeleteBatch: target delete_config, {what}" for what in ("sent", "answered")} <= died.keys()
