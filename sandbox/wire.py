@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 ENDPOINT = "AWS_ENDPOINT_URL"
+# Where an attached function remembers what it had before.
+_TIMEOUT = "TIMEOUT_OFF_THE_WIRE"
 
 #: kill: the process that asks dies before the request is passed on; kill_answered: when it is done, before the answer.
 #: cut: nothing is done; lose: it is done; both times the connection ends without an answer. late: the answer waits.
@@ -248,25 +250,36 @@ def _conflict(operation: str, body: bytes) -> bytes:
 
 
 @contextmanager
-def attached(functions: Any, names: Sequence[str], wire_url: str, timeout_s: int | None = None) -> Iterator[None]:
+def attached(functions: Any, names: Sequence[str], wire_url: str, timeout_s: int) -> Iterator[None]:
     """Let functions reach the engine through a wire for a while.
 
     Args:
         functions: a Lambda client of the engine.
         names: of the functions.
         wire_url: of the wire.
-        timeout_s: how long an invocation may take meanwhile; None leaves that as it is.
+        timeout_s: how long an invocation may take meanwhile.
     """
-    before = {name: functions.get_function_configuration(FunctionName=name) for name in names}
     try:
-        for name, config in before.items():
-            variables = {**config["Environment"]["Variables"], ENDPOINT: wire_url}
+        for name in names:
+            config = functions.get_function_configuration(FunctionName=name)
+            variables = {**config["Environment"]["Variables"], ENDPOINT: wire_url, _TIMEOUT: str(config["Timeout"])}
             functions.update_function_configuration(
-                FunctionName=name, Environment={"Variables": variables}, Timeout=timeout_s or config["Timeout"]
+                FunctionName=name, Environment={"Variables": variables}, Timeout=timeout_s
             )
         yield
     finally:
-        for name, config in before.items():
-            functions.update_function_configuration(
-                FunctionName=name, Environment=config["Environment"], Timeout=config["Timeout"]
-            )
+        detach(functions)
+
+
+def detach(functions: Any) -> None:
+    """Let all functions reach the engine directly again, those too that a test left behind which was killed."""
+    for page in functions.get_paginator("list_functions").paginate():
+        for config in page["Functions"]:
+            variables = config.get("Environment", {}).get("Variables", {})
+            if ENDPOINT in variables:
+                kept = {name: value for name, value in variables.items() if name not in (ENDPOINT, _TIMEOUT)}
+                functions.update_function_configuration(
+                    FunctionName=config["FunctionName"],
+                    Environment={"Variables": kept},
+                    Timeout=int(variables[_TIMEOUT]),
+                )

@@ -13,6 +13,7 @@ from sandbox.stack.bridge import close_bridge
 from sandbox.stack.preflight import complete_preflight
 from sandbox.stack.processes import Service, StackError
 from sandbox.stack.settings import LOOPBACK, StackSettings, read_settings
+from sandbox.wire import detach
 
 HEALTHY_WITHIN_SECONDS = 60
 
@@ -80,6 +81,7 @@ def up(settings: StackSettings) -> None:
         complete_preflight(settings)
         deployment.remember(settings, fingerprint)
     _say("stack", deployment.stack_name(settings), not is_current)
+    detach(deployment.client(settings, "lambda"))
     inhabitants = organisations.prepare(settings, {} if sandbox_is_new else known.get("selections", {}))
     settings.stack_file.write_text(json.dumps(_describe(settings) | inhabitants, indent=2) + "\n")
     _say("described in", str(settings.stack_file.relative_to(settings.root)), None)
