@@ -17,7 +17,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 FAST_TESTS := $(wildcard tests/unit tests/contract tests/functions tests/adapters tests/workflow tests/sandbox)
 ALL_TESTS := $(FAST_TESTS) $(filter-out $(FAST_TESTS) tests/e2e,$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/e2e)
 
-.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long test-api bench lint format build docs baseline pr
+.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long test-api test-scale bench lint format build docs baseline pr
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ test-long: setup ## the laws on 2,000 organisations each, and a job that dies at
 test-api: setup ## 8,000 random requests and chains of requests to the running stack, held against docs/openapi.json
 	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
 	@HUB_API_CASES=8000 $(PYTHON) -m pytest tests/e2e/test_api_properties.py
+
+test-scale: stack ## 10,000 configs at 50 ms a downstream call: inventory, compare, delete job, and clear errors beyond
+	@$(PYTHON) -m pytest tests/e2e/test_large_organisations.py -m long
 
 bench: setup ## the benchmarks, on the running stack: prints a table, writes .local/bench.json
 	@HUB_SANDBOX_VALIDATE=0 $(PYTHON) -m sandbox.stack up

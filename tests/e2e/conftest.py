@@ -101,10 +101,10 @@ def _only_ids(violation: Json) -> bool:
     return all(problem.startswith("path parameter ") for problem in violation["problems"])
 
 
-def make_pair(stack: Json, control: SandboxControl, seed: int) -> Pair:
-    """Make two organisations that nobody else uses."""
+def make_pair(stack: Json, control: SandboxControl, seed: int, scale: float = 1) -> Pair:
+    """Make two organisations that nobody else uses; the source has about 180 configs times the scale."""
     source_id, target_id = control.make_organisation(), control.make_organisation()
-    selections = control.seed(source_id, target_id, seed=seed)
+    selections = control.seed(source_id, target_id, scale=scale, seed=seed)
     tokens = control.make_token(source_id), control.make_token(target_id)
     return Pair(
         source_id,
