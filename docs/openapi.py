@@ -159,8 +159,14 @@ SCHEMAS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
     ),
     "SyncJobCounts": (
         "Resources by what became of them; `total` is their sum.",
-        {f"{name}!": ("integer", "") for name in ("total", "pending", "in_progress", "succeeded", "failed")}
-        | {"skipped_unchanged!": ("integer", "")},
+        {
+            "total!": ("integer", "All."),
+            "pending!": ("integer", "Not reached."),
+            "in_progress!": ("integer", "Begun: something is left to do."),
+            "succeeded!": ("integer", "Created or patched; in a dry run, would be."),
+            "failed!": ("integer", "Failed; each row says why."),
+            "skipped_unchanged!": ("integer", "Left as it was: equal already, protected, or there by name."),
+        },
     ),
     "SyncJobBatch": (
         "How far the running phase is.",
@@ -226,7 +232,7 @@ SCHEMAS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
             "status!": ("SyncJobResourceStatus", "What became of it."),
             "phase!": ("SyncPhase", "Where it is."),
             "attempt!": ("integer", "How often it was tried."),
-            "error": ("string", "A code, a colon, a sentence."),
+            "error": ("string", "Why it failed: a code such as `AMBIGUOUS_MATCH`, a colon, a sentence."),
             "updated_at!": ("date-time", "Last change of this row."),
             "+generation": ("integer", "Topological generation in which it is created."),
         },
@@ -237,7 +243,14 @@ SCHEMAS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
     ),
     "DeleteJobCounts": (
         "Resources by what became of them; `total` is their sum.",
-        {f"{name}!": ("integer", "") for name in ("total", *DELETE_STATUSES)},
+        {
+            "total!": ("integer", "All."),
+            "pending!": ("integer", "Not reached."),
+            "in_progress!": ("integer", "Asked to go, without an answer so far."),
+            "deleted!": ("integer", "Gone; also those that were gone before."),
+            "skipped!": ("integer", "Left alone: protected, system-managed, or of a type that no job deletes."),
+            "failed!": ("integer", "Refused, or not to be reached; each row says why."),
+        },
     ),
     "+ConfigKey": ("A configuration by type and id.", {"type!": ("string", "Type."), "id!": ("string", "Id.")}),
     "+DeleteWarning": (
@@ -260,7 +273,7 @@ SCHEMAS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
             "started_at!": ("date-time", "When it was created."),
             "finished_at": ("date-time", "When it ended."),
             "rebuild_triggered": ("boolean", "Whether the rebuild of the index was started."),
-            "+error": ("string", "What ended the job and belongs to no single resource."),
+            "+error": ("string", "What ended the job early; the same selection can be asked for again."),
             "+warnings": (
                 "[DeleteWarning]",
                 "What will refer to nothing; in the answer to the creation, at most 1,000.",
@@ -306,14 +319,21 @@ SCHEMAS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
             "current": ("ConfigNode", "The caller's."),
             "source": ("ConfigNode", "The other organisation's."),
             "lineage": ("CompareLineage", "Where the pair comes from."),
-            "+change": ("|".join(Change), "Who changed since the last sync."),
-            "+differences": ("[string]", "JSON pointers that differ."),
-            "+differences_count": ("integer", "How many differ."),
+            "+change": (
+                "|".join(Change),
+                "What has changed since the last sync: nothing, the original, the copy, or both.",
+            ),
+            "+differences": ("[string]", "JSON pointers of the places that differ, at most 100; no values."),
+            "+differences_count": ("integer", "How many places differ."),
         },
     ),
     "CompareCounts": (
         "Rows by status.",
-        {f"{name}!": ("integer", "") for name in ("matched", "only_current", "only_source")},
+        {
+            "matched!": ("integer", "Pairs."),
+            "only_current!": ("integer", "The caller's, without counterpart."),
+            "only_source!": ("integer", "The other organisation's, without counterpart."),
+        },
     ),
     "CompareResponse": (
         "The configurations of a type in two organisations.",
@@ -375,7 +395,11 @@ SCHEMAS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
     ),
 }
 
-_SELECTION = {"type": "Type of the resource.", "id": "Its id in the source.", "title": "For people who read the rows."}
+_SELECTION = {
+    "type": "Type of the resource.",
+    "id": "Its id; in a sync, the one in the source.",
+    "title": "For people who read the rows.",
+}
 _FOR_THE_JOB = "Bearer token of the {}; used for this job alone, encrypted until it ends, never shown."
 _OTHER = {
     "source_org_id": "The other organisation.",
@@ -538,7 +562,10 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     ),
     "getConfigInventory": (
         "Configs",
-        "List everything there is, live. A type that cannot be listed is named and does not fail the rest.",
+        (
+            "List everything there is, live. A type that cannot be listed is named and does not fail the rest. Where"
+            " 24 s are not enough, the answer is a 504 that says how many were read, never a part of the list."
+        ),
         ("include_dependency_only",),
         "",
         (200, "ConfigInventoryResponse"),
@@ -546,7 +573,11 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     ),
     "compareConfigs": (
         "Compare",
-        "Put the configurations of a type in two organisations side by side, paired by lineage.",
+        (
+            "Put the configurations of a type in two organisations side by side, both read live, paired by what was"
+            " synced or confirmed in either direction. More than can be read in 24 s is a 504, more than 5 MB a 413;"
+            " both say how many there are."
+        ),
         (),
         "CompareRequest",
         (200, "CompareResponse"),
@@ -554,7 +585,10 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     ),
     "suggestMatches": (
         "Compare",
-        "Suggest which of the caller's configurations up to 25 of another organisation are.",
+        (
+            "Suggest which of the caller's configurations up to 25 of another organisation are, as a sync would match"
+            " them by natural key. A type without one is refused."
+        ),
         (),
         "SuggestMatchesRequest",
         (200, "SuggestMatchesResponse"),
@@ -562,16 +596,29 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     ),
     "confirmLineage": (
         "Compare",
-        "Pair two configurations: the next sync patches the target. A repeat answers with the pair that is there.",
+        (
+            "Pair two configurations: the next sync patches the target. A repeat answers with the pair that is there;"
+            " where one of the two has another partner, the answer is a 409."
+        ),
         (),
         "ConfirmLineageRequest",
         (201, "LineageEntryResponse"),
         (400, 409, 502),
     ),
-    "breakLineage": ("Compare", "Forget a pair.", _LINEAGE_KEYS, "", (200, "BreakLineageResponse"), (400, 404, 409)),
+    "breakLineage": (
+        "Compare",
+        "Forget a pair: the next sync does not know it. Where several organisations share the id, say which one.",
+        _LINEAGE_KEYS,
+        "",
+        (200, "BreakLineageResponse"),
+        (400, 404, 409),
+    ),
     "createSyncJob": (
         "Sync",
-        "Create a sync job and start it. At most three jobs run into an organisation at the same time.",
+        (
+            "Create a sync job for 1 to 1,000 resources, start it, and answer at once: follow it with getSyncJob. At"
+            " most three jobs run into an organisation at the same time."
+        ),
         ("+Idempotency-Key",),
         "SyncJobRequest",
         (201, "SyncJob"),
@@ -588,7 +635,10 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     "getSyncJob": ("Sync", "Show a sync job.", ("id",), "", (200, "SyncJob"), (400, 404)),
     "retrySyncJob": (
         "Sync",
-        "Create a new job for what another one left failed or unfinished.",
+        (
+            "Create a new job for what another one left failed or unfinished. Where that one still runs, left nothing,"
+            " or its tokens have expired, the answer is a 409 that says so."
+        ),
         ("id",),
         "SyncJobRetryRequest",
         (201, "SyncJob"),
@@ -596,7 +646,7 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     ),
     "cancelSyncJob": (
         "Sync",
-        "Stop a running job before its next write; what is written stays.",
+        "Stop a running job before its next write; what is written stays. One that has ended answers with a 409.",
         ("id",),
         "",
         (200, "SyncJob"),
@@ -613,9 +663,10 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     "createDeleteJob": (
         "Delete",
         (
-            "Delete a selection. Users go before what they use, one that fails does not hold up the others, protected"
-            " and system-managed configurations are skipped, and the index is rebuilt at the end. Nothing is refused"
-            " because something else uses it: read `warnings`."
+            "Delete a selection of 1 to 1,000 resources, and answer at once: follow it with getDeleteJob. Users go"
+            " before what they use, one that fails does not hold up the others, protected and system-managed"
+            " configurations are skipped, and the index is rebuilt at the end. Nothing is refused because something"
+            " else uses it: read `warnings`."
         ),
         ("+Idempotency-Key",),
         "DeleteJobRequest",
