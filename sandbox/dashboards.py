@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
+from sandbox.logs import read_lines
 from sandbox.stack import deployment
 from sandbox.stack.settings import read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -31,7 +32,13 @@ _PERIOD_S = 5
 _MOST_SERIES = 12
 _COLUMNS = 2
 _SEARCH = re.compile(r"SEARCH\('\{ConfigurationHub,([\w,]+)\} MetricName=\"(\w+)\" service=\"[^\"]+\"', '(\w+)'")
-_STATISTICS = {"Sum": sum, "Maximum": max, "p95": lambda values: sorted(values)[int(0.95 * (len(values) - 1))]}
+#: What CloudWatch makes of the values of one period.
+STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "Sum": sum,
+    "Maximum": max,
+    "SampleCount": len,
+    "p95": lambda values: sorted(values)[int(0.95 * (len(values) - 1))],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +51,9 @@ class Sample:
     value: float
 
 
-def read_samples(settings: StackSettings) -> list[Sample]:
-    """Return every value that the local functions have logged, oldest first."""
-    logs = deployment.client(settings, "logs")
-    samples: list[Sample] = []
-    for group in deployment.list_physical_ids(settings, "AWS::Logs::LogGroup"):
-        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
-            for event in page["events"]:
-                samples += parse_line(event["message"])
-    return sorted(samples, key=lambda sample: sample.at)
+def read_samples(lines: Iterable[str]) -> list[Sample]:
+    """Return every value in what the local functions have logged, oldest first."""
+    return sorted((sample for line in lines for sample in parse_line(line)), key=lambda sample: sample.at)
 
 
 def parse_line(line: str) -> Iterator[Sample]:
@@ -74,10 +75,10 @@ def series_of(metrics: Iterable[Any], samples: Iterable[Sample]) -> dict[str, di
     buckets: dict[tuple[str, str], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
     for sample in samples:
         if sample.name in wanted:
-            label = " ".join(sample.dimensions.values()) or sample.name
+            label = " ".join([*([sample.name] if len(wanted) > 1 else []), *sample.dimensions.values()]) or sample.name
             buckets[sample.name, label][sample.at // _PERIOD_S * _PERIOD_S].append(sample.value)
     return {
-        label: {at: float(_STATISTICS[wanted[name]](values)) for at, values in sorted(periods.items())}
+        label: {at: float(STATISTICS[wanted[name]](values)) for at, values in sorted(periods.items())}
         for (name, label), periods in buckets.items()
     }
 
@@ -129,7 +130,7 @@ def render(settings: StackSettings) -> list[Path]:
     folder = settings.local / "dashboards"
     folder.mkdir(parents=True, exist_ok=True)
     cloudwatch = deployment.client(settings, "cloudwatch")
-    samples = read_samples(settings)
+    samples = read_samples(read_lines(settings))
     pages = []
     for name in deployment.list_physical_ids(settings, "AWS::CloudWatch::Dashboard"):
         widgets = json.loads(cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"])["widgets"]

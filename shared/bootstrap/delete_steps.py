@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.bootstrap.delete_jobs import delete_jobs
 from shared.bootstrap.sync import ports
-from shared.use_cases.sync_ports import StepInput
+from shared.use_cases.sync_ports import StepInput, run_noting_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +24,6 @@ def run_deletion_step(
     @wraps(step)
     def run(event: dict[str, Any]) -> Mapping[str, Any]:
         task = StepInput.from_event(event)
-        return step(task, replace(ports(task), jobs=delete_jobs()))
+        return run_noting_progress(step, task, replace(ports(task), jobs=delete_jobs()))
 
     return run

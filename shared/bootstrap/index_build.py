@@ -15,6 +15,7 @@ from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.downstream import open_repository as open_downstream
 from shared.bootstrap.reads import index_store
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
+from shared.domain.index import size_class
 from shared.observability import logger, record
 from shared.use_cases.build_index import BuildReport, BuildRun, build_index
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.domain.ports import ConfigRepository
-
-_SIZES = {"small": 1_000, "medium": 10_000}
 
 
 @cache
@@ -81,7 +80,7 @@ def _record(report: BuildReport, duration_ms: float) -> None:
     if report.status != "more":
         record("IndexBuildsEnded", outcome=report.status)
     if report.status == "done":
-        record("IndexBuildDuration", duration_ms, size=_size(report.indexed))
+        record("IndexBuildDuration", duration_ms, size=size_class(report.indexed))
         record("ResourcesIndexed", report.indexed)
         record("TypesFailed", len(report.failed_types))
     for warning in report.warnings:
@@ -91,8 +90,3 @@ def _record(report: BuildReport, duration_ms: float) -> None:
     if report.status == "failed":
         logger.error("Build failed", code=report.code, reason=report.reason)
     logger.info("Build ended", status=report.status, indexed=report.indexed, writes=report.writes)
-
-
-def _size(indexed: int) -> str:
-    """Return the class of an organisation: how long a build may take depends on it."""
-    return next((name for name, below in _SIZES.items() if indexed < below), "large")

@@ -17,7 +17,7 @@ from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.downstream import open_repository
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
 from shared.observability import logger, record
-from shared.use_cases.sync_ports import StepInput, SyncPorts
+from shared.use_cases.sync_ports import StepInput, SyncPorts, run_noting_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,6 +95,6 @@ def run_step(
     @wraps(step)
     def run(event: dict[str, Any]) -> Mapping[str, Any]:
         task = StepInput.from_event(event)
-        return step(task, ports(task))
+        return run_noting_progress(step, task, ports(task))
 
     return run

@@ -529,6 +529,38 @@ class IndexState:
         return {name: value for name, value in facts.items() if value is not None}
 
 
+_SIZES = {"small": 1_000, "medium": 10_000}
+#: Classes of organisations by the number of their configs: how long a build may take depends on it.
+SIZE_CLASSES = (*_SIZES, "large")
+
+
+def size_class(indexed: int) -> str:
+    """Return the class of an organisation with so many configs."""
+    return next((name for name, below in _SIZES.items() if indexed < below), SIZE_CLASSES[-1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexStanding:
+    """What an operator asks of an organisation's index.
+
+    Attributes:
+        size: class of the organisation at the last success, empty before any.
+        started_at, lease_until: of the latest build, epoch seconds.
+        succeeded_at: end of the last success, epoch seconds; None before any.
+    """
+
+    org_id: str
+    status: str
+    size: str
+    started_at: float
+    lease_until: float
+    succeeded_at: float | None
+
+    def fails_at(self, now: float) -> bool:
+        """Tell whether the latest build failed, or nobody works on it any more."""
+        return self.status == BuildStatus.FAILED or (self.status == BuildStatus.BUILDING and self.lease_until <= now)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
     """What a successful build found; the fields are those of the state."""

@@ -195,6 +195,7 @@ class Job:
         counts: rows by counter, once the job is closed; None while its batches count.
         batches: per kind of work after phase_a the batches that have it.
         rebuild_triggered: the index rebuild that follows a delete job was started.
+        entered: epoch seconds at which each phase after the first began, of those that had work.
     """
 
     id: str
@@ -228,6 +229,23 @@ class Job:
     errors_sample: tuple[Mapping[str, str], ...] = ()
     counts: Mapping[str, int] | None = None
     rebuild_triggered: bool = False
+    entered: Mapping[str, float] = field(default_factory=lambda: EMPTY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningJob:
+    """The mark of a job that has not ended.
+
+    Attributes:
+        started_at: epoch seconds, when it was asked for.
+        progressed_at: epoch seconds, when a step last brought it on; None before the first one did.
+    """
+
+    org_id: str
+    id: str
+    kind: JobKind
+    started_at: float
+    progressed_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +297,19 @@ def final_status(counts: Mapping[str, int], *, interrupted: bool) -> JobStatus:
     if interrupted or counts["failed"] or counts["pending"] or counts["in_progress"]:
         return JobStatus.PARTIAL
     return JobStatus.SUCCEEDED
+
+
+def phase_durations(job: Job, ended_at: float) -> dict[Phase, float]:
+    """Return how many seconds each phase of a job took, from its beginning to that of the next one, or to the end.
+
+    Args:
+        job: the job.
+        ended_at: epoch seconds.
+    """
+    began = [(Phase.FETCH_AND_PLAN, epoch_seconds(job.started_at))]
+    began += [(phase, job.entered[phase]) for phase in Phase if phase.order and phase in job.entered]
+    ends = [*(at for _, at in began[1:]), ended_at]
+    return {phase: max(0.0, end - at) for (phase, at), end in zip(began, ends, strict=True)}
 
 
 def iso_time(epoch: float) -> str:

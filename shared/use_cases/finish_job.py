@@ -17,6 +17,7 @@ from shared.domain.sync_job import (
     epoch_seconds,
     final_status,
     iso_time,
+    phase_durations,
     sample_errors,
 )
 
@@ -81,6 +82,8 @@ def finish_job(
         mode = "dry_run" if job.dry_run else "run"
         count("SyncJobsEnded", 1, status=job.status.value, mode=mode)
         count("SyncJobDuration", max(0.0, now() - epoch_seconds(job.started_at)), mode=mode)
+        for phase, seconds in phase_durations(job, now()).items():
+            count("PhaseDuration", seconds, phase=phase.value)
         for kind, number in Counter(row.key.type for row in rows if row.status is RowStatus.SKIPPED).items():
             count("ResourcesSettled", number, outcome=RowStatus.SKIPPED.value, resource_type=kind)
     return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}

@@ -41,6 +41,10 @@ class SyncJobs(Protocol):
         """Give that place back."""
         ...
 
+    def note_progress(self, org_id: str, job_id: str) -> None:
+        """Note that a step brought a running job on."""
+        ...
+
     def get_job(self, org_id: str, job_id: str) -> Job:
         """Return a header. Raises NotFoundError."""
         ...
@@ -298,6 +302,20 @@ class SyncPorts:
     sleep: Callable[[float], None]
     count: Callable[..., None]
     log_failure: Callable[[str, Exception], None]
+
+
+def run_noting_progress(
+    step: Callable[[StepInput, SyncPorts], StepResult], task: StepInput, ports: SyncPorts
+) -> StepResult:
+    """Run a step and note where it brought its job on: so a job that hangs is told from one that is long.
+
+    Raises:
+        HubError: whatever the step raises.
+    """
+    result = step(task, ports)
+    if result["status"] in ("done", "more"):
+        ports.jobs.note_progress(task.org_id, task.job_id)
+    return result
 
 
 def why_stopped(job: Job, step: StepInput) -> str:

@@ -30,7 +30,7 @@ from shared.domain.remap import (
 )
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.row_commit import RowCommit
-from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, epoch_seconds, event_of, iso_time
+from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, event_of, iso_time
 from shared.use_cases.commit_writer import CommitWriter
 from shared.use_cases.job_guard import JobGuard
 from shared.use_cases.sync_ports import JobStoppedError, StepInput, StepResult, SyncPorts, batch_key
@@ -338,7 +338,6 @@ def work_through(
     try:
         with JobGuard(ports.jobs, step) as guard:
             guard.check()
-            ports.count("SyncJobAge", max(0.0, ports.now() - epoch_seconds(job.started_at)))
             shop = Workshop(step=step, ports=ports, job=job, guard=guard, target=ports.open_repository(job, "target"))
             tasks = _load_tasks(shop, batch, work)
             _enter_phase(shop, batch, work, tasks)

@@ -9,17 +9,22 @@ from typing import Any
 
 import pytest
 
+from shared.catalog.registry import RESOURCE_TYPES
 from shared.observability import METRICS
 from tests.aws import template
+from tests.contract.test_catalogue import operations_of
 
 ROOT = Path(__file__).parents[2]
 RESOURCES = template()["Resources"]
 DASHBOARDS = {name: r for name, r in RESOURCES.items() if r["Type"] == "AWS::CloudWatch::Dashboard"}
 ALARMS = {name: r["Properties"] for name, r in RESOURCES.items() if r["Type"] == "AWS::CloudWatch::Alarm"}
+COMPOSITES = {name: r["Properties"] for name, r in RESOURCES.items() if r["Type"] == "AWS::CloudWatch::CompositeAlarm"}
+#: One window of an objective is no reason to wake anybody: the composite of two of them is.
+WINDOWS = {name for rule in COMPOSITES.values() for name in re.findall(r"\$\{(\w+)\}", rule["AlarmRule"]["Sub"])}
+HOSTS = sorted({operation.host for entry in RESOURCE_TYPES.values() for _, operation in operations_of(entry)})
 _SEARCH = re.compile(
     r"SEARCH\('\{ConfigurationHub,([\w,]+)\} MetricName=\"(\w+)\" service=\"configuration-hub-\$\{Environment\}\"', "
 )
-_SELECT = re.compile(r"SELECT SUM\((\w+)\) FROM SCHEMA\(\"ConfigurationHub\", ([\w, ]+)\)")
 
 
 def widgets(name: str) -> list[dict[str, Any]]:
@@ -47,11 +52,6 @@ def watched(alarm: dict[str, Any]) -> set[tuple[str, frozenset[str]]]:
     for metric in [alarm, *(query["MetricStat"]["Metric"] for query in queries if "MetricStat" in query)]:
         if metric.get("Namespace") == "ConfigurationHub":
             found.add((metric["MetricName"], frozenset(one["Name"] for one in metric["Dimensions"]) - {"service"}))
-    for query in queries:
-        if isinstance(query.get("Expression"), dict):
-            selected = _SELECT.match(query["Expression"]["Sub"])
-            assert selected, query
-            found.add((selected[1], frozenset(selected[2].split(", ")) - {"service"}))
     return found
 
 
@@ -74,11 +74,38 @@ def test_every_metric_stands_on_a_dashboard() -> None:
     assert set.union(*(shown(widget) for name in DASHBOARDS for widget in widgets(name))) == declared()
 
 
-@pytest.mark.parametrize("name", ALARMS)
-def test_every_alarm_watches_metrics_that_code_emits_and_leads_to_its_section(name: str) -> None:
-    alarm = ALARMS[name]
-    assert watched(alarm) <= declared()
-    anchor = re.search(r"docs/operations\.md#([\w-]+)$", alarm["AlarmDescription"])
+@pytest.mark.parametrize("name", [*ALARMS, *COMPOSITES])
+def test_every_alarm_leads_to_its_section_and_notifies(name: str) -> None:
+    alarm = {**ALARMS, **COMPOSITES}[name]
+    anchor = re.search(r"What to do: docs/operations\.md#([\w-]+)$", alarm["AlarmDescription"])
     assert anchor
     assert anchor[1] in headings()
-    assert alarm["AlarmActions"] == {"If": ["Notifies", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    wanted = None if name in WINDOWS else {"If": ["Notifies", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    assert alarm.get("AlarmActions") == alarm.get("OKActions") == wanted
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_every_alarm_watches_metrics_that_code_emits_with_those_dimensions(name: str) -> None:
+    assert watched(ALARMS[name]) <= declared()
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_missing_figures_set_off_only_the_alarm_on_whoever_measures(name: str) -> None:
+    assert ALARMS[name]["TreatMissingData"] == ("breaching" if name == "HealthUnknownAlarm" else "notBreaching")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("metric", ["DownstreamFailed", "DownstreamThrottled"])
+def test_every_downstream_api_has_an_alarm_on_its_share_of_bad_calls(host: str, metric: str) -> None:
+    over = {"Name": "host", "Value": host}
+    matching = [
+        alarm
+        for alarm in ALARMS.values()
+        if [q["MetricStat"]["Metric"]["MetricName"] for q in alarm.get("Metrics", [])[:-1]]
+        == [metric, "DownstreamCalls"]
+        and all(over in q["MetricStat"]["Metric"]["Dimensions"] for q in alarm["Metrics"][:-1])
+    ]
+    assert len(matching) == 1
+    assert host in matching[0]["AlarmDescription"]
+    bad = metric.removeprefix("Downstream").lower()
+    assert matching[0]["Metrics"][-1]["Expression"] == f"IF(calls >= 20, 100 * {bad} / calls, 0)"

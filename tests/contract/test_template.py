@@ -192,6 +192,15 @@ def test_a_live_read_may_change_nothing_but_rate_budgets() -> None:
     ]
 
 
+def test_measuring_health_reads_what_it_measures_and_changes_nothing() -> None:
+    assert granted("MeasureHealthFunction") == {
+        ("dynamodb:Query", "SyncJobsTable"),
+        ("dynamodb:Query", "IndexTable"),
+        ("sqs:GetQueueAttributes", "BuildIndexDeadLetterQueue"),
+        ("sqs:ReceiveMessage", "BuildIndexDeadLetterQueue"),
+    }
+
+
 def test_only_runs_may_read_credentials() -> None:
     decrypting = {name for name in FUNCTIONS if ("kms:Decrypt", "CredentialsKey") in granted(name)}
     assert decrypting == {

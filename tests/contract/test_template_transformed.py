@@ -178,11 +178,19 @@ def test_a_state_machine_logs_no_execution_data(resources: dict[str, Any], machi
 
 def test_an_execution_that_never_reached_its_end_is_finished_by_a_rule(resources: dict[str, Any]) -> None:
     finished_by = {}
-    for rule in (r["Properties"] for r in resources.values() if r["Type"] == "AWS::Events::Rule"):
+    rules = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::Events::Rule"]
+    for rule in (rule for rule in rules if "EventPattern" in rule):
         detail, (target,) = rule["EventPattern"]["detail"], rule["Targets"]
         assert detail["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
         finished_by[detail["stateMachineArn"][0]["Ref"]] = target["Arn"]["Fn::GetAtt"][0]
     assert finished_by == LAST_STEPS
+
+
+def test_health_is_measured_within_every_period_of_the_alarms_on_it(resources: dict[str, Any]) -> None:
+    (rule,) = (r["Properties"] for r in resources.values() if "ScheduleExpression" in r.get("Properties", {}))
+    assert rule["ScheduleExpression"] == "rate(5 minutes)"
+    assert rule["Targets"][0]["Arn"] == {"Fn::GetAtt": ["MeasureHealthFunction", "Arn"]}
+    assert resources["StuckSyncJobAlarm"]["Properties"]["Period"] == 300
 
 
 def test_only_reviewed_managed_policies_of_aws_are_attached(resources: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ OURS = [[{"expression": SEARCH, "id": "calls"}]]
 def logged():
     record("DownstreamCalls", 2, host="a.example")
     record("DownstreamCalls", 3, host="b.example")
-    record("IndexAge", 60)
+    record("IndexAge", 60, size="small")
     lines = io.StringIO()
     with redirect_stdout(lines):
         flush_metrics()

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from shared.bootstrap.reads import index_store, record_age
+from shared.bootstrap.reads import index_store
 from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request
 from shared.use_cases.get_index import get_index
@@ -11,8 +11,7 @@ from shared.use_cases.get_index import get_index
 
 def operation(request: Request) -> dict[str, Any]:
     """Answer getIndex."""
-    now = time.time()
-    return record_age(get_index(index_store(), org_id=request.org_id, now=now), now)
+    return get_index(index_store(), org_id=request.org_id, now=time.time())
 
 
 lambda_handler = http_handler(operation)

@@ -25,10 +25,12 @@ from shared.domain.errors import InvalidRequestError, StorageThrottledError
 from shared.domain.index import (
     INDEX_LIFETIME_S,
     ITEM_LIFETIME_S,
+    SIZE_CLASSES,
     BuildResult,
     BuildStatus,
     Changes,
     Content,
+    IndexStanding,
     IndexState,
     ItemKey,
     ItemKind,
@@ -38,6 +40,7 @@ from shared.domain.index import (
     StoredItem,
     SupersededError,
     identified_in,
+    size_class,
 )
 from shared.domain.resource_type import ResourceKey
 
@@ -141,17 +144,20 @@ class IndexStore:
         state = self.find_state(org_id)
         gone = state is not None and state.expires_at is not None and not state.has_nodes(now)
         forget = (
-            " REMOVE expires_at, last_built_at, build_duration_ms, totals, failed_types, not_listed, capped, #error"
+            " REMOVE expires_at, last_built_at, size_class, build_duration_ms, totals, failed_types, not_listed,"
+            " capped, #error"
             if gone
             else " REMOVE #error"
         )
         return self._update_state(
             org_id,
-            "SET build_token = :token, #status = :building, started_at = :now, lease_until = :lease" + forget,
+            "SET build_token = :token, #status = :building, standing = :standing, started_at = :now,"
+            " lease_until = :lease" + forget,
             "attribute_not_exists(pk) OR #status <> :building OR started_at <= :debounced OR lease_until <= :now",
             {
                 ":token": build_token,
                 ":building": BuildStatus.BUILDING,
+                ":standing": keys.index_standing(BuildStatus.BUILDING),
                 ":now": _number(now),
                 ":lease": _number(lease_until),
                 ":debounced": _number(now - debounce_s),
@@ -167,9 +173,16 @@ class IndexStore:
         """
         extended = self._update_state(
             org_id,
-            "SET #status = :building, lease_until = :lease, build_token = :token",
+            "SET #status = :building, standing = :standing, lease_until = :lease, build_token = :token,"
+            " started_at = if_not_exists(started_at, :now)",
             _STILL_LATEST,
-            {":token": build_token, ":building": BuildStatus.BUILDING, ":lease": _number(lease_until)},
+            {
+                ":token": build_token,
+                ":building": BuildStatus.BUILDING,
+                ":standing": keys.index_standing(BuildStatus.BUILDING),
+                ":lease": _number(lease_until),
+                ":now": _number(self._clock()),
+            },
             {"#status": "status"},
         )
         return self.find_state(org_id) if extended else None
@@ -192,15 +205,20 @@ class IndexStore:
         now = self._clock()
         state = self.find_state(org_id)
         started_at = state.started_at if state else now
+        size = size_class(sum(result.totals.values()))
         return self._update_state(
             org_id,
-            "SET #status = :ready, last_built_at = :built, build_duration_ms = :duration, totals = :totals,"
+            "SET #status = :ready, standing = :standing, size_class = :size, started_at = :started,"
+            " last_built_at = :built, build_duration_ms = :duration, totals = :totals,"
             " failed_types = :failed, not_listed = :not_listed, capped = :capped, built_by = :user,"
             " expires_at = :expires, build_token = :token REMOVE #error",
             _STILL_LATEST,
             {
                 ":token": build_token,
                 ":ready": BuildStatus.READY,
+                ":standing": keys.index_standing(BuildStatus.READY, size),
+                ":size": size,
+                ":started": _number(started_at),
                 ":built": normalise_time(datetime.fromtimestamp(now, UTC).isoformat()),
                 ":duration": max(0, round((now - started_at) * 1000)),
                 ":totals": dict(result.totals),
@@ -221,11 +239,41 @@ class IndexStore:
         """
         self._update_state(
             org_id,
-            "SET #status = :failed, #error = :error",
+            "SET #status = :failed, standing = :standing, #error = :error",
             "build_token = :token",
-            {":token": build_token, ":failed": BuildStatus.FAILED, ":error": error[:500]},
+            {
+                ":token": build_token,
+                ":failed": BuildStatus.FAILED,
+                ":standing": keys.index_standing(BuildStatus.FAILED),
+                ":error": error[:500],
+            },
             {"#status": "status", "#error": "error"},
         )
+
+    def list_standings(self, since: float) -> list[IndexStanding]:
+        """Return the state of every index that is not ready, and of each size the one that is ready the longest.
+
+        Args:
+            since: epoch seconds; where the latest build began before, it is left out.
+
+        Raises:
+            StorageThrottledError: the table is busy.
+        """
+        ready = [(keys.index_standing(BuildStatus.READY, size), {"Limit": 1}) for size in SIZE_CLASSES]
+        others: list[tuple[str, dict[str, Any]]] = [
+            (keys.index_standing(status), {}) for status in (BuildStatus.BUILDING, BuildStatus.FAILED)
+        ]
+        found: list[IndexStanding] = []
+        for standing, limit in [*ready, *others]:
+            request = {
+                "TableName": self._table,
+                "IndexName": "by_standing",
+                "KeyConditionExpression": Key("standing").eq(standing) & Key("started_at").gt(_number(since)),
+                **limit,
+            }
+            items = self._query_page(request)["Items"] if limit else self._query_all(request)
+            found += [_standing(item) for item in items]
+        return found
 
     def _update_state(
         self, org_id: str, update: str, condition: str, values: Mapping[str, Any], names: Mapping[str, str]
@@ -609,6 +657,18 @@ def _state(item: Mapping[str, Any]) -> IndexState:
         capped={name: int(total) for name, total in item.get("capped", {}).items()},
         built_by=item.get("built_by", ""),
         error=item.get("error", ""),
+    )
+
+
+def _standing(item: Mapping[str, Any]) -> IndexStanding:
+    built_at = item.get("last_built_at")
+    return IndexStanding(
+        org_id=keys.split(item["pk"])[1],
+        status=item["status"],
+        size=item.get("size_class", ""),
+        started_at=float(item["started_at"]),
+        lease_until=float(item.get("lease_until", 0)),
+        succeeded_at=datetime.fromisoformat(built_at).timestamp() if built_at else None,
     )
 
 

@@ -147,6 +147,11 @@ def index_state(org_id: str) -> Key:
     return _key(join("ORG", org_id, "STATE"), "STATE")
 
 
+def index_standing(status: str, size: str = "") -> str:
+    """Partition of the build states of all organisations that stand alike, in the GSI `by_standing`."""
+    return join("INDEXES", status, *([size] if size else []))
+
+
 def operation_log(org_id: str, job_id: str, seq: int) -> Key:
     """Key of one entry of a job's operation log."""
     return _key(operation_log_partition(org_id, job_id), f"SYNC#{config_id(job_id)}#OP#{seq:010d}")
@@ -216,6 +221,16 @@ def sequence(org_id: str, job_id: str, kind: JobKind = JobKind.SYNC) -> Key:
 def running_slot(target_org: str, number: int) -> Key:
     """Key of one of the places for jobs that run into an organisation at the same time."""
     return _key(join("ORG", target_org, "RUNNING"), join("SLOT", str(number)))
+
+
+def running_jobs_partition(kind: JobKind) -> str:
+    """Partition of the marks of all running jobs of one kind, whatever their organisation; no request reaches it."""
+    return join("RUNNING", kind)
+
+
+def running_job(org_id: str, job_id: str, kind: JobKind = JobKind.SYNC) -> Key:
+    """Key of the mark of a running job."""
+    return _key(running_jobs_partition(kind), f"{join(org_id)}#{config_id(job_id)}")
 
 
 def rate_budget(host: str, org_id: str) -> Key:

@@ -13,7 +13,20 @@ from shared.adapters.dynamodb.cursor import decode_cursor, encode_cursor
 from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, batch_put, transact
 from shared.domain.errors import ConflictError, NotFoundError, TooManyJobsError
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import COUNTERS, Event, Job, JobKind, JobStatus, Phase, Row, RowError, RowStatus, Work
+from shared.domain.sync_job import (
+    COUNTERS,
+    Event,
+    Job,
+    JobKind,
+    JobStatus,
+    Phase,
+    Row,
+    RowError,
+    RowStatus,
+    RunningJob,
+    Work,
+    epoch_seconds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +37,8 @@ MAX_RUNNING_JOBS = 3
 RETENTION_S = 180 * 24 * 3600
 # The state machine ends an execution after a day; the hour more lets its end be recorded.
 _SLOT_LEASE_S = 25 * 3600
+# As long as its payloads are kept: what has not ended by then never will.
+_MARK_LIFETIME_S = 7 * 24 * 3600
 _RETRY_AFTER_S = 30
 _REQUESTS_A_PAGE = 4
 _FILTERED_ITEMS = 100
@@ -67,7 +82,7 @@ class SyncStore:
     # Headers
 
     def create_job(self, job: Job) -> bool:
-        """Store a new header and take one of the target organisation's places for running jobs.
+        """Store a new header, mark the job as running and take one of the target organisation's places for such jobs.
 
         Returns:
             False where the job exists already.
@@ -87,7 +102,8 @@ class SyncStore:
             "ConditionExpression": "attribute_not_exists(pk)",
         }
         for number in range(1, MAX_RUNNING_JOBS + 1):
-            reasons = transact(self._client, [{"Put": header}, {"Put": self._slot(job, number)}])
+            puts = header, self._slot(job, number), self._mark(job)
+            reasons = transact(self._client, [{"Put": put} for put in puts])
             if reasons is None:
                 return True
             if reasons[0] == "ConditionalCheckFailed":
@@ -111,8 +127,20 @@ class SyncStore:
             "ExpressionAttributeValues": {":now": now},
         }
 
+    def _mark(self, job: Job) -> Any:
+        return {
+            "TableName": self._jobs,
+            "Item": {
+                **keys.running_job(job.org_id, job.id, job.kind),
+                "org_id": job.org_id,
+                "job_id": job.id,
+                "started_at": int(epoch_seconds(job.started_at)),
+                "expires_at": int(self._clock()) + _MARK_LIFETIME_S,
+            },
+        }
+
     def release_slot(self, job: Job) -> None:
-        """Give back the place that a job took among the running ones."""
+        """Give back the place that a job took among the running ones, and take its mark away."""
         for number in range(1, MAX_RUNNING_JOBS + 1):
             try:
                 self._client.update_item(
@@ -124,6 +152,40 @@ class SyncStore:
                 )
             except self._client.exceptions.ConditionalCheckFailedException:
                 continue
+        self._client.delete_item(TableName=self._jobs, Key=keys.running_job(job.org_id, job.id, job.kind))
+
+    def note_progress(self, org_id: str, job_id: str) -> None:
+        """Note that a step brought a job on just now; nothing happens where the job has ended."""
+        try:
+            self._client.update_item(
+                TableName=self._jobs,
+                Key=keys.running_job(org_id, job_id, self._kind),
+                UpdateExpression="SET progressed_at = :now",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues={":now": int(self._clock())},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
+
+    def list_running(self) -> list[RunningJob]:
+        """Return the jobs of all organisations that have not ended."""
+        items = self._query(
+            {
+                "TableName": self._jobs,
+                "KeyConditionExpression": "pk = :pk",
+                "ExpressionAttributeValues": {":pk": keys.running_jobs_partition(self._kind)},
+            }
+        )
+        return [
+            RunningJob(
+                org_id=item["org_id"],
+                id=item["job_id"],
+                kind=self._kind,
+                started_at=float(item["started_at"]),
+                progressed_at=float(item["progressed_at"]) if "progressed_at" in item else None,
+            )
+            for item in items
+        ]
 
     def get_job(self, org_id: str, job_id: str) -> Job:
         """Return a header.
@@ -293,8 +355,14 @@ class SyncStore:
             self._update_header(
                 job.org_id,
                 job.id,
-                "SET phase = :phase, phase_order = :order, current_batch = :batch",
-                {":phase": phase.value, ":order": phase.order, ":batch": dict(current_batch or {}) or None},
+                "SET phase = :phase, phase_order = :order, current_batch = :batch,"
+                f" {_entered(phase)} = if_not_exists({_entered(phase)}, :now)",
+                {
+                    ":phase": phase.value,
+                    ":order": phase.order,
+                    ":batch": dict(current_batch or {}) or None,
+                    ":now": int(self._clock() * 1000),
+                },
                 condition="(attribute_not_exists(phase_order) OR phase_order <= :order)",
             )
         except ConflictError:
@@ -681,4 +749,9 @@ def _job(item: Mapping[str, Any]) -> Job:
         errors_sample=tuple(item.get("errors_sample") or ()),
         counts={name: int(number) for name, number in final_counts.items()} if final_counts else None,
         rebuild_triggered=item.get("rebuild_triggered", False),
+        entered={phase.value: float(item[_entered(phase)]) / 1000 for phase in Phase if _entered(phase) in item},
     )
+
+
+def _entered(phase: Phase) -> str:
+    return f"entered_{phase.value}"
