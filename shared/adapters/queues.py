@@ -22,7 +22,7 @@ class Letter:
     Attributes:
         sent_at: epoch seconds.
         event: what a function was invoked with.
-        reason: what Lambda says of the last failure.
+        reason: what Lambda says of the last try.
     """
 
     sent_at: float
@@ -57,11 +57,12 @@ class LetterQueue:
             MaxNumberOfMessages=_MOST_PEEKED,
             VisibilityTimeout=0,
             MessageSystemAttributeNames=["SentTimestamp"],
-            MessageAttributeNames=["ErrorMessage"],
         )
         return [_letter(message) for message in answer.get("Messages", [])]
 
 
 def _letter(message: Any) -> Letter:
-    reason = message.get("MessageAttributes", {}).get("ErrorMessage", {}).get("StringValue", "")
-    return Letter(int(message["Attributes"]["SentTimestamp"]) / 1000, json.loads(message["Body"]), reason)
+    # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+    told = json.loads(message["Body"])
+    reason = (told.get("responsePayload") or {}).get("errorMessage") or told["requestContext"]["condition"]
+    return Letter(int(message["Attributes"]["SentTimestamp"]) / 1000, told["requestPayload"], reason)

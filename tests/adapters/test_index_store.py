@@ -542,6 +542,42 @@ def test_a_failed_build_leaves_what_the_last_success_found(store, clock):
     assert state.total_items == 2
 
 
+def standings(store, clock, within_s=7 * 86_400):
+    return {one.org_id: one for one in store.list_standings(clock() - within_s)}
+
+
+def test_the_oldest_ready_index_of_each_size_is_found_and_all_that_are_not_ready(store, clock):
+    for org in ("oldest", "younger", "failing", "building"):
+        finish(store, OLD, org)
+        clock.now += 60
+    assert store.start_build("large", OLD, clock() + 960, 10)
+    store.finish_build("large", OLD, "user-1", result(totals={"journey": 10_000}))
+    assert store.start_build("failing", NEW, clock() + 960, 10)
+    store.fail_build("failing", NEW, "CREDENTIALS_EXPIRED: The token has expired.")
+    assert store.start_build("building", NEW, clock() + 960, 10)
+    assert store.start_build("never", NEW, clock() + 960, 10)
+    store.extend_lease("never", NEW, clock() + 30)
+
+    found = standings(store, clock)
+    assert {org: (one.status, one.size) for org, one in found.items()} == {
+        "oldest": ("ready", "small"),
+        "large": ("ready", "large"),
+        "failing": ("failed", "small"),
+        "building": ("building", "small"),
+        "never": ("building", ""),
+    }
+    assert (found["never"].succeeded_at, found["failing"].succeeded_at) == (None, pytest.approx(clock() - 120, abs=0.1))
+    assert {org for org, one in found.items() if one.fails_at(clock() + 31)} == {"failing", "never"}
+
+
+def test_builds_of_before_an_index_lifetime_are_over(store, clock):
+    assert store.start_build("org-a", OLD, clock() + 960, 10)
+    store.fail_build("org-a", OLD, "INTERNAL: It broke.")
+    clock.now += 7 * 86_400
+
+    assert standings(store, clock) == {}
+
+
 def test_a_new_start_forgets_what_lived_out_its_time(store, clock):
     finish(store, OLD)
     clock.now += INDEX_LIFETIME_S

@@ -15,7 +15,19 @@ from shared.domain.errors import ConflictError, StorageThrottledError, TooManyJo
 from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import Lost, RowCommit
-from shared.domain.sync_job import COUNTERS, Event, Job, JobStatus, Phase, Row, RowStatus, Work, event_of
+from shared.domain.sync_job import (
+    COUNTERS,
+    Event,
+    Job,
+    JobKind,
+    JobStatus,
+    Phase,
+    Row,
+    RowStatus,
+    Work,
+    epoch_seconds,
+    event_of,
+)
 from tests.fakes.api import Clock
 from tests.fakes.moto_transactions import speed_up_transactions
 
@@ -314,6 +326,48 @@ def test_three_jobs_run_into_a_target_and_a_place_that_is_given_back_is_taken(st
     assert storage.jobs.create_job(new_job("job-3"))
     storage.clock.now += 26 * 3600
     assert storage.jobs.create_job(new_job("job-4"))
+
+
+def test_a_running_job_is_found_without_its_organisation_until_it_ends(storage):
+    deletions = SyncStore(
+        storage.client, "SyncJobsTable", "SyncResourcesTable", clock=storage.clock, kind=JobKind.DELETE
+    )
+    assert storage.jobs.create_job(new_job("job-1"))
+    assert storage.jobs.create_job(new_job("job-2", org_id="org-z", target_org_id="org-c"))
+    assert deletions.create_job(new_job("job-3", kind=JobKind.DELETE))
+    assert {(job.org_id, job.id) for job in storage.jobs.list_running()} == {(ORG, "job-1"), ("org-z", "job-2")}
+    assert [(job.kind, job.id) for job in deletions.list_running()] == [(JobKind.DELETE, "job-3")]
+
+    storage.jobs.release_slot(new_job("job-1"))
+    assert [job.id for job in storage.jobs.list_running()] == ["job-2"]
+    assert len(deletions.list_running()) == 1
+
+
+def test_progress_of_a_running_job_is_noted_and_that_of_an_ended_one_is_not(storage):
+    job = new_job("job-1")
+    assert storage.jobs.create_job(job)
+    (waiting,) = storage.jobs.list_running()
+    assert (waiting.started_at, waiting.progressed_at) == (epoch_seconds(job.started_at), None)
+
+    storage.clock.now += 60
+    storage.jobs.note_progress(ORG, job.id)
+    assert [one.progressed_at for one in storage.jobs.list_running()] == [int(storage.clock())]
+
+    storage.jobs.release_slot(job)
+    storage.jobs.note_progress(ORG, job.id)
+    assert storage.jobs.list_running() == []
+
+
+def test_a_phase_begins_once_however_often_it_is_entered(storage):
+    job, _ = storage.plan(1)
+    storage.jobs.enter_phase(job, Phase.CREATE, None)
+    began = storage.clock()
+    storage.clock.now += 7.5
+    storage.jobs.enter_phase(job, Phase.CREATE, None)
+    storage.jobs.enter_phase(job, Phase.PATCH, None)
+
+    entered = storage.jobs.get_job(ORG, job.id).entered
+    assert entered == pytest.approx({Phase.CREATE: began, Phase.PATCH: began + 7.5}, abs=0.001)
 
 
 def test_a_job_is_created_once_and_takes_one_place(storage):

@@ -249,9 +249,10 @@ def test_function_is_told_of_exactly_what_it_may_use(name: str) -> None:
 
 
 def test_failed_builds_end_in_a_dead_letter_queue() -> None:
-    build = FUNCTIONS["BuildIndexFunction"]
-    assert build["DeadLetterQueue"] == {"Type": "SQS", "TargetArn": {"GetAtt": "BuildIndexDeadLetterQueue.Arn"}}
-    assert build["EventInvokeConfig"]["MaximumRetryAttempts"] <= 1
+    invoked = FUNCTIONS["BuildIndexFunction"]["EventInvokeConfig"]
+    destination = {"Type": "SQS", "Destination": {"GetAtt": "BuildIndexDeadLetterQueue.Arn"}}
+    assert invoked["DestinationConfig"] == {"OnFailure": destination}
+    assert invoked["MaximumRetryAttempts"] <= 1
 
 
 def overrides(environment: str) -> dict[str, str]:

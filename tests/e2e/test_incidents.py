@@ -1,0 +1,205 @@
+"""Five incidents on the running stack: each sets off its alarm by our own figures, and the runbook leads to the cause.
+
+Alarms, with their expressions and thresholds, and the saved queries are those of template.yaml; the steps are those of
+docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sandbox.alarms import Alarms
+from sandbox.control import SandboxControl
+from sandbox.dashboards import read_samples
+from sandbox.hub_client import Json
+from sandbox.logs import filtered, read_lines
+from sandbox.stack import deployment
+from sandbox.stack.settings import read_settings
+from tests.aws import template
+from tests.e2e.test_sync_corners import JOBS, Shop, make_shop
+
+RESOURCES = template()["Resources"]
+ENTITY_API = "entity.sls.epilot.io"
+#: Longer than the alarm on silent jobs waits.
+TWENTY_MINUTES_S = 1200
+#: Resources enough for the least number of calls that an alarm on their share minds.
+FEW = 6
+# Figures stand in the log once an invocation has ended; a cold one takes seconds.
+SEEN_WITHIN_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What an operator sees of the stack since a point in time, and may do."""
+
+    since: float
+
+    def aws(self, service: str) -> Any:
+        return deployment.client(read_settings(), service)
+
+    def resource(self, kind: str, name: str) -> str:
+        return deployment.list_resources(read_settings(), kind)[name]
+
+    def is_on(self, alarm: str) -> bool:
+        return self.alarms().is_on(alarm, time.time())
+
+    def has_figures(self, alarm: str) -> bool:
+        return self.alarms().value(RESOURCES[alarm]["Properties"], self.since, time.time()) is not None
+
+    def alarms(self) -> Alarms:
+        return Alarms(RESOURCES, read_samples(read_lines(read_settings(), self.since)))
+
+    def saved_query(self, name: str, job_id: str = "") -> list[Mapping[str, Any]]:
+        """Run a saved query as a person does: with the job's id in place of the sample's."""
+        text = RESOURCES[f"{name}Query"]["Properties"]["QueryString"]
+        text = text.replace("00000000-0000-4000-8000-000000000001", job_id)
+        return filtered(text, read_lines(read_settings(), self.since))
+
+    def measure(self, in_s: float = 0) -> None:
+        """Run the scheduled check, as if it were that much later."""
+        at = datetime.fromtimestamp(time.time() + in_s, UTC).isoformat()
+        function = self.resource("AWS::Lambda::Function", "MeasureHealthFunction")
+        answer = self.aws("lambda").invoke(FunctionName=function, Payload=json.dumps({"time": at}))
+        assert json.loads(answer["Payload"].read())["status"] == "done"
+
+    def told(self, message: str) -> list[Mapping[str, Any]]:
+        """What the functions say under one message."""
+        return filtered(f'filter message = "{message}"', read_lines(read_settings(), self.since))
+
+
+def until(is_so: Callable[[], Any]) -> Any:
+    """Wait for something to be there, and return it."""
+    deadline = time.monotonic() + SEEN_WITHIN_S
+    while not (seen := is_so()):
+        assert time.monotonic() < deadline, "it is not seen"
+        time.sleep(0.3)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Json, control: SandboxControl) -> Shop:
+    """42 indexed resources of the entity API, which incidents here are about."""
+    made = make_shop(stack, control)
+    assert made.source.rebuild_index()["status"] == "ready"
+    return made
+
+
+@pytest.fixture
+def watch(control: SandboxControl) -> Iterator[Watch]:
+    """Nothing that was logged before counts; what the sandbox was told to do ends with the test."""
+    yield Watch(time.time())
+    control.reset("behaviour")
+
+
+def healthy(watch: Watch, shop: Shop, alarm: str) -> None:
+    """Work without a fault, and the alarm stays off though it has figures."""
+    shop.run(dry_run=True)
+    until(lambda: watch.has_figures(alarm))
+    assert not watch.is_on(alarm)
+
+
+def test_a_downstream_api_is_down(watch: Watch, shop: Shop, control: SandboxControl) -> None:
+    healthy(watch, shop, "EntityFailingAlarm")
+    control.behave(faults=[{"host": ENTITY_API, "kind": "status", "status": 503}])
+    job = shop.start(dry_run=True, resources=shop.roots[:FEW])
+    until(lambda: watch.is_on("EntityFailingAlarm"))
+
+    calls = [call for call in watch.saved_query("SlowestDownstreamCalls") if call["ended"] == "failed"]
+    assert {call["host"] for call in calls} == {ENTITY_API}
+    assert "getEntityV2" in {call["operation"] for call in calls}
+    codes = {line["code"] for line in watch.saved_query("FollowJob", job["id"]) if line.get("code")}
+    assert codes == {"DOWNSTREAM_UNAVAILABLE"}, "the job waits"
+    shop.source.post(f"{JOBS}/{job['id']}/cancel")
+
+
+def test_a_downstream_api_throttles(watch: Watch, shop: Shop, control: SandboxControl) -> None:
+    healthy(watch, shop, "EntityThrottlingAlarm")
+    control.behave(rate_limits=[{"host": ENTITY_API, "per_second": 4, "burst": 2}])
+    job = shop.start(dry_run=True, resources=shop.roots[: 3 * FEW])
+    until(lambda: watch.is_on("EntityThrottlingAlarm"))
+    assert not watch.is_on("EntityFailingAlarm"), "throttled is not failed"
+
+    calls = [call for call in watch.saved_query("SlowestDownstreamCalls") if call["ended"] == "throttled"]
+    assert {call["host"] for call in calls} == {ENTITY_API}
+    assert {call["operation"] for call in calls} >= {"getEntityV2"}
+    control.reset("behaviour")
+    assert shop.source.run_job(job["id"])["status"] == "succeeded", "it only takes longer"
+
+
+def test_a_job_is_stuck(watch: Watch, shop: Shop, control: SandboxControl) -> None:
+    watch.measure()
+    assert watch.has_figures("StuckSyncJobAlarm")
+    assert not watch.is_on("StuckSyncJobAlarm")
+    control.behave(faults=[{"host": ENTITY_API, "operation": "createEntity", "kind": "slow", "delay_ms": 6000}])
+    job = shop.start()
+    until(lambda: shop.source.get(f"{JOBS}/{job['id']}").get("current_phase") == "phase_a")
+    watch.measure(in_s=TWENTY_MINUTES_S)
+    assert watch.is_on("StuckSyncJobAlarm")
+    assert not watch.is_on("StuckDeleteJobAlarm")
+
+    (silent,) = [line for line in watch.told("Job makes no progress") if line["org_id"] == shop.source_id]
+    assert silent["job_id"] == job["id"]
+    assert silent["silent_s"] >= RESOURCES["StuckSyncJobAlarm"]["Properties"]["Threshold"]
+    steps = [line["function_name"] for line in watch.saved_query("FollowJob", silent["job_id"])]
+    assert not any("SyncBatch" in name for name in steps), "the step after the last one that came back is what hangs"
+    assert any("NextBatches" in name for name in steps)
+    shop.source.post(f"{JOBS}/{silent['job_id']}/cancel")
+
+    after = Watch(time.time())
+    after.measure(in_s=TWENTY_MINUTES_S)
+    assert not after.is_on("StuckSyncJobAlarm")
+
+
+def test_an_index_build_becomes_a_dead_letter(watch: Watch, shop: Shop) -> None:
+    watch.measure()
+    assert not watch.is_on("DeadLettersAlarm")
+    # An event of another version of the service: the function breaks off before it can record anything.
+    event = {"org_id": shop.source_id, "build_token": "of-another-version"}
+    function = watch.resource("AWS::Lambda::Function", "BuildIndexFunction")
+    watch.aws("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event))
+    queue, sqs = watch.resource("AWS::SQS::Queue", "BuildIndexDeadLetterQueue"), watch.aws("sqs")
+    until(lambda: sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0).get("Messages"))
+    watch.measure()
+    assert watch.is_on("DeadLettersAlarm")
+
+    (letter,) = watch.told("Dead letter")
+    assert (letter["org_id"], letter["build"]) == (event["org_id"], event["build_token"])
+    traces = [line for line in watch.told("Step broke off") if line.get("org_id") == letter["org_id"]]
+    assert {line["exception_name"] for line in traces} == {"KeyError"}
+    assert len(traces) == 2, "it is tried twice"
+
+    assert shop.source.rebuild_index()["status"] == "ready"
+    (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    after = Watch(time.time())
+    after.measure()
+    assert not after.is_on("DeadLettersAlarm")
+
+
+def test_an_index_fails(watch: Watch, shop: Shop, control: SandboxControl) -> None:
+    assert shop.target.rebuild_index()["status"] == "ready"
+    assert not watch.is_on("IndexBuildsFailedAlarm")
+    control.behave(faults=[{"kind": "status", "status": 403}])
+    shop.target.post("/v1/configs/index:rebuild")
+    until(lambda: watch.is_on("IndexBuildsFailedAlarm"))
+
+    (failure,) = [line for line in watch.saved_query("FailuresByCode") if line["message"] == "Build failed"]
+    assert failure["org_id"] == shop.target_id
+    assert failure["code"] == "DOWNSTREAM_UNAVAILABLE"
+    assert "403" in failure["reason"]
+    assert "No type could be read" in failure["reason"]
+    watch.measure()
+    assert shop.target_id in {line["org_id"] for line in watch.told("Index fails")}
+
+    control.reset("behaviour")
+    assert shop.target.rebuild_index()["status"] == "ready"
+    after = Watch(time.time())
+    after.measure()
+    assert shop.target_id not in {line["org_id"] for line in after.told("Index fails")}
