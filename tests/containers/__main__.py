@@ -177,6 +177,7 @@ def invoke_all(run: Run) -> None:
         lambda answer: "" if answer.get("context", {}).get("org_id") == world.source else f"answered {answer}",
     )
     run.check("index/build_index", world.start_build(), _judge_step)
+    run.check("operations/measure_health", world.filled("operations/measure_health"), _judge_step)
     failed_job = _fail_job(run)
     done_job = _drive_job(run)
     delete_job = world.create_delete_job()
@@ -221,6 +222,8 @@ class _Context:
 def _payload(run: Run, event: str) -> Mapping[str, Any]:
     if event == "index/build_index":
         return run.world.start_build()
+    if event.startswith("operations/"):
+        return run.world.filled(event)
     if event.startswith("sync/"):
         job_id, changes = _advance_to(run, "sync/sync_batch" if event == "sync/record_failure" else event)
         return run.world.filled(event, job_id, **changes)
