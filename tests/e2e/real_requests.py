@@ -79,6 +79,10 @@ class RealRequests:
         if name in STARTING:
             self._bound(name, case, draw)
 
+    def may_start(self, name: str) -> bool:
+        """Tell whether an operation may start another job; if not, its requests repeat others or name no job."""
+        return self.started[name] < self._starts_at_most
+
     def note(self, name: str, case: schemathesis.Case, answer: Any) -> None:
         """Remember what was accepted."""
         if name in STARTING and answer.status_code == 201:
@@ -163,10 +167,10 @@ class RealRequests:
         while len(self._running[kind]) >= _RUNNING_AT_MOST:
             self._pair.source.run_job(self._running[kind].popleft(), kind=kind)
         if name == "retrySyncJob":
-            if self.started[name] >= self._starts_at_most:
+            if not self.may_start(name):
                 case.path_parameters["id"] = "no-such-job"
             return
-        if self.started[name] >= self._starts_at_most and self._accepted.get(name):
+        if not self.may_start(name) and self._accepted.get(name):
             body, key = draw.choice(self._accepted[name])
             case.body = copy.deepcopy(body)
         else:

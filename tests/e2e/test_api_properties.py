@@ -59,7 +59,8 @@ class Asked:
 
     Attributes:
         answers: how many answers an operation gave by status.
-        bodies: how many bodies that keep to the declaration an operation was sent, and how many of those it took.
+        bodies: how many bodies that keep to the declaration an operation was sent while it might start work, and how
+            many of those it took.
     """
 
     def __init__(self, stack: Json, pair: Pair) -> None:
@@ -77,7 +78,8 @@ class Asked:
     def judge(self, case: schemathesis.Case, response: Any) -> None:
         name = _name(case)
         self.answers[name][response.status_code] += 1
-        if name in self.bodies and case.meta.generation.mode is GenerationMode.POSITIVE:
+        is_declared = case.meta.generation.mode is GenerationMode.POSITIVE
+        if name in self.bodies and is_declared and self.real.may_start(name):
             self.bodies[name].update(sent=1, taken=int(response.status_code < 300))
         assert response.status_code < 500, f"{name} answered {response.status_code}: {response.text[:300]}"
         if response.status_code in (403, 404) and _is_of_the_engine(response):
