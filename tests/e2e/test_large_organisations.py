@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import batched
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -126,30 +128,34 @@ def test_what_cannot_be_read_in_time_is_a_504_that_says_how_far_it_came(
         assert re.search(r"\d", body["error"])
 
 
-def test_an_answer_that_would_be_too_large_is_a_413_that_says_how_many_there_are(
+def test_a_type_of_fifteen_thousand_is_compared_whole_and_one_of_25_000_is_a_413_that_says_how_many(
     stack: Json, control: SandboxControl, say: Say
 ) -> None:
-    number = 15_000
     pair = make_pair(stack, control, seed=8)
     org_id = control.make_organisation()
     own = HubClient(stack["api_url"], control.make_token(org_id))
     dump = control.dump(RESOURCE_TYPES, pair.source_id)
     sample = next(payload for key, payload in dump.items() if key.type == "product")
-    variants = [
-        {"type": "product", "payload": {**sample, "_id": f"product-{one:032}", "_org": org_id}} for one in range(number)
-    ]
-    for start in range(0, number, 1000):
-        control.call("POST", f"/orgs/{org_id}/resources", {"resources": variants[start : start + 1000]})
+
+    def load(numbers: range) -> None:
+        for some in batched(numbers, 1000, strict=True):
+            copies = [{**sample, "_id": str(UUID(int=one)), "_org": org_id} for one in some]
+            resources = [{"type": "product", "payload": payload} for payload in copies]
+            control.call("POST", f"/orgs/{org_id}/resources", {"resources": resources})
+
     control.behave(latency_ms=LATENCY_MS)
-
+    load(range(15_000))
     status, body = compare(say, replace(pair, source=own), "product")
+    assert (status, body["counts"]["only_current"]) == (200, 15_000)
 
+    load(range(15_000, 25_000))
+    status, body = compare(say, replace(pair, source=own), "product")
     assert status == 413
     held = re.search(r"for ([\d,]+) rows", body["error"])
     assert held is not None
-    assert int(held[1].replace(",", "")) >= number
+    assert int(held[1].replace(",", "")) >= 25_000
     status, body = inventory(say, own)
-    assert (status, body["resources_count"]) == (200, number)
+    assert (status, body["resources_count"]) == (200, 25_000)
 
 
 def test_a_thousand_configs_selected_for_deletion_are_taken_in_time(
