@@ -120,8 +120,11 @@ def _draw_widget(axes: Axes, properties: Mapping[str, Any], samples: list[Sample
         moments = [datetime.fromtimestamp(at, UTC) for at in series[label]]
         axes.plot(moments, list(series[label].values()), marker=".", linewidth=1, label=label)
     axes.set_ylabel(properties.get("yAxis", {}).get("left", {}).get("label", ""), fontsize=8)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(bottom=0, top=max(1.0, axes.get_ylim()[1]))
     if series:
+        # As on a dashboard of CloudWatch, all widgets show the same time.
+        shown = samples[0].at - _PERIOD_S, samples[-1].at + _PERIOD_S
+        axes.set_xlim(*(datetime.fromtimestamp(at, UTC) for at in shown))
         axes.legend(fontsize=6, ncols=2, title=f"{len(series)} series" if len(series) > _MOST_SERIES else None)
 
 
