@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from types import CodeType, SimpleNamespace
@@ -28,7 +28,7 @@ class MemoryDynamoDB:
     """Items by table and key; each call is atomic, transactions included.
 
     Expressions are those that the stores write: comparisons joined by AND and OR, IN, `attribute_not_exists`,
-    `attribute_type`, `begins_with`; SET, ADD and REMOVE of whole attributes.
+    `attribute_type`, `begins_with`; SET, also of what is absent only, ADD and REMOVE of whole attributes.
     """
 
     def __init__(self) -> None:
@@ -46,6 +46,9 @@ class MemoryDynamoDB:
 
     def put_item(self, **put: Any) -> Item:
         return self._write_one("Put", put)
+
+    def delete_item(self, **delete: Any) -> Item:
+        return self._write_one("Delete", delete)
 
     def update_item(self, *, ReturnValues: str = "", **update: Any) -> Item:  # noqa: N803 - DynamoDB's names
         self._write_one("Update", update)
@@ -197,9 +200,13 @@ def _placeholders(request: Mapping[str, Any]) -> tuple[dict[str, str], dict[str,
 def _update(item: Item, expression: str, request: Mapping[str, Any]) -> None:
     names, values = _placeholders(request)
     for verb, clause in re.findall(r"(SET|ADD|REMOVE) (.*?)(?= SET | ADD | REMOVE |$)", expression):
-        for part in clause.split(", "):
-            name, value = _parts(part)
+        for part in re.split(r", (?![^(]*\))", clause):
+            name, value, *default = _parts(part)
             attribute = names.get(name, name)
+            if value == "if_not_exists":
+                if attribute in item:
+                    continue
+                value = default[-1]
             if verb == "REMOVE":
                 item.pop(attribute, None)
             elif verb == "SET":
@@ -208,7 +215,6 @@ def _update(item: Item, expression: str, request: Mapping[str, Any]) -> None:
                 item[attribute] = _copy(item.get(attribute, Decimal(0)) + values[value])
 
 
-def _parts(part: str) -> tuple[str, str]:
-    words: Iterable[str] = re.findall(r"[#:]?(\w+)", part)
-    name, *rest = words
-    return name, rest[0] if rest else ""
+def _parts(part: str) -> list[str]:
+    words: list[str] = re.findall(r"[#:]?(\w+)", part)
+    return words if len(words) > 1 else [*words, ""]
