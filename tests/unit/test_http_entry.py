@@ -337,3 +337,14 @@ def test_refuses_an_encoded_body_that_is_not_utf8(lambda_context):
     sent = base64.b64encode(b"\xff\xfe").decode()
 
     assert answer_to(lambda r: {}, lambda_context, body=sent, isBase64Encoded=True)[0] == 400
+
+
+@pytest.mark.parametrize(("seconds", "slow"), [(5.001, [1]), (5.0, [0])])
+def test_an_answer_that_takes_over_five_seconds_is_counted_as_slow(lambda_context, monkeypatch, capsys, seconds, slow):
+    moments = iter((0.0, seconds))
+    monkeypatch.setattr(entry.time, "perf_counter", lambda: next(moments))
+
+    answer_to(lambda _: {}, lambda_context)
+
+    sent = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert [line["SlowAnswers"] for line in sent if "SlowAnswers" in line] == [slow]

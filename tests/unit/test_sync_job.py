@@ -1,8 +1,11 @@
+from unittest.mock import Mock, call
+
 import pytest
 
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import (
     COUNTERS,
+    Job,
     JobStatus,
     Phase,
     Row,
@@ -12,8 +15,10 @@ from shared.domain.sync_job import (
     count_change,
     final_status,
     iso_time,
+    phase_durations,
     sample_errors,
 )
+from shared.use_cases.sync_ports import StepInput, run_noting_progress
 
 
 def row(source_id, status=RowStatus.FAILED, **more):
@@ -83,3 +88,29 @@ def test_errors_are_sampled_root_causes_first_and_at_most_twenty():
 
 def test_times_are_utc_with_milliseconds():
     assert iso_time(1_772_352_000.1239) == "2026-03-01T08:00:00.123Z"
+
+
+def job_begun_at(started, **entered):
+    fields = {"id": "job-1", "org_id": "org-a", "user_id": "u", "name": "", "status": JobStatus.IN_PROGRESS}
+    sides = {"direction": "push", "source_org_id": "org-a", "target_org_id": "org-b"}
+    asked = {"dry_run": False, "include_dependencies": True, "match": "heuristic", "started_at": iso_time(started)}
+    return Job(**fields, **sides, **asked, entered=entered)
+
+
+def test_a_phase_lasts_until_the_next_one_that_had_work_or_the_end():
+    job = job_begun_at(1000, phase_0=1000.5, phase_a=1010.0, finalize=1060.5)
+
+    assert phase_durations(job, 1070.0) == {Phase.FETCH_AND_PLAN: 10.0, Phase.CREATE: 50.5, Phase.FINALIZE: 9.5}
+
+
+def test_a_dry_run_is_all_fetching_and_planning():
+    assert phase_durations(job_begun_at(1000), 1012.0) == {Phase.FETCH_AND_PLAN: 12.0}
+
+
+@pytest.mark.parametrize(("status", "noted"), [("done", 1), ("more", 1), ("wait", 0), ("failed", 0)])
+def test_only_a_step_that_came_to_something_is_progress(status, noted):
+    task = StepInput(org_id="org-a", job_id="job-1", execution_id="e", deadline=0.0)
+    ports = Mock()
+
+    assert run_noting_progress(lambda *_: {"status": status}, task, ports) == {"status": status}
+    assert ports.jobs.note_progress.call_args_list == [call("org-a", "job-1")] * noted
