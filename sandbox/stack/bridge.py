@@ -15,19 +15,21 @@ from sandbox.stack.processes import Service
 from sandbox.stack.settings import LOOPBACK, StackSettings
 
 HEALTHY_WITHIN_SECONDS = 15
+_PULLED_WITHIN_SECONDS = 300
+BASE_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 # Builds the runtime's base image, and starts an engine, on a machine that cannot pull public images.
 _BASE_IMAGE_SCRIPT = Path("shared") / "tools" / "lambda-base-image.sh"
 
 
 class NoDockerError(RuntimeError):
-    """There is no Docker engine on this machine."""
+    """No function can run in a container on this machine."""
 
 
 def find_bridge(settings: StackSettings) -> str:
     """Return the address at which containers see this machine.
 
     Raises:
-        NoDockerError: no Docker engine answers and none can be started.
+        NoDockerError: no Docker engine answers and none can be started, or the runtime's image cannot be had.
     """
     _prepare_engine(settings)
     docker = shutil.which("docker")
@@ -36,6 +38,8 @@ def find_bridge(settings: StackSettings) -> str:
     asked = subprocess.run([docker, "network", "inspect", "bridge"], capture_output=True, text=True, check=False)
     if asked.returncode:
         raise NoDockerError(f"no Docker engine answers: {asked.stderr.strip()}")
+    if not _has_base_image(docker):
+        raise NoDockerError(f"{BASE_IMAGE} is not here and cannot be pulled")
     (network,) = json.loads(asked.stdout)
     config = network["IPAM"]["Config"][0]
     # Some engines leave the gateway out where it is the first address.
@@ -84,6 +88,19 @@ def write_template(settings: StackSettings) -> Path:
     file = build.with_name("sam-local.yaml")
     file.write_text(text)
     return file
+
+
+def _has_base_image(docker: str) -> bool:
+    for command in (["image", "inspect"], ["pull", "--quiet"]):
+        try:
+            finished = subprocess.run(
+                [docker, *command, BASE_IMAGE], capture_output=True, timeout=_PULLED_WITHIN_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            continue
+        if finished.returncode == 0:
+            return True
+    return False
 
 
 def _prepare_engine(settings: StackSettings) -> None:

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -20,15 +21,20 @@ from sandbox.stack import deployment
 from sandbox.stack.bridge import NoDockerError, find_bridge, open_bridge, write_environment, write_template
 from sandbox.stack.processes import StackError
 from sandbox.stack.settings import StackSettings, read_settings
-from tests.containers.invoke import Containers, InvocationFailedError, logical_id
+from tests.containers.invoke import Containers, InvocationFailedError, Invoker, logical_id, serve
 from tests.containers.world import World, prepare
 from tests.events import EVENTS
 from tests.published import published_operations, violations
 
-# Containers at the same time: starting one keeps a core busy.
-_PARALLEL = 2
+# Containers at the same time, beside those of the job: most of a start is waiting.
+_PARALLEL = 3
+# By the command that a person types; it also makes the one image that all functions share.
+_FIRST = "api/authorizer"
+_HEALTH = "operations/measure_health"
+# These start a job of the engine's in the same organisations, which would do the work of the one in containers.
+_STARTING = ("api/create_sync_job", "api/retry_sync_job")
 # These change what the others read.
-_LAST = ("api/confirm_lineage", "api/break_lineage", "api/create_delete_job")
+_CHANGING = ("api/confirm_lineage", "api/break_lineage", "api/create_delete_job")
 
 _DELETION = ("delete/plan_deletion", "delete/delete_batch", "delete/finish_deletion")
 
@@ -43,7 +49,7 @@ _CHANGES: Mapping[str, Callable[[], Mapping[str, Any]]] = {
 class Run:
     """One pass over the events; `failures` gets a sentence per event that did not answer as it should."""
 
-    containers: Containers
+    containers: Invoker
     world: World
     seconds: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -130,7 +136,7 @@ def _steps() -> Steps:
     yield "sync/finish_job", {}
 
 
-def _drive_job(run: Run) -> str:
+def _drive_job(run: Run) -> None:
     """Take one job through the whole machine: one invocation of each step in a container, the rest in the engine."""
     job_id, answer, steps = run.world.create_job(), None, _steps()
     with suppress(StopIteration):
@@ -139,7 +145,6 @@ def _drive_job(run: Run) -> str:
             answer = (run.step if event in run.seconds else run.check_step)(event, job_id, **changes)
     if answer is None or answer.get("job_status") != "succeeded":
         run.fail("sync/finish_job", f"the job ended with {answer}")
-    return job_id
 
 
 def _advance_to(run: Run, wanted: str) -> tuple[str, dict[str, Any]]:
@@ -160,40 +165,52 @@ def _fail_job(run: Run) -> str:
     return job_id
 
 
-def _drive_deletion(run: Run) -> None:
-    """Take one delete job through its machine in containers."""
+def _drive_changes(run: Run) -> None:
+    """Invoke what changes the organisations that others read, in two of its own: one delete job included."""
+    for event in _CHANGING:
+        run.check_operation(event)
     job_id = run.world.create_delete_job()
     for event in _DELETION:
         run.check_step(event, job_id)
 
 
 def invoke_all(run: Run) -> None:
-    """Invoke the function of every event file, in an order in which each finds what it needs."""
+    """Invoke the function of every event file but the first, in an order in which each finds what it needs."""
     world = run.world
     events = sorted(str(file.relative_to(EVENTS).with_suffix("")) for file in EVENTS.rglob("*.json"))
+    single = [event for event in events if event.startswith("api/") and event not in {_FIRST, *_STARTING, *_CHANGING}]
+    with ThreadPoolExecutor(1 + _PARALLEL) as pool:
+        done = pool.submit(_drive_job, run)
+        build = pool.submit(run.check, "index/build_index", world.start_build(), _judge_step)
+        health = pool.submit(run.check, _HEALTH, world.filled(_HEALTH), _judge_step)
+        failed_job = _fail_job(run)
+        jobs = {"api/cancel_sync_job": world.create_job()}
+        delete_job = world.create_delete_job()
+        jobs |= {event: delete_job for event in single if "delete_job" in event}
+        changes = pool.submit(_drive_changes, replace(run, world=prepare(world.settings)))
+        build.result()
+        operate = partial(_operate, run, jobs, failed_job)
+        list(pool.map(operate, single))
+        done.result()
+        list(pool.map(operate, _STARTING))
+        for chain in (changes, health):
+            chain.result()
+
+
+def _operate(run: Run, jobs: Mapping[str, str], default_job: str, event: str) -> None:
+    run.check_operation(event, jobs.get(event, default_job))
+
+
+def _check_authorizer(run: Run) -> None:
     run.check(
-        "api/authorizer",
-        world.filled("api/authorizer"),
-        lambda answer: "" if answer.get("context", {}).get("org_id") == world.source else f"answered {answer}",
+        _FIRST,
+        run.world.filled(_FIRST),
+        lambda answer: "" if answer.get("context", {}).get("org_id") == run.world.source else f"answered {answer}",
     )
-    run.check("index/build_index", world.start_build(), _judge_step)
-    run.check("operations/measure_health", world.filled("operations/measure_health"), _judge_step)
-    failed_job = _fail_job(run)
-    done_job = _drive_job(run)
-    delete_job = world.create_delete_job()
-    jobs = {"api/cancel_sync_job": world.create_job(), "api/retry_sync_job": failed_job}
-    jobs |= {event: delete_job for event in events if "delete_job" in event}
-    left = [event for event in events if event not in {*run.seconds, *_LAST, *_DELETION}]
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        list(pool.map(lambda event: run.check_operation(event, jobs.get(event, done_job)), left))
-    for event in _LAST:
-        run.check_operation(event)
-    _drive_deletion(run)
 
 
-def invoke_one(run: Run, event: str) -> None:
+def invoke_one(run: Run, containers: Containers, event: str) -> None:
     """Invoke the function of one event and show its log, its answer and the command."""
-    containers = run.containers
     answer = containers.invoke(event, _payload(run, event))
     print((containers.settings.logs / "sam-local" / f"{event.replace('/', '.')}.log").read_text())
     print(json.dumps(answer, indent=2))
@@ -256,11 +273,14 @@ def main() -> int:
         call_here(Run(Containers(settings), prepare(settings)), arguments.event)
         return 0
     try:
-        run = Run(_open_containers(settings), prepare(settings))
+        containers = _open_containers(settings)
+        run = Run(containers, prepare(settings))
         if arguments.event:
-            invoke_one(run, arguments.event)
+            invoke_one(run, containers, arguments.event)
             return 0
-        invoke_all(run)
+        _check_authorizer(run)
+        with serve(settings) as run.containers:
+            invoke_all(run)
     except NoDockerError as error:
         print(f"SKIPPED: no function was invoked in a container, {error}.")
         return 1 if os.environ.get("CI") == "true" else 0
