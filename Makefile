@@ -17,7 +17,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 FAST_TESTS := $(wildcard tests/unit tests/contract tests/functions tests/adapters tests/workflow tests/sandbox)
 ALL_TESTS := $(FAST_TESTS) $(filter-out $(FAST_TESTS) tests/e2e,$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/e2e)
 
-.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long test-api test-scale bench lint format build docs baseline pr
+.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long test-api test-scale bench lint format build docs costs baseline pr
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -107,6 +107,10 @@ build: setup ## sam build
 	@$(SAM) build
 
 docs: setup ## write the generated pages under docs/
+	@$(PYTHON) -m docs.generate
+
+costs: stack ## count on the running stack what AWS would bill: writes docs/costs.json, from which docs/costs.md is made
+	@$(PYTHON) -m tests.bench.costs
 	@$(PYTHON) -m docs.generate
 
 baseline: setup ## record which resources hold state, when one was added or is given up on purpose

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from docs.costs import write_costs
 from docs.openapi import write_openapi
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.resource_type import ListOperation, ResourceType
@@ -162,6 +163,7 @@ def _reference_assumptions(entry: ResourceType) -> dict[str, list[str]]:
 PAGES: tuple[tuple[Path, Callable[[], str]], ...] = (
     (_DOCS / "types.md", write_types),
     (_DOCS / "openapi.json", write_openapi),
+    (_DOCS / "costs.md", write_costs),
 )
 
 if __name__ == "__main__":

@@ -52,8 +52,18 @@ def deploy(settings: StackSettings) -> None:
             Bucket=_sam_setting(settings, "s3_bucket"), CreateBucketConfiguration={"LocationConstraint": REGION}
         )
     build(settings)
-    overrides = " ".join(f"{name}={value}" for name, value in _parameters(settings).items())
-    _sam(settings, "deploy", "--no-progressbar", "--parameter-overrides", overrides)
+    deploy_built(settings)
+
+
+def deploy_built(settings: StackSettings, *options: str, **parameters: str) -> None:
+    """Deploy what was built, or what `--template-file` among the options names, with some parameters changed.
+
+    Raises:
+        StackError: sam refused; its output is in `.local/logs/sam.log`.
+    """
+    values = dict(_parameters(settings)) | parameters
+    overrides = " ".join(f"{name}={value}" for name, value in values.items())
+    _sam(settings, "deploy", "--no-progressbar", *options, "--parameter-overrides", overrides)
 
 
 def build(settings: StackSettings) -> None:
@@ -125,11 +135,13 @@ def _sam(settings: StackSettings, command: str, *arguments: str) -> None:
     # sam finds pip through the Python on the PATH.
     binaries = settings.root / ".venv" / "bin"
     environment = settings.environment() | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
+    # Left to itself, sam looks for it beside the template.
+    config = settings.root / "samconfig.toml"
     settings.logs.mkdir(parents=True, exist_ok=True)
     log = settings.logs / "sam.log"
     with log.open("ab") as output:
         finished = subprocess.run(
-            [str(binaries / "sam"), command, "--config-env", ENVIRONMENT, *arguments],
+            [str(binaries / "sam"), command, "--config-file", str(config), "--config-env", ENVIRONMENT, *arguments],
             cwd=settings.root,
             env=environment,
             stdin=subprocess.DEVNULL,

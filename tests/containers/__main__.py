@@ -220,10 +220,10 @@ def invoke_one(run: Run, containers: Containers, event: str) -> None:
 def call_here(run: Run, event: str) -> None:
     """Call the handler of one event in this very process, where a debugger can stop in it, and show its answer."""
     handler = importlib.import_module(f"functions.{event.replace('/', '.')}.handler").lambda_handler
-    print(json.dumps(handler(_payload(run, event), _Context(logical_id(event))), indent=2))
+    print(json.dumps(handler(_payload(run, event), LocalContext(logical_id(event))), indent=2))
 
 
-class _Context:
+class LocalContext:
     """What a handler reads of its invocation."""
 
     memory_limit_in_mb = 512

@@ -121,7 +121,7 @@ class World:
         return Caller(org_id=self.source, user_id=USER, token=self.source_token, expires_at=expires_at)
 
 
-def prepare(settings: StackSettings) -> World:
+def prepare(settings: StackSettings, scale: float = SCALE) -> World:
     """Make two organisations of its own, and let this process work on the stack as its functions do."""
     aws = deployment.client(settings, "lambda")
     functions = deployment.list_resources(settings, "AWS::Lambda::Function")
@@ -130,7 +130,7 @@ def prepare(settings: StackSettings) -> World:
     os.environ.update(FAKE_CREDENTIALS | {"AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": settings.aws_url})
     control = SandboxControl(settings.sandbox_url)
     source, target = control.make_organisation(), control.make_organisation()
-    selections = control.seed(source, target, SCALE)
+    selections = control.seed(source, target, scale)
     return World(
         settings=settings,
         source=source,
