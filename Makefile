@@ -62,8 +62,8 @@ stack: setup ## start the local AWS engine and the sandbox, deploy, seed
 stack-down: ## stop what `make stack` started
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m sandbox.stack down; fi
 
-sam-local: stack ## invoke every function of events/ in a container, or one: EVENT=api/list_configs
-	@$(PYTHON) -m tests.containers $(EVENT)
+sam-local: stack ## invoke every function of events/ in a container, or one: EVENT=api/list_configs; DEBUG=1 waits for a debugger
+	@$(PYTHON) -m tests.containers $(if $(DEBUG),--debug) $(EVENT)
 
 dashboard: stack ## draw the dashboards from what the local functions have logged
 	@$(PYTHON) -m sandbox.dashboards

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -21,6 +22,8 @@ from sandbox.stack import deployment
 from sandbox.stack.bridge import NoDockerError, find_bridge, open_bridge, write_environment, write_template
 from sandbox.stack.processes import StackError
 from sandbox.stack.settings import StackSettings, read_settings
+from shared.use_cases.list_config_types import list_config_types
+from tests.containers import debugger
 from tests.containers.invoke import Containers, InvocationFailedError, Invoker, logical_id, serve
 from tests.containers.world import World, prepare
 from tests.events import EVENTS
@@ -31,6 +34,8 @@ _PARALLEL = 3
 # By the command that a person types; it also makes the one image that all functions share.
 _FIRST = "api/authorizer"
 _HEALTH = "operations/measure_health"
+# Where the debugger is tried, and its use case as the container sees it.
+_DEBUGGED, _DEBUGGED_FILE = "api/list_config_types", "/opt/python/shared/use_cases/list_config_types.py"
 # These start a job of the engine's in the same organisations, which would do the work of the one in containers.
 _STARTING = ("api/create_sync_job", "api/retry_sync_job")
 # These change what the others read.
@@ -212,9 +217,27 @@ def _check_authorizer(run: Run) -> None:
 def invoke_one(run: Run, containers: Containers, event: str) -> None:
     """Invoke the function of one event and show its log, its answer and the command."""
     answer = containers.invoke(event, _payload(run, event))
-    print((containers.settings.logs / "sam-local" / f"{event.replace('/', '.')}.log").read_text())
+    print(containers.log(event).read_text())
     print(json.dumps(answer, indent=2))
     print("\nAgain:", " ".join(containers.command(event)))
+
+
+def debug_one(run: Run, containers: Containers, event: str) -> None:
+    """Invoke the function of one event so that it waits for a debugger; with a person at the other end."""
+    print(f"Attach a debugger to port {debugger.PORT}: functions/ is below /var/task, shared/ below /opt/python.")
+    print("Again:", " ".join(containers.command(event)), flush=True)
+    print(json.dumps(containers.invoke(event, _payload(run, event)), indent=2))
+
+
+def _check_debugger(run: Run, settings: StackSettings) -> None:
+    """A debugger in a container: stop in the use case of a function, by the same options that a person gets."""
+    line = inspect.getsourcelines(list_config_types)[1] + 2
+    containers = Containers(settings, tuple(debugger.prepare(settings)))
+    began = time.monotonic()
+    frames = debugger.stop_at(containers, _DEBUGGED, run.world.filled(_DEBUGGED), _DEBUGGED_FILE, line)
+    if frames[0] != list_config_types.__name__:
+        raise InvocationFailedError(f"The debugger stopped in {frames}")
+    print(f"{time.monotonic() - began:6.1f} s  {_DEBUGGED} under a debugger, stopped in {frames[0]}", flush=True)
 
 
 def call_here(run: Run, event: str) -> None:
@@ -252,13 +275,13 @@ def _payload(run: Run, event: str) -> Mapping[str, Any]:
     return run.world.filled(event, run.world.create_delete_job() if "delete_job" in event else run.world.create_job())
 
 
-def _open_containers(settings: StackSettings) -> Containers:
+def _open_containers(settings: StackSettings, options: tuple[str, ...]) -> Containers:
     address = find_bridge(settings)
     open_bridge(settings, address)
     deployment.build(settings)
     write_template(settings)
     write_environment(settings, address)
-    return Containers(settings)
+    return Containers(settings, options)
 
 
 def main() -> int:
@@ -266,6 +289,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.containers", description=__doc__)
     parser.add_argument("event", nargs="?", default="", help="path below events/, without the ending; default: all")
     parser.add_argument("--here", action="store_true", help="call the one handler in this process, without a container")
+    parser.add_argument("--debug", action="store_true", help="let the one wait for a debugger in its container")
     arguments = parser.parse_args()
     settings = read_settings()
     began = time.monotonic()
@@ -273,14 +297,16 @@ def main() -> int:
         call_here(Run(Containers(settings), prepare(settings)), arguments.event)
         return 0
     try:
-        containers = _open_containers(settings)
+        options = tuple(debugger.prepare(settings)) if arguments.debug else ()
+        containers = _open_containers(settings, options)
         run = Run(containers, prepare(settings))
         if arguments.event:
-            invoke_one(run, containers, arguments.event)
+            (debug_one if arguments.debug else invoke_one)(run, containers, arguments.event)
             return 0
         _check_authorizer(run)
         with serve(settings) as run.containers:
             invoke_all(run)
+        _check_debugger(run, settings)
     except NoDockerError as error:
         print(f"SKIPPED: no function was invoked in a container, {error}.")
         return 1 if os.environ.get("CI") == "true" else 0

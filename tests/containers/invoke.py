@@ -53,12 +53,17 @@ class Containers:
     """One `sam local invoke` per event, in containers that know the local stack."""
 
     settings: StackSettings
+    options: tuple[str, ...] = ()
 
     def command(self, event: str) -> list[str]:
         """Return the command line that invokes the function of an event with its filled-in file."""
         # Template and variables, as the bridge writes them, are named in samconfig.toml.
         file = self.event_file(event).relative_to(self.settings.root)
-        return [".venv/bin/sam", "local", "invoke", logical_id(event), "--event", str(file)]
+        return [".venv/bin/sam", "local", "invoke", logical_id(event), "--event", str(file), *self.options]
+
+    def log(self, event: str) -> Path:
+        """Return where the invocation's log is kept."""
+        return self.settings.logs / "sam-local" / f"{event.replace('/', '.')}.log"
 
     def event_file(self, event: str) -> Path:
         """Return where the event with the local stack's ids and tokens in it is kept."""
@@ -73,7 +78,7 @@ class Containers:
         file = self.event_file(event)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(payload, indent=2) + "\n")
-        log = self.settings.logs / "sam-local" / f"{event.replace('/', '.')}.log"
+        log = self.log(event)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as errors:
             finished = subprocess.run(
