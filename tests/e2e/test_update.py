@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +22,6 @@ from tests.e2e.conftest import Pair
 
 FUNCTION = "GetIndexFunction"
 SECOND_ORIGIN, THIRD_ORIGIN = "https://second.example", "https://third.example"
-_BUILD = Path(".aws-sam") / "build"
 
 SyncResult = tuple[Json, list[Json], Json]
 
@@ -40,34 +39,41 @@ def settings() -> StackSettings:
     return read_settings()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _first_version_again(settings: StackSettings) -> Iterator[None]:
-    """The rest of the suite goes on with what the checkout holds."""
+@pytest.fixture(scope="module")
+def first_version(settings: StackSettings) -> Iterator[dict[str, Any]]:
+    """The deployed template, its code in the bucket already; the rest of the suite goes on with it."""
+    assert deployment.is_current(settings), "the local stack is not what the checkout holds: make stack"
     fingerprint = deployment.compute_fingerprint(settings)
-    yield
+    cloudformation = deployment.client(settings, "cloudformation")
+    body = cloudformation.get_template(StackName=deployment.stack_name(settings), TemplateStage="Original")
+    text = body["TemplateBody"] if isinstance(body["TemplateBody"], str) else json.dumps(body["TemplateBody"])
     deployment.forget(settings)
-    deployment.deploy_built(settings)
+    yield yaml_parse(text)
+    deploy(settings, yaml_parse(text))
     deployment.remember(settings, fingerprint)
 
 
+def deploy(settings: StackSettings, template: dict[str, Any], **parameters: str) -> None:
+    """Deploy a template as `sam deploy` does on AWS: one that fails is rolled back."""
+    file = settings.local / "deployed.json"
+    file.write_text(json.dumps(template))
+    deployment.deploy_built(settings, "--template-file", str(file), "--on-failure", "ROLLBACK", **parameters)
+
+
 @pytest.fixture(scope="module")
-def second_version(settings: StackSettings) -> Iterator[Path]:
-    """A built template in which one function has other code, memory and environment."""
-    build = settings.root / _BUILD
-    template = yaml_parse((build / "template.yaml").read_text())
+def second_version(settings: StackSettings, first_version: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The template with other code, memory and environment of one function."""
+    template = copy.deepcopy(first_version)
     function = template["Resources"][FUNCTION]["Properties"]
-    code = build / "SecondVersion"
-    shutil.copytree(build / function["CodeUri"], code, dirs_exist_ok=True)
+    code = settings.local / "second_version"
+    shutil.copytree(settings.root / ".aws-sam" / "build" / FUNCTION, code, dirs_exist_ok=True)
     (code / "second.txt").write_text("Code that is not the first version's.\n")
     function["CodeUri"] = code.name
     function["MemorySize"] = 1024
     function["Environment"]["Variables"]["ALLOWED_ORIGINS"] = SECOND_ORIGIN
     template["Description"] += ", second version"
-    file = build / "second.yaml"
-    file.write_text(json.dumps(template))
-    yield file
+    yield template
     shutil.rmtree(code)
-    file.unlink()
 
 
 def keep(stack: Json, settings: StackSettings, pair: Pair, job_id: str) -> Kept:
@@ -124,12 +130,12 @@ def failed_resources(settings: StackSettings) -> set[str]:
 
 @pytest.fixture(scope="module")
 def updated(
-    stack: Json, settings: StackSettings, pair: Pair, synced: SyncResult, second_version: Path
+    stack: Json, settings: StackSettings, pair: Pair, synced: SyncResult, second_version: dict[str, Any]
 ) -> tuple[Kept, Kept]:
     """What was there of a finished job before and after the second version was deployed over the first."""
     job_id = synced[2]["id"]
     before = keep(stack, settings, pair, job_id)
-    deployment.deploy_built(settings, "--template-file", str(second_version), LogRetentionDays="7")
+    deploy(settings, second_version, LogRetentionDays="7")
     return before, keep(stack, settings, pair, job_id)
 
 
@@ -170,21 +176,18 @@ def test_a_version_that_cannot_be_deployed_is_rolled_back_and_leaves_the_one_bef
     pair: Pair,
     synced: SyncResult,
     updated: tuple[Kept, Kept],
-    second_version: Path,
+    second_version: dict[str, Any],
 ) -> None:
-    template = yaml_parse(second_version.read_text())
+    template = copy.deepcopy(second_version)
     template["Resources"][FUNCTION]["Properties"]["Environment"]["Variables"]["ALLOWED_ORIGINS"] = THIRD_ORIGIN
     template["Resources"]["CannotBeMade"] = {
         "Type": "AWS::SSM::Parameter",
         "DependsOn": f"{FUNCTION}Aliaslive",
         "Properties": {"Type": "NoSuchType", "Value": "x"},
     }
-    third = second_version.with_name("third.yaml")
-    third.write_text(json.dumps(template))
     before = keep(stack, settings, pair, synced[2]["id"])
     with pytest.raises(StackError):
-        deployment.deploy_built(settings, "--template-file", str(third), LogRetentionDays="7")
-    third.unlink()
+        deploy(settings, template, LogRetentionDays="7")
     assert status(settings) == "UPDATE_ROLLBACK_COMPLETE"
     assert "CannotBeMade" in failed_resources(settings)
     assert (is_allowed(pair, SECOND_ORIGIN), is_allowed(pair, THIRD_ORIGIN)) == (True, False)
