@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def recover_creates(step: StepInput, ports: SyncPorts, job: Job, sources: Collection[ResourceKey]) -> float:
-    """Settle the open creates of jobs that have ended.
+    """Settle the open creates of jobs that have ended, and let go of what else they claimed.
 
     Args:
         step: the step that asks.
@@ -44,18 +44,18 @@ def recover_creates(step: StepInput, ports: SyncPorts, job: Job, sources: Collec
     claims = ports.lineage.find_claims(job.target_org_id, job.source_org_id, sources)
     by_job: dict[tuple[str, str], dict[ResourceKey, Claim]] = {}
     for key, claim in claims.items():
-        if claim.action == Action.CREATE and claim.job_id != job.id:
+        if claim.job_id != job.id:
             by_job.setdefault((claim.org_id, claim.job_id), {})[key] = claim
     wait_s = 0.0
-    for (org_id, job_id), open_creates in by_job.items():
+    for (org_id, job_id), left in by_job.items():
         earlier = ports.jobs.get_job(org_id, job_id)
         if not earlier.status.final:
             continue
-        left_s = max(claim.lease_until for claim in open_creates.values()) - ports.now()
+        left_s = max(claim.lease_until for claim in left.values()) - ports.now()
         if left_s > 0:
             wait_s = max(wait_s, left_s)
         else:
-            _Recovery(step, ports, earlier, ports.open_repository(job, "target")).settle(open_creates)
+            _Recovery(step, ports, earlier, ports.open_repository(job, "target")).settle(left)
     return wait_s
 
 
@@ -67,7 +67,7 @@ class _Recovery:
 
     def settle(self, claims: Mapping[ResourceKey, Claim]) -> None:
         """Adopt what was created, in the order in which it was, and let go of all claims that are decided."""
-        tasks = self._tasks(claims)
+        tasks = self._tasks({key for key, claim in claims.items() if claim.action == Action.CREATE})
         adoption = Adoption(self._shop, tasks)
         undecided: set[ResourceKey] = set()
         for task in sorted(tasks.values(), key=lambda task: (task.planned.generation, task.key)):
@@ -84,13 +84,13 @@ class _Recovery:
         for key in claims.keys() - tasks.keys():
             self._release(claims[key])
 
-    def _tasks(self, claims: Mapping[ResourceKey, Claim]) -> dict[ResourceKey, Task]:
-        """Return the claimed rows with the plan that the earlier job had for them; none where that is gone."""
+    def _tasks(self, creates: Collection[ResourceKey]) -> dict[ResourceKey, Task]:
+        """Return the rows of open creates with the plan that the earlier job had for them; none where that is gone."""
         ports, job = self._ports, self._job
         rows = {row.key: row for row in ports.jobs.list_rows(job.org_id, job.id)}
         self._shop.learn(row for row in rows.values() if row.target_id is not None)
         tasks: dict[ResourceKey, Task] = {}
-        for batch in sorted({rows[key].batch for key in claims if key in rows}):
+        for batch in sorted({rows[key].batch for key in creates if key in rows}):
             try:
                 pack = read_pack(ports, job, str(batch))
             except NotFoundError:
@@ -104,7 +104,7 @@ class _Recovery:
                     outcome_unknown=True,
                 )
                 for planned, payload in pack
-                if planned.key in claims
+                if planned.key in creates
             }
         return tasks
 

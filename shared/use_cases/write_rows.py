@@ -95,6 +95,11 @@ class Task:
         """Type and source id."""
         return self.row.key
 
+    @property
+    def is_first(self) -> bool:
+        """Nothing has been done for the row so far."""
+        return self.row.next_work is Work.WRITE
+
 
 @dataclass(kw_only=True)
 class Workshop:
@@ -418,8 +423,8 @@ class _BatchRun:
                 replace(
                     task.row,
                     status=RowStatus.IN_PROGRESS,
-                    attempt=task.row.attempt + 1,
-                    phase=Work.WRITE.phase,
+                    attempt=task.row.attempt + task.is_first,
+                    phase=task.row.left[0].phase,
                     updated_at=now,
                 ),
             )
@@ -514,8 +519,10 @@ class _BatchRun:
         for key in sorted(tasks.keys() - state.settled):
             row, was_tried = tasks[key].row, key in state.unsettled
             if key in self._claimed:
-                attempt = row.attempt if was_tried else row.attempt - 1
-                after = replace(row, status=RowStatus.PENDING, attempt=attempt, updated_at=shop.now_text())
+                is_first = tasks[key].is_first
+                status = RowStatus.PENDING if is_first else RowStatus.IN_PROGRESS
+                attempt = row.attempt + was_tried - is_first
+                after = replace(row, status=status, attempt=attempt, updated_at=shop.now_text())
                 commit = RowCommit(before=row, after=after, owner=shop.owner, keep_claim=tasks[key].outcome_unknown)
                 writer.put(commit)
             elif was_tried and state.stopped_by is None:

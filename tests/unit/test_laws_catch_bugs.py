@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from shared.domain import graph, match_closure, remap
+from shared.domain import graph, match_closure, planner, remap
 from shared.domain.matching import TargetIndex
 from shared.domain.plan import ResolutionKind
 from shared.domain.resource_type import EMPTY
@@ -53,8 +53,13 @@ NEVER_GUESSED = (
     organisations(dangling=False),
     st.data(),
 )
+HALF_MATCHED = (
+    laws.test_what_agrees_by_name_and_in_nothing_else_is_matched_and_patched_to_say_the_same,
+    organisations(dangling=False),
+    st.data(),
+)
 NOTHING_TWICE = (laws.test_syncing_again_writes_nothing, organisations())
-ALL = (ISOMORPHIC, ORDERED, NEVER_GUESSED, NOTHING_TWICE)
+ALL = (ISOMORPHIC, ORDERED, NEVER_GUESSED, HALF_MATCHED, NOTHING_TWICE)
 
 _value, _feedback_arcs, _match, _candidates = (
     remap._value,
@@ -94,6 +99,10 @@ def _claims_are_not_seen(*arguments: Any) -> Any:
     return _match(*before, frozenset(), pair)
 
 
+def _what_has_the_name_is_equal(*_: Any) -> bool:
+    return True
+
+
 def _lineage_is_not_seen(resource_type: Any, config: Any, natural_key: Any, _entry: Any, *more: Any) -> Any:
     return _match(resource_type, config, natural_key, None, *more)
 
@@ -108,6 +117,7 @@ def _lineage_is_not_seen(resource_type: Any, config: Any, natural_key: Any, _ent
         (graph, "_feedback_arcs", _one_cycle_stays, ORDERED),
         (TargetIndex, "candidates", _first_of_several, NEVER_GUESSED),
         (match_closure, "match", _claims_are_not_seen, NEVER_GUESSED),
+        (planner, "equal_where_sent", _what_has_the_name_is_equal, HALF_MATCHED),
         (match_closure, "match", _lineage_is_not_seen, NOTHING_TWICE),
     ],
     ids=lambda value: getattr(value, "__name__", "").strip("_") or None,

@@ -138,6 +138,39 @@ def test_configs_that_are_there_already_are_matched_not_made_twice(
     assert ambiguous <= forgotten
 
 
+#: What a config on the target says that has the name of one of ours, and nothing else of it.
+HALF_MATCHES = {
+    "hook": {"filter": {"kind": "other", "values": []}},
+    "theme": {"files": [{"n": "by hand"}]},
+    "asset": {"size": "by hand"},
+}
+
+
+@laws
+@given(organisations(dangling=False), st.data())
+def test_what_agrees_by_name_and_in_nothing_else_is_matched_and_patched_to_say_the_same(
+    organisation: Organisation, data: st.DataObject
+) -> None:
+    target = Target()
+    first = Sync(organisation, target)
+    first.run()
+    names = Counter((item.type, item.name) for item in organisation.items)
+    alone = [one for one in organisation.items if one.type in HALF_MATCHES and names[one.type, one.name] == 1]
+    if not alone:
+        return
+    halves = data.draw(st.sets(st.sampled_from(alone), min_size=1))
+    for item in halves:
+        key = organisation.key(item.number)
+        target.configs[ResourceKey(item.type, first.id_map[key].id)] |= copy_json(HALF_MATCHES[item.type])
+        del target.lineage[key]
+    count = len(target.configs)
+    sync = Sync(organisation, target)
+    made = {one.key: one for one in sync.run().resources}
+    assert {made[organisation.key(item.number)].rule for item in halves} == {"5"}
+    assert len(target.configs) == count
+    assert_target_equals_source(sync, list(halves))
+
+
 @laws
 @given(organisations(dangling=False), st.data())
 def test_a_name_is_matched_where_one_free_config_has_it_and_never_guessed_where_several_do(

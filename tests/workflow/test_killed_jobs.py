@@ -206,6 +206,15 @@ def test_a_step_that_is_late_with_its_last_word_changes_nothing(after: After, st
     assert {name for name in writes if kill_at(name, after) != name} == set()
 
 
+def test_values_that_others_derive_stay_the_ones_that_were_read_though_the_step_runs_twice_at_once() -> None:
+    names = [name for name in count_boundaries() if name.startswith("ResolveDerivedReferences: ")]
+
+    assert len(names) > 10
+    assert {name for name in names if kill_at(name, "step twice") != name} == set()
+    written = "ResolveDerivedReferences: target update_config, answered"
+    assert kill_at(written, "job retried") == written
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("after", WAYS)
 def test_a_job_that_dies_at_every_boundary_ends_right(after: After) -> None:

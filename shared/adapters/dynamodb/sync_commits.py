@@ -140,7 +140,8 @@ class RowCommits:
                 org_id=job.org_id,
                 job_id=job.id,
                 owner=owner,
-                action=after.action,
+                # What is on the target already can be written again; only a create must not be sent twice.
+                action=after.action if after.target_id is None else Action.PATCH.value,
                 attempt=after.attempt,
                 lease_until=lease_until,
             )
