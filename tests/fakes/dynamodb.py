@@ -27,8 +27,8 @@ class TransactionCanceledError(ClientError):
 class MemoryDynamoDB:
     """Items by table and key; each call is atomic, transactions included.
 
-    Expressions are those that the stores write: comparisons joined by AND and OR, IN, `attribute_not_exists`,
-    `attribute_type`, `begins_with`; SET, also of what is absent only, ADD and REMOVE of whole attributes.
+    Expressions are those that the stores write: comparisons joined by AND and OR, IN, `attribute_exists`,
+    `attribute_not_exists`, `attribute_type`, `begins_with`; SET, also of what is absent only, ADD and REMOVE of whole attributes.
     """
 
     def __init__(self) -> None:
@@ -169,6 +169,7 @@ def _holds(expression: str, item: Mapping[str, Any], request: Mapping[str, Any])
         "item": attribute,
         "value": values.__getitem__,
         "begins_with": begins_with,
+        "attribute_exists": lambda name: attribute(name) is not _ABSENT,
         "attribute_not_exists": lambda name: attribute(name) is _ABSENT,
         "attribute_type": lambda name, kind: kind == "NULL" and attribute(name) is None,
     }

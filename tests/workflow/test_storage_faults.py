@@ -81,7 +81,7 @@ def assert_nothing_changed(world: SyncWorld, *jobs: str) -> None:
         assert world.counts(job_id) == world.counts_of_rows(job_id) == job.counts
 
 
-@pytest.mark.parametrize("seed", [2, 3, 7])
+@pytest.mark.parametrize("seed", [1, 3, 7])
 def test_a_tenth_of_writes_that_meet_conflicts_changes_nothing(
     conflicting: Callable[[int], tuple[SyncWorld, Conflicts]], seed: int
 ) -> None:
@@ -117,8 +117,9 @@ def test_two_jobs_at_once_amid_conflicts_make_nothing_twice_and_say_who_made_wha
     assert statuses.keys() <= {RowStatus.CREATED, RowStatus.SKIPPED}
     assert statuses[RowStatus.CREATED] == sum(map(len, world.target.configs.values()))
     assert all(row.target_id for each in rows for row in each.values())
-    messages = [event.message for job_id in jobs for event in world.jobs.list_events(SOURCE_ORG, job_id, 1000)]
-    assert sum("created it at the same time" in message for message in messages) <= statuses[RowStatus.SKIPPED]
+    for job_id, other, row_of in zip(jobs, reversed(jobs), rows, strict=True):
+        told = {event.key for event in world.jobs.list_events(SOURCE_ORG, job_id, 1000) if other in event.message}
+        assert {key for key, row in row_of.items() if row.status is RowStatus.SKIPPED and row.attempt} <= told
     assert_nothing_changed(world, *jobs)
 
 
