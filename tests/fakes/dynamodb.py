@@ -28,7 +28,8 @@ class MemoryDynamoDB:
     """Items by table and key; each call is atomic, transactions included.
 
     Expressions are those that the stores write: comparisons joined by AND and OR, IN, `attribute_exists`,
-    `attribute_not_exists`, `attribute_type`, `begins_with`; SET, also of what is absent only, ADD and REMOVE of whole attributes.
+    `attribute_not_exists`, `attribute_type`, `begins_with`; SET, also of what is absent only, ADD and REMOVE of whole
+    attributes.
     """
 
     def __init__(self) -> None:
