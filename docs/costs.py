@@ -39,7 +39,13 @@ PRICES: Mapping[str, Price] = {
     "log_bytes": Price(0.63, 1e9),
 }
 #: what there is of it in the template or in the logs -> list price a month.
-MONTHLY: Mapping[str, float] = {"alarms": 0.10, "dashboards": 3.00, "keys": 1.00, "metric_series": 0.30}
+MONTHLY: Mapping[str, float] = {
+    "alarm_metrics": 0.10,
+    "composite_alarms": 0.50,
+    "dashboards": 3.00,
+    "keys": 1.00,
+    "metric_series": 0.30,
+}
 _SCENARIOS: Mapping[str, str] = {
     "first_rebuild": "first rebuild of an index, per 1,000 configs",
     "unchanged_rebuild": "rebuild with nothing changed, per 1,000 configs",
@@ -100,6 +106,6 @@ def _lines(measured: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Iterato
         "- A sync is followed by a rebuild of the target's index, which stands in its own row. Polling for its end is",
         "  a call of the API each time.",
         "- Metric series are billed for the hours in which they are emitted: an idle month costs the alarms, the",
-        "  dashboards and the key. The first three dashboards and ten alarms of an account are free.",
+        "  dashboards and the key. The first three dashboards and ten alarm metrics of an account are free.",
         "- Not in it: data transfer, stored bytes and point-in-time recovery (by size), X-Ray traces.",
     )

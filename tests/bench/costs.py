@@ -127,6 +127,19 @@ class Meter:
             yield from page["events"]
 
 
+def standing() -> dict[str, int]:
+    """Return how many there are in the template of what is billed each month; an alarm counts per metric."""
+    resources = template()["Resources"].values()
+    kinds = Counter(resource["Type"] for resource in resources)
+    alarms = [one["Properties"] for one in resources if one["Type"] == "AWS::CloudWatch::Alarm"]
+    return {
+        "alarm_metrics": sum(sum("MetricStat" in one for one in alarm.get("Metrics", ())) or 1 for alarm in alarms),
+        "composite_alarms": kinds["AWS::CloudWatch::CompositeAlarm"],
+        "dashboards": kinds["AWS::CloudWatch::Dashboard"],
+        "keys": kinds["AWS::KMS::Key"],
+    }
+
+
 def read_units(operation: str, answer: Mapping[str, Any], *, consistently: bool) -> float:
     """Return what a read consumes: the local engine reports writes by their size, but not reads.
 
@@ -169,7 +182,6 @@ class Costs:
 
     def measure(self) -> dict[str, Any]:
         """Return what docs/costs.py reads."""
-        kinds = Counter(resource["Type"] for resource in template()["Resources"].values())
         self._control.behave(latency_ms=LATENCY_MS)
         try:
             scenarios = {**self._rebuilds(), "sync": self._sync()}
@@ -177,12 +189,7 @@ class Costs:
             self._control.behave()
         return {
             "scenarios": scenarios,
-            "standing": {
-                "alarms": kinds["AWS::CloudWatch::Alarm"],
-                "dashboards": kinds["AWS::CloudWatch::Dashboard"],
-                "keys": kinds["AWS::KMS::Key"],
-                "metric_series": self._meter.metric_series(),
-            },
+            "standing": {**standing(), "metric_series": self._meter.metric_series()},
         }
 
     def _rebuilds(self) -> dict[str, Figures]:

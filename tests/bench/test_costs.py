@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from docs import costs
-from tests.bench.costs import read_units
+from tests.bench.costs import read_units, standing
 
 FIGURES = json.loads((Path(costs.__file__).parent / "costs.json").read_text())
 
@@ -43,3 +43,7 @@ def test_the_sum_of_a_month_is_the_sum_of_its_lines() -> None:
     (total,) = re.findall(r"\*\*sum\*\* \| \| \| \*\*([\d.]+)\*\*", text)
     assert len(lines) == len(costs.MONTHLY)
     assert round(sum(lines), 2) == float(total)
+
+
+def test_the_template_has_what_the_table_says_of_each_month() -> None:
+    assert {name: FIGURES["standing"][name] for name in standing()} == standing(), "make costs"
