@@ -29,7 +29,8 @@ def find_bridge(settings: StackSettings) -> str:
     """Return the address at which containers see this machine.
 
     Raises:
-        NoDockerError: no Docker engine answers and none can be started, or the runtime's image cannot be had.
+        NoDockerError: no Docker engine answers and none can be started, the runtime's image cannot be had, or no
+            container starts.
     """
     _prepare_engine(settings)
     docker = shutil.which("docker")
@@ -40,6 +41,11 @@ def find_bridge(settings: StackSettings) -> str:
         raise NoDockerError(f"no Docker engine answers: {asked.stderr.strip()}")
     if not _has_base_image(docker):
         raise NoDockerError(f"{BASE_IMAGE} is not here and cannot be pulled")
+    tried = subprocess.run(
+        [docker, "run", "--rm", "--entrypoint", "/bin/true", BASE_IMAGE], capture_output=True, text=True, check=False
+    )
+    if tried.returncode:
+        raise NoDockerError(f"no container starts: {tried.stderr.strip()}")
     (network,) = json.loads(asked.stdout)
     config = network["IPAM"]["Config"][0]
     # Some engines leave the gateway out where it is the first address.
