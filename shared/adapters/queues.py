@@ -63,6 +63,11 @@ class LetterQueue:
 
 def _letter(message: Any) -> Letter:
     # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
-    told = json.loads(message["Body"])
-    reason = (told.get("responsePayload") or {}).get("errorMessage") or told["requestContext"]["condition"]
-    return Letter(int(message["Attributes"]["SentTimestamp"]) / 1000, told["requestPayload"], reason)
+    sent_at = int(message["Attributes"]["SentTimestamp"]) / 1000
+    try:
+        told = json.loads(message["Body"])
+        reason = (told.get("responsePayload") or {}).get("errorMessage") or told["requestContext"]["condition"]
+        return Letter(sent_at, told["requestPayload"], reason)
+    except (ValueError, LookupError, AttributeError, TypeError):
+        # Whoever put it there was not Lambda: it counts all the same.
+        return Letter(sent_at, {}, "The message is no record of an invocation.")

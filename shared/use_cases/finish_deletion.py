@@ -30,6 +30,8 @@ def finish_deletion(
 ) -> Mapping[str, Any]:
     """Close a job; safe to run any number of times, also for one whose execution died.
 
+    Its end is published at least once: again where an earlier invocation may have died on the way.
+
     Args:
         org_id: the organisation of the job.
         job_id: the job.
@@ -45,12 +47,12 @@ def finish_deletion(
         HubError: storage failed; it can run again.
     """
     job = jobs.get_job(org_id, job_id)
-    was_open = not job.status.final
+    is_untold = jobs.is_marked_running(job)
     rows = list(jobs.list_rows(org_id, job_id)) if job.planned else []
     counted = Counter(row.status.counted_as for row in rows)
     counts = {name: counted[name] for name in COUNTERS}
     unsettled = counts["pending"] + counts["in_progress"]
-    if was_open and job.error is None and (unsettled or not job.planned):
+    if not job.status.final and job.error is None and (unsettled or not job.planned):
         jobs.stop_for(org_id, job_id, _why_unfinished(job, unsettled))
     rebuilt = job.rebuild_triggered or _rebuild(job, credentials, rebuild_index)
     job = jobs.finish_job(
@@ -61,11 +63,12 @@ def finish_deletion(
         counts,
         rebuild_triggered=rebuilt,
     )
-    jobs.release_slot(job)
     credentials.delete(job.id)
-    if was_open:
+    if is_untold:
         events.put("DeleteJobFinished", delete_job_answer(job, counts))
         count("DeleteJobsEnded", 1, status=job.status.value)
+    # Last, because the mark that goes with it says that the end is still to be published.
+    jobs.release_slot(job)
     return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}
 
 

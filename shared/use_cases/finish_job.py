@@ -50,6 +50,8 @@ def finish_job(
 ) -> Mapping[str, Any]:
     """Close a job; safe to run any number of times, also for one that was cancelled or whose execution died.
 
+    Its end is published at least once: again where an earlier invocation may have died on the way.
+
     Args:
         org_id: the organisation that created the job.
         job_id: the job.
@@ -72,12 +74,11 @@ def finish_job(
     if not job.planned and job.error is None and not job.status.final:
         jobs.stop_for(org_id, job_id, RowError("PLAN_FAILED", "The job ended before its plan stood."))
     interrupted = job.error is not None or not job.planned
-    was_open = not job.status.final
+    is_untold = jobs.is_marked_running(job)
     status = final_status(counts, interrupted=interrupted)
     job = jobs.finish_job(job, status, iso_time(now()), sample_errors(rows), counts)
-    jobs.release_slot(job)
     _let_go_of_credentials(job, rows, credentials, rebuild_target_index, now)
-    if was_open or job.status is JobStatus.CANCELLED:
+    if is_untold or job.status is JobStatus.CANCELLED:
         events.put("SyncJobFinished", _detail(job, counts))
         mode = "dry_run" if job.dry_run else "run"
         count("SyncJobsEnded", 1, status=job.status.value, mode=mode)
@@ -86,6 +87,8 @@ def finish_job(
             count("PhaseDuration", seconds, phase=phase.value)
         for kind, number in Counter(row.key.type for row in rows if row.status is RowStatus.SKIPPED).items():
             count("ResourcesSettled", number, outcome=RowStatus.SKIPPED.value, resource_type=kind)
+    # Last, because the mark that goes with it says that the end is still to be published.
+    jobs.release_slot(job)
     return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}
 
 

@@ -41,6 +41,10 @@ class SyncJobs(Protocol):
         """Give that place back."""
         ...
 
+    def is_marked_running(self, job: Job) -> bool:
+        """Tell whether it has not been given back yet."""
+        ...
+
     def note_progress(self, org_id: str, job_id: str) -> None:
         """Note that a step brought a running job on."""
         ...

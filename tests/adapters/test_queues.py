@@ -39,3 +39,12 @@ def test_a_letter_without_an_answer_says_why_it_is_one(sent):
     send(record(responsePayload=None))
 
     assert [letter.reason for letter in queue.peek()] == ["RetriesExhausted"]
+
+
+@pytest.mark.parametrize("body", ["moved by hand", "[]", '{"org_id": "org-a"}', '{"requestContext": "x"}'])
+def test_a_message_that_lambda_did_not_write_is_a_letter_too(sent, body):
+    queue, send = sent
+    send(body)
+
+    (letter,) = queue.peek()
+    assert (queue.count(), letter.event, letter.reason) == (1, {}, "The message is no record of an invocation.")

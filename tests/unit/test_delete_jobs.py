@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -13,6 +14,7 @@ from shared.domain.errors import (
     DownstreamRejectedError,
     DownstreamUnavailableError,
     NotFoundError,
+    StorageThrottledError,
     UnknownOutcomeError,
 )
 from shared.domain.index import IndexState
@@ -215,6 +217,7 @@ class World:
             planned=True,
             total=len(keys),
         )
+        self.marked = True
         self.metrics = Counter()
         self.clock = 0.0
         self.published = []
@@ -257,7 +260,10 @@ class World:
         return self.job
 
     def release_slot(self, _job):
-        pass
+        self.marked = False
+
+    def is_marked_running(self, _job):
+        return self.marked
 
     # credentials, events
 
@@ -405,6 +411,18 @@ def test_the_end_rebuilds_the_index_lets_the_token_go_and_is_told_once():
     assert name == "DeleteJobFinished"
     assert detail["counts"] == {"total": 2, "pending": 0, "in_progress": 0, "deleted": 1, "skipped": 0, "failed": 1}
     assert world.metrics["DeleteJobsEnded"] == 1
+
+
+def test_an_end_that_could_not_be_told_is_told_by_the_next_try():
+    world = World(JOURNEY).add(JOURNEY)
+    world.step()
+    put, world.put = world.put, Mock(side_effect=StorageThrottledError("later"))
+    with pytest.raises(StorageThrottledError):
+        world.finish()
+    world.put = put
+
+    assert world.finish()["job_status"] == "succeeded"
+    assert [name for name, _ in world.published] == ["DeleteJobFinished"]
 
 
 def test_a_job_without_rows_ends_failed_and_rebuilds_nothing():

@@ -122,6 +122,8 @@ def assert_nothing_is_lost(world: MortalSync, jobs: list[str]) -> None:
         assert Counter(job.counts) == rows
         assert not job.planned or job.counts == world.counts(job_id)
         assert rows.total() == job.total
+    # At least once: again where the job died when its end was told.
+    assert {detail["job_id"] for _, detail in world.published} == set(jobs)
     claims = [item["sk"] for item in world.client.scan(TableName="LineageTable")["Items"] if "CLAIM" in item["sk"]]
     assert claims == []
     slots = [item for item in world.client.scan(TableName="SyncJobsTable")["Items"] if "SLOT" in item["sk"]]

@@ -154,6 +154,11 @@ class SyncStore:
                 continue
         self._client.delete_item(TableName=self._jobs, Key=keys.running_job(job.org_id, job.id, job.kind))
 
+    def is_marked_running(self, job: Job) -> bool:
+        """Tell whether a job has its mark among the running ones: nobody has given back its place yet."""
+        key = keys.running_job(job.org_id, job.id, job.kind)
+        return "Item" in self._client.get_item(TableName=self._jobs, Key=key, ConsistentRead=True)
+
     def note_progress(self, org_id: str, job_id: str) -> None:
         """Note that a step brought a job on just now; nothing happens where the job has ended."""
         try:
