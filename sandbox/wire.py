@@ -134,11 +134,8 @@ class Wire:
         lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
         sockets = {f"socket:[{line.split()[9]}]" for line in lines if line.split()[1].endswith(f":{port:04X}")}
         for process in Path("/proc").glob("[0-9]*"):
-            if self._scratch not in self._command(int(process.name)):
-                continue
-            with suppress(OSError):
-                if any(str(one.readlink()) in sockets for one in (process / "fd").iterdir()):
-                    return int(process.name)
+            if self._scratch in self._command(int(process.name)) and sockets & set(_open_files(process)):
+                return int(process.name)
         return 0
 
     def _command(self, pid: int) -> str:
@@ -146,6 +143,14 @@ class Wire:
             return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
         except OSError:
             return ""
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    """Yield what a process holds open; it may close some meanwhile, or end."""
+    with suppress(OSError):
+        for one in (process / "fd").iterdir():
+            with suppress(OSError):
+                yield str(one.readlink())
 
 
 class _Server(ThreadingHTTPServer):

@@ -66,8 +66,14 @@ class Watch:
         """Run the scheduled check, as if it were that much later."""
         at = datetime.fromtimestamp(time.time() + in_s, UTC).isoformat()
         function = self.resource("AWS::Lambda::Function", "MeasureHealthFunction")
+        before = self.measured()
         answer = self.aws("lambda").invoke(FunctionName=function, Payload=json.dumps({"time": at}))
         assert json.loads(answer["Payload"].read())["status"] == "done"
+        until(lambda: self.measured() > before)
+
+    def measured(self) -> int:
+        """How many figures of the scheduled check have arrived."""
+        return sum("DeadLetters" in line for line in read_lines(read_settings(), self.since))
 
     def told(self, message: str) -> list[Mapping[str, Any]]:
         """What the functions say under one message."""
@@ -141,7 +147,7 @@ def test_a_job_is_stuck(watch: Watch, shop: Shop, control: SandboxControl) -> No
     job = shop.start()
     until(lambda: shop.source.get(f"{JOBS}/{job['id']}").get("current_phase") == "phase_a")
     watch.measure(in_s=TWENTY_MINUTES_S)
-    assert watch.is_on("StuckSyncJobAlarm")
+    until(lambda: watch.is_on("StuckSyncJobAlarm"))
 
     (silent,) = [line for line in watch.told("Job makes no progress") if line["org_id"] == shop.source_id]
     assert silent["job_id"] == job["id"]
@@ -171,7 +177,7 @@ def test_an_index_build_becomes_a_dead_letter(watch: Watch, shop: Shop) -> None:
     watch.aws("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event))
     until(lambda: sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0).get("Messages"))
     watch.measure()
-    assert watch.is_on("DeadLettersAlarm")
+    until(lambda: watch.is_on("DeadLettersAlarm"))
 
     (letter,) = watch.told("Dead letter")
     assert (letter["org_id"], letter["build"]) == (event["org_id"], event["build_token"])
