@@ -11,6 +11,7 @@ from sandbox.control import SandboxControl
 from sandbox.hub_client import Json
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.paths import find_value, set_value
+from shared.domain.resource_type import ResourceKey
 from tests.e2e.conftest import Pair, make_pair
 from tests.published import violations
 
@@ -106,6 +107,7 @@ def test_edits_are_found_where_they_were_made_and_nowhere_else(
                 pointer = edit(control, pair.target_id, type_name, row["target_id"])
             made[type_name, row["source_id"]] = (change, pointer)
 
+    source = control.dump(RESOURCE_TYPES, pair.source_id)
     for as_source in (False, True):
         found = {}
         for type_name in {row["type"] for row in rows if row["status"] in ("created", "patched")}:
@@ -115,7 +117,14 @@ def test_edits_are_found_where_they_were_made_and_nowhere_else(
                     found[type_name, source_id] = row
         assert {key: row["change"] for key, row in found.items()} == {key: change for key, (change, _) in made.items()}
         for key, (_, pointer) in made.items():
-            assert (found[key]["differences"], found[key]["differences_count"]) == ([pointer], 1)
+            places = found[key]["differences"]
+            assert pointer in places
+            assert found[key]["differences_count"] == len(places)
+            # What the target filled in by default, and the source never said, differs as well.
+            said = [
+                one for one in places if find_value(source[ResourceKey(*key)], one[1:].replace("/", ".")) is not None
+            ]
+            assert said == [pointer]
 
 
 def test_the_second_token_must_act_for_the_other_organisation(compared: tuple[Pair, list[Json]]) -> None:
