@@ -2,9 +2,7 @@
 
 import json
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from functions.api.break_lineage import handler as break_lineage
 from functions.api.compare_configs import handler as compare_configs
@@ -22,7 +20,6 @@ from shared.domain.errors import (
     StorageThrottledError,
 )
 from shared.entrypoints import http
-from tests.aws import REGION, create_tables, forget_adapters
 from tests.events import load_event
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.issuer import ISSUER, key_set, sign
@@ -58,35 +55,26 @@ def organisations(monkeypatch):
 
 
 @pytest.fixture
-def hub(monkeypatch, lambda_context, organisations):
+def hub(monkeypatch, lambda_context, storage, organisations):
     """Calls a handler with a change of its event and returns status and body, checked against the definition."""
     settings = {
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "LINEAGE_TABLE": "LineageTable",
-        "INDEX_TABLE": "IndexTable",
         "TOKEN_ISSUER": ISSUER,
         "TOKEN_JWKS_URL": f"{ISSUER}/keys",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(tokens, "_fetch_jwks", lambda url: key_set("own"))
-    with mock_aws():
-        create_tables(boto3.resource("dynamodb"))
-        forget_adapters()
 
-        def call(handler, name, operation_id, changed=None, **changes):
-            event = load_event(f"api/{name}", headers={"Authorization": f"Bearer {OWN_TOKEN}"}, **changes)
-            if event["body"] and "body" not in changes:
-                event["body"] = json.dumps(json.loads(event["body"]) | (changed or {}))
-            answer = handler.lambda_handler(event, lambda_context)
-            body = json.loads(answer["body"])
-            assert violations(operation_id, answer["statusCode"], body) == []
-            return answer["statusCode"], body
+    def call(handler, name, operation_id, changed=None, **changes):
+        event = load_event(f"api/{name}", headers={"Authorization": f"Bearer {OWN_TOKEN}"}, **changes)
+        if event["body"] and "body" not in changes:
+            event["body"] = json.dumps(json.loads(event["body"]) | (changed or {}))
+        answer = handler.lambda_handler(event, lambda_context)
+        body = json.loads(answer["body"])
+        assert violations(operation_id, answer["statusCode"], body) == []
+        return answer["statusCode"], body
 
-        yield call
-    forget_adapters()
+    return call
 
 
 def compare(hub, **changed):

@@ -6,7 +6,6 @@ import uuid
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from functions.api.create_delete_job import handler as create_delete_job
 from functions.api.get_delete_job import handler as get_delete_job
@@ -20,7 +19,7 @@ from shared.bootstrap import sync
 from shared.bootstrap.credentials import credentials_store
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.errors import DownstreamRejectedError
-from tests.aws import REGION, create_tables, forget_adapters
+from tests.aws import REGION
 from tests.events import EVENTS, load_event
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.issuer import sign
@@ -52,17 +51,9 @@ def repository(monkeypatch):
 
 
 @pytest.fixture
-def hub(monkeypatch, lambda_context, outside, repository):
+def hub(monkeypatch, lambda_context, storage, outside, repository):
     """Calls a handler with a change of its event and returns status and body, checked against the definition."""
     settings = {
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "SYNC_JOBS_TABLE": "SyncJobsTable",
-        "SYNC_RESOURCES_TABLE": "SyncResourcesTable",
-        "INDEX_TABLE": "IndexTable",
-        "CREDENTIALS_TABLE": "CredentialsTable",
-        "PAYLOAD_BUCKET": "payloads",
         "DELETE_MACHINE_ARN": f"arn:aws:states:{REGION}:123456789012:stateMachine:delete",
         "BUILD_INDEX_FUNCTION": "build-index",
         "EVENT_BUS": "default",
@@ -70,26 +61,20 @@ def hub(monkeypatch, lambda_context, outside, repository):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     lambda_context.remaining_ms = 120_000
-    with mock_aws():
-        create_tables(boto3.resource("dynamodb"))
-        boto3.client("s3").create_bucket(Bucket="payloads", CreateBucketConfiguration={"LocationConstraint": REGION})
-        monkeypatch.setenv("CREDENTIALS_KEY_ID", boto3.client("kms").create_key()["KeyMetadata"]["KeyId"])
-        forget_adapters()
 
-        def call(handler, operation_id, *, org_id=ORG, headers=None, **changes):
-            event = load_event(
-                f"api/{handler.__name__.split('.')[-2]}",
-                requestContext={"authorizer": {"org_id": org_id}},
-                headers={"Authorization": f"Bearer {TOKEN}", **(headers or {})},
-                **changes,
-            )
-            answer = handler.lambda_handler(event, lambda_context)
-            body = json.loads(answer["body"])
-            assert violations(operation_id, answer["statusCode"], body) == []
-            return answer["statusCode"], body
+    def call(handler, operation_id, *, org_id=ORG, headers=None, **changes):
+        event = load_event(
+            f"api/{handler.__name__.split('.')[-2]}",
+            requestContext={"authorizer": {"org_id": org_id}},
+            headers={"Authorization": f"Bearer {TOKEN}", **(headers or {})},
+            **changes,
+        )
+        answer = handler.lambda_handler(event, lambda_context)
+        body = json.loads(answer["body"])
+        assert violations(operation_id, answer["statusCode"], body) == []
+        return answer["statusCode"], body
 
-        yield call
-    forget_adapters()
+    return call
 
 
 def create(hub, *ids, type_name="file", key=None, **changes):

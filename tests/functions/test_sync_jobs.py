@@ -5,7 +5,6 @@ import uuid
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from functions.api.cancel_sync_job import handler as cancel_sync_job
 from functions.api.create_sync_job import handler as create_sync_job
@@ -17,7 +16,6 @@ from shared.adapters import step_functions, tokens
 from shared.bootstrap import sync_api
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Event, JobStatus, Phase, Row, RowError, RowStatus, Work
-from tests.aws import REGION, create_tables, forget_adapters
 from tests.events import load_event
 from tests.fakes.issuer import ISSUER, key_set, sign
 from tests.published import violations
@@ -39,17 +37,9 @@ def started(monkeypatch):
 
 
 @pytest.fixture
-def hub(monkeypatch, lambda_context, started):
+def hub(monkeypatch, lambda_context, storage, started):
     """Calls a handler with a change of its event and returns status and body, checked against the definition."""
     settings = {
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "SYNC_JOBS_TABLE": "SyncJobsTable",
-        "SYNC_RESOURCES_TABLE": "SyncResourcesTable",
-        "INDEX_TABLE": "IndexTable",
-        "CREDENTIALS_TABLE": "CredentialsTable",
-        "PAYLOAD_BUCKET": "payloads",
         "STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:123456789012:stateMachine:sync",
         "TOKEN_ISSUER": ISSUER,
         "TOKEN_JWKS_URL": f"{ISSUER}/keys",
@@ -57,26 +47,20 @@ def hub(monkeypatch, lambda_context, started):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(tokens, "_fetch_jwks", lambda url: key_set("own"))
-    with mock_aws():
-        create_tables(boto3.resource("dynamodb"))
-        boto3.client("s3").create_bucket(Bucket="payloads", CreateBucketConfiguration={"LocationConstraint": REGION})
-        monkeypatch.setenv("CREDENTIALS_KEY_ID", boto3.client("kms").create_key()["KeyMetadata"]["KeyId"])
-        forget_adapters()
 
-        def call(handler, name, operation_id, *, org_id=SOURCE, headers=None, **changes):
-            event = load_event(
-                f"api/{name}",
-                requestContext={"authorizer": {"org_id": org_id}},
-                headers={"Authorization": f"Bearer {SOURCE_TOKEN}", **(headers or {})},
-                **changes,
-            )
-            answer = handler.lambda_handler(event, lambda_context)
-            body = json.loads(answer["body"])
-            assert violations(operation_id, answer["statusCode"], body) == []
-            return answer["statusCode"], body, answer["headers"]
+    def call(handler, name, operation_id, *, org_id=SOURCE, headers=None, **changes):
+        event = load_event(
+            f"api/{name}",
+            requestContext={"authorizer": {"org_id": org_id}},
+            headers={"Authorization": f"Bearer {SOURCE_TOKEN}", **(headers or {})},
+            **changes,
+        )
+        answer = handler.lambda_handler(event, lambda_context)
+        body = json.loads(answer["body"])
+        assert violations(operation_id, answer["statusCode"], body) == []
+        return answer["statusCode"], body, answer["headers"]
 
-        yield call
-    forget_adapters()
+    return call
 
 
 def body(**changes):
