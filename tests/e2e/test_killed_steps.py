@@ -165,7 +165,6 @@ def conflicts() -> Fault:
 @pytest.fixture(scope="module")
 def runs(stack: Json, control: SandboxControl, functions: Functions) -> Mapping[str, Run]:
     """One job for each fate, side by side."""
-    control.reset("requests")  # a long log is slow to read
     shops = {fate: open_works(stack, control) for fate in FATES}
     faults = {fate: {point: functions.fault(point, shops[fate]) for point in FATES[fate]} for fate in FATES}
     functions.wire.faults = [*(fault for each in faults.values() for fault in each.values()), conflicts()]
