@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,10 @@ from shared.domain.references import sendable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.domain.resource_type import ResourceType
+    from shared.domain.resource_type import Reference, ResourceType
+
+#: Part of every catalogue version; raised where this module makes other content of the same payload.
+_RULES = 1
 
 
 def fingerprint(resource_type: ResourceType, payload: Mapping[str, Any]) -> str:
@@ -29,7 +33,7 @@ def canonical(resource_type: ResourceType, payload: Mapping[str, Any]) -> Any:
     """Return what of a payload counts for its fingerprint.
 
     Only what may be sent counts. A property that is null counts as absent, since APIs write an unset property either
-    way; 1.0 counts as 1; sets stand sorted; stringified JSON counts by its content.
+    way; 1.0 counts as 1; sets stand sorted; a stringified object or array counts by its content.
     """
     content = sendable(resource_type, payload)
     for path in resource_type.stringified:
@@ -37,6 +41,47 @@ def canonical(resource_type: ResourceType, payload: Mapping[str, Any]) -> Any:
     content = _normalised(content)
     _sort_sets(resource_type, content)
     return content
+
+
+def canonical_again(resource_type: ResourceType, content: Mapping[str, Any]) -> Any:
+    """Return canonical content of an older catalogue version as today's entry has it.
+
+    Content that `canonical` has just made comes out as it went in. What an older entry removed stays removed.
+    """
+    payload: dict[str, Any] = copy_json(content)
+    for path in resource_type.stringified:
+        replace_values(payload, path, _stringified)
+    return canonical(resource_type, payload)
+
+
+def catalogue_version(resource_type: ResourceType) -> str:
+    """Return a short hash of what an entry declares about canonical content: two of one version make it alike."""
+    return _version(
+        resource_type.external_strip,
+        resource_type.references,
+        (
+            resource_type.strip,
+            resource_type.secrets,
+            resource_type.keep_only,
+            tuple(resource_type.drop_without.items()),
+            resource_type.sets,
+            resource_type.stringified,
+        ),
+    )
+
+
+@lru_cache(maxsize=256)
+def _version(
+    external_strip: tuple[str, ...], references: tuple[Reference, ...], declarations: tuple[tuple[Any, ...], ...]
+) -> str:
+    stripped = [parse_path(path) for path in external_strip]
+    # What a reference holds is kept, so those at or below a stripped place count.
+    keeping = [
+        (reference.path, reference.form, reference.prefix, reference.strength, reference.when or ())
+        for reference in references
+        if any(parse_path(reference.path)[: len(segments)] == segments for segments in stripped)
+    ]
+    return _digest([_RULES, *map(sorted, (external_strip, keeping, *declarations))])[:12]
 
 
 def equal_where_sent(resource_type: ResourceType, body: Mapping[str, Any], target_payload: Mapping[str, Any]) -> bool:
@@ -73,13 +118,18 @@ def _with_parsed(payload: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def _parsed(value: Any) -> Any:
-    """Read stringified JSON; what is none stays as it is."""
+    """Read a stringified object or array; what is none stays as it is."""
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        parsed = json.loads(value)
     except ValueError:
         return value
+    return parsed if isinstance(parsed, dict | list) else value
+
+
+def _stringified(value: Any) -> Any:
+    return _text(value) if isinstance(value, dict | list) else value
 
 
 def _normalised(value: Any) -> Any:

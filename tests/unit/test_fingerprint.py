@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from shared.domain.fingerprint import canonical, equal_where_sent, fingerprint, override_fingerprint
+from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.fingerprint import (
+    canonical,
+    canonical_again,
+    catalogue_version,
+    equal_where_sent,
+    fingerprint,
+    override_fingerprint,
+)
+from shared.domain.resource_type import Reference, ResourceType
 from tests.unit.test_references import type_with
 
 TYPE = type_with(
@@ -86,3 +96,69 @@ def test_an_override_is_fingerprinted_as_it_is() -> None:
 )
 def test_only_the_fields_of_the_body_are_compared(body: dict[str, Any], target: dict[str, Any], equal: bool) -> None:
     assert equal_where_sent(TYPE, body, target) is equal
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"strip": (*TYPE.strip, "more")},
+        {"sets": (*TYPE.sets, "more")},
+        {"secrets": (*TYPE.secrets, "more")},
+        {"stringified": ()},
+        {"keep_only": ("a",)},
+        {"drop_without": {"rules": "on"}},
+        {"external_strip": ()},
+        {"references": (Reference(to=("any",), path="$.owner.id"),)},
+    ],
+)
+def test_what_an_entry_declares_about_content_decides_its_catalogue_version(changed: dict[str, Any]) -> None:
+    assert catalogue_version(replace(TYPE, **changed)) != catalogue_version(TYPE)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"label": "Other"},
+        {"link": "/other/{id}"},
+        {"strip": tuple(reversed(TYPE.strip))},
+        {"references": (Reference(to=("any",), path="$.elsewhere"),)},
+    ],
+)
+def test_what_says_nothing_about_content_leaves_the_catalogue_version(changed: dict[str, Any]) -> None:
+    assert catalogue_version(replace(TYPE, **changed)) == catalogue_version(TYPE)
+
+
+def test_every_type_has_a_catalogue_version() -> None:
+    assert all(len(catalogue_version(resource_type)) == 12 for resource_type in RESOURCE_TYPES.values())
+
+
+PAYLOAD = {
+    "id": "x",
+    "a": 1.0,
+    "n": None,
+    "tags": ["y", "x"],
+    "rules": [{"on": ["b", "a"]}, {"n": 2.0}],
+    "config": '{"b": [1.0, null], "id": "x", "c": null}',
+    "more": {"x": 1},
+    "list": ["b", "a"],
+}
+
+
+@pytest.mark.parametrize("config", ['{"b": [1.0], "c": null}', '"5"', "5", "{broken", '"[1]"', "[" * 100, "", None])
+def test_canonical_content_of_todays_entry_stays_as_it_is(config: Any) -> None:
+    content = canonical(TYPE, {**PAYLOAD, "config": config})
+    assert canonical_again(TYPE, content) == content
+
+
+@pytest.mark.parametrize(
+    "today",
+    [
+        replace(TYPE, strip=(*TYPE.strip, "more")),
+        replace(TYPE, sets=(*TYPE.sets, "list")),
+        replace(TYPE, stringified=(*TYPE.stringified, "more.text")),
+        replace(TYPE, strip=(*TYPE.strip, "config.id")),
+    ],
+)
+def test_older_canonical_content_becomes_what_todays_entry_makes_of_the_payload(today: ResourceType) -> None:
+    payload = {**PAYLOAD, "more": {"text": '{"a": 1.0}'}}
+    assert canonical_again(today, canonical(TYPE, payload)) == canonical(today, payload)
