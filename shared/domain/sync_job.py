@@ -185,6 +185,7 @@ class Job:
         target_user_id: whose token writes to the target.
         match: `heuristic` or `lineage_only`.
         retry_of: the job whose unresolved rows this one takes up.
+        root_id: the first job of the chain of retries; its own id where it is no retry.
         request_hash: of the request's body without its tokens, so that an idempotency key is not used for two requests.
         execution_id: the execution that drives the job; its steps stop when it is another one.
         planner: the invocation that plans, or whose plan stands.
@@ -215,6 +216,7 @@ class Job:
     finished_at: str | None = None
     phase: Phase = Phase.FETCH_AND_PLAN
     retry_of: str | None = None
+    root_id: str = ""
     request_hash: str = ""
     execution_id: str | None = None
     planner: str = ""
@@ -230,6 +232,10 @@ class Job:
     counts: Mapping[str, int] | None = None
     rebuild_triggered: bool = False
     entered: Mapping[str, float] = field(default_factory=lambda: EMPTY)
+
+    def __post_init__(self) -> None:
+        if not self.root_id:
+            object.__setattr__(self, "root_id", self.retry_of or self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

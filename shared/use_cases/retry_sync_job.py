@@ -84,6 +84,7 @@ def retry_sync_job(
         started_at=iso_time(intake.now),
         target_user_id=sides["target"].user_id,
         retry_of=earlier.id,
+        root_id=earlier.root_id,
     )
     return start_job(intake, job, {**asked, "payload_overrides": overrides}, sides)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import ClientError
 
-from shared.adapters.dynamodb import sync_requests
+from shared.adapters.dynamodb import keys, sync_requests
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
 from shared.adapters.dynamodb.sync_store import SyncStore
@@ -391,6 +391,19 @@ def test_a_final_job_is_never_overwritten(storage):
     stored = storage.jobs.get_job(ORG, job.id)
     assert (finished.status, stored.finished_at) == (JobStatus.CANCELLED, "2026-01-01T00:00:01.000Z")
     assert stored.phase is Phase.FETCH_AND_PLAN
+
+
+def test_a_header_from_before_roots_were_stored_has_the_job_it_retries_or_itself_as_root(storage):
+    first, _ = storage.plan(1)
+    retry = replace(first, id="job-2", retry_of=first.id, root_id="")
+    assert storage.jobs.create_job(retry)
+    for job in (first, retry):
+        storage.client.update_item(
+            TableName="SyncJobsTable", Key=keys.job(ORG, job.id, job.kind), UpdateExpression="REMOVE root_id"
+        )
+
+    assert storage.jobs.get_job(ORG, first.id).root_id == first.id
+    assert storage.jobs.get_job(ORG, retry.id).root_id == first.id
 
 
 def test_phases_only_go_forward(storage):

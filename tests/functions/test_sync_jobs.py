@@ -306,6 +306,20 @@ def test_retries_what_is_unresolved_as_a_new_job_with_the_kept_credentials(hub, 
     assert started[-1][0] == second["id"]
 
 
+def header(job_id):
+    return sync_api.jobs_with_events().get_job(SOURCE, job_id)
+
+
+def test_a_chain_of_retries_knows_its_first_job(hub):
+    _, first, _ = create(hub)
+    end(first["id"], rows=[row("bad", RowStatus.FAILED)])
+    _, second, _ = retry(hub, first["id"])
+    end(second["id"], rows=[row("bad", RowStatus.FAILED)])
+    _, third, _ = retry(hub, second["id"])
+
+    assert [header(job["id"]).root_id for job in (first, second, third)] == [first["id"]] * 3
+
+
 def test_refuses_to_retry_what_runs_has_nothing_left_or_lost_its_credentials(hub):
     _, job, _ = create(hub)
     assert retry(hub, job["id"])[0] == 409
