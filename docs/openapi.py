@@ -429,7 +429,10 @@ BODIES: Mapping[str, tuple[type[BaseModel], str, Mapping[str, str], frozenset[st
         RetryRequest,
         "How to try again; every field is optional.",
         {
-            "payload_overrides": "By `<type>:<source_id>`, a JSON merge patch (RFC 7386) for the payload.",
+            "payload_overrides": (
+                "By `<type>:<source_id>`, a JSON merge patch (RFC 7386) for the payload; merged over those of the job that"
+                " is retried."
+            ),
             "target_auth_token": _FOR_THE_JOB.format("target organisation"),
             "source_auth_token": _FOR_THE_JOB.format("source organisation"),
         },
@@ -636,8 +639,8 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     "retrySyncJob": (
         "Sync",
         (
-            "Create a new job for what another one left failed or unfinished. Where that one still runs, left nothing,"
-            " or its tokens have expired, the answer is a 409 that says so."
+            "Create a new job for what another one left failed or unfinished, asked for as that one was. Where that one"
+            " still runs, left nothing, is too old, or its tokens have expired, the answer is a 409 that says so."
         ),
         ("id",),
         "SyncJobRetryRequest",

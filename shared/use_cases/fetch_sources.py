@@ -121,10 +121,13 @@ class _Crawl:
         for part in ("closure", "state"):
             with suppress(NotFoundError):
                 return Closure.from_json(self._ports.payloads.get(self._key(part)))
-        scope = self._request["resources"]
-        keys = [ResourceKey(entry["type"], entry["id"]) for entry in scope]
-        chosen = {key for key, entry in zip(keys, scope, strict=True) if not entry.get("by_name_only")}
-        return Closure(frontier=list(dict.fromkeys(keys)), known=set(keys), selected=chosen, by_id=set(chosen))
+        reached = {ResourceKey(one["type"], one["id"]): one.get("reached") for one in self._request["resources"]}
+        return Closure(
+            frontier=list(reached),
+            known=set(reached),
+            selected={key for key, how in reached.items() if how is None},
+            by_id={key for key, how in reached.items() if how != "name"},
+        )
 
     def _identifiers(self, closure: Closure) -> Identifiers:
         """Return what the source's ids and aliases stand for: from its fresh index, else by listing it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from shared.use_cases.create_sync_job import Caller, JobIntake, SideToken, Token
 from shared.use_cases.sync_ports import request_key, source_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from shared.domain.resource_type import Catalogue
 
@@ -38,7 +39,9 @@ class RetryRequest(BaseModel):
 def retry_sync_job(
     intake: JobIntake, catalogue: Catalogue, caller: Caller, job_id: str, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Create and start a job for the failed, pending and in-progress resources of another one.
+    """Create and start a job for the failed, pending and in-progress resources of another one, asked for as that one.
+
+    Its overrides apply again, with those of this request merged over them.
 
     Args:
         intake: where the job goes.
@@ -53,7 +56,7 @@ def retry_sync_job(
     Raises:
         ValidationError: a field breaks the contract.
         NotFoundError: this organisation has no such job.
-        ConflictError: it still runs, has nothing unresolved, or its credentials have expired.
+        ConflictError: it still runs, has nothing unresolved, or what it was asked for or its credentials have expired.
         InvalidRequestError: an override is for a resource that is not retried.
         ForbiddenError: a token belongs to another organisation.
         TooManyJobsError: as many jobs as allowed run into the target organisation.
@@ -86,36 +89,53 @@ def retry_sync_job(
         retry_of=earlier.id,
         root_id=earlier.root_id,
     )
-    return start_job(intake, job, {**asked, "payload_overrides": overrides}, sides)
+    asked["payload_overrides"] = _merged(asked.get("payload_overrides", {}), overrides)
+    return start_job(intake, job, asked, sides)
 
 
 def _scope(intake: JobIntake, earlier: Job) -> dict[str, Any]:
-    """Return what to do again, and what is done and only resolved; a job without a plan is done again whole."""
+    """Return the request of a retry: what to do again as it was asked for, and what is done and only resolved.
+
+    What was not selected says how it was `reached`: by an `id`, or by `name` only. A job that was not planned is done
+    again whole.
+    """
+    request = _stored(intake, request_key(earlier.org_id, earlier.id))
     if not earlier.planned:
-        request: dict[str, Any] = _stored(intake, request_key(earlier.org_id, earlier.id))
-        if not request:
-            raise ConflictError("The job ended before it was planned, and its request is kept for a few days only.")
         return request
     rows = list(intake.jobs.list_rows(earlier.org_id, earlier.id))
     unresolved = [row.key for row in rows if row.status.unresolved]
     if not unresolved:
         raise ConflictError("Nothing of the job is unresolved.")
-    state = _stored(intake, source_key(earlier.org_id, earlier.id, "closure"))
-    by_id = Closure.from_json(state).by_id if state else set(unresolved)
+    closure = Closure.from_json(_stored(intake, source_key(earlier.org_id, earlier.id, "closure")))
+    done = [list(row.key) for row in rows if not row.status.unresolved]
     return {
-        "resources": [
-            {"type": key.type, "id": key.id, **({} if key in by_id else {"by_name_only": True})} for key in unresolved
-        ],
-        "finished": [list(row.key) for row in rows if not row.status.unresolved],
+        "resources": [_asked_again(closure, key) for key in unresolved],
+        "finished": [*request.get("finished", ()), *done],
+        "payload_overrides": request.get("payload_overrides", {}),
     }
+
+
+def _asked_again(closure: Closure, key: ResourceKey) -> dict[str, str]:
+    entry = {"type": key.type, "id": key.id}
+    if key in closure.selected:
+        return entry
+    return {**entry, "reached": "id" if key in closure.by_id else "name"}
 
 
 def _stored(intake: JobIntake, key: str) -> dict[str, Any]:
     try:
         value: dict[str, Any] = intake.payloads.get(key)
     except NotFoundError:
-        return {}
+        message = "What the job was asked for is kept for a few days only: create a new job."
+        raise ConflictError(message) from None
     return value
+
+
+def _merged(earlier: Any, later: Any) -> Any:
+    """Return a JSON merge patch that does what both do; where they do not agree, what the later one does."""
+    if not isinstance(earlier, Mapping) or not isinstance(later, Mapping):
+        return later
+    return {**earlier, **{name: _merged(earlier.get(name), change) for name, change in later.items()}}
 
 
 def _check_overrides(overrides: Mapping[str, Any], resources: Iterable[Mapping[str, str]]) -> None:

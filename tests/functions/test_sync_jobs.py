@@ -16,6 +16,8 @@ from shared.adapters import step_functions, tokens
 from shared.bootstrap import sync_api
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Event, JobStatus, Phase, Row, RowError, RowStatus, Work
+from shared.use_cases.closure import Closure
+from shared.use_cases.sync_ports import source_key
 from tests.events import load_event
 from tests.fakes.issuer import ISSUER, key_set, sign
 from tests.published import violations
@@ -83,6 +85,8 @@ def end(job_id, status=JobStatus.PARTIAL, rows=()):
     job = jobs.get_job(SOURCE, job_id)
     if rows:
         jobs.put_rows(job, rows)
+        closure = Closure(selected={one.key for one in rows}, by_id={one.key for one in rows})
+        sync_api._outside()[0].put(source_key(SOURCE, job_id, "closure"), closure.to_json())
         counts = dict.fromkeys(["pending", "in_progress", "succeeded", "failed", "skipped_unchanged"], 0)
         for row in rows:
             counts[row.status.counted_as] += 1
