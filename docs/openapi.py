@@ -430,8 +430,8 @@ BODIES: Mapping[str, tuple[type[BaseModel], str, Mapping[str, str], frozenset[st
         "How to try again; every field is optional.",
         {
             "payload_overrides": (
-                "By `<type>:<source_id>`, a JSON merge patch (RFC 7386) for the payload; merged over those of the job that"
-                " is retried."
+                "By `<type>:<source_id>`, a JSON merge patch (RFC 7386) for the payload; merged over those of the job"
+                " that is retried."
             ),
             "target_auth_token": _FOR_THE_JOB.format("target organisation"),
             "source_auth_token": _FOR_THE_JOB.format("source organisation"),
