@@ -217,6 +217,7 @@ SCHEMAS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
             "errors_sample": (f"[SyncJobError]<={MAX_ERRORS_SAMPLE}", "Root causes first; only of a single job."),
             "+include_dependencies": ("boolean", "Whether dependencies are copied too."),
             "+match": ("string", "How targets are found."),
+            "+activation": ("string", "Whether active flags on the target stay, or follow those of the source."),
             "+retry_of": ("string", "The job whose unresolved resources this one takes up."),
             "+error": ("string", "What ended the job and belongs to no single resource."),
         },
@@ -421,9 +422,12 @@ BODIES: Mapping[str, tuple[type[BaseModel], str, Mapping[str, str], frozenset[st
             "dry_run": "Plan and show what would be done, write nothing.",
             "include_dependencies": "Copy too what the selection needs.",
             "match": "`heuristic` also pairs by natural key; `lineage_only` creates what was never paired.",
+            "activation": (
+                "`keep` leaves the active flag of what exists on the target; `follow` sets it as in the source."
+            ),
             "resources": "The selection.",
         },
-        frozenset({"source_auth_token", "match"}),
+        frozenset({"source_auth_token", "match", "activation"}),
     ),
     "SyncJobRetryRequest": (
         RetryRequest,

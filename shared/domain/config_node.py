@@ -194,7 +194,7 @@ def read_active(flag: ActiveFlag | None, payload: Mapping[str, Any], now: dateti
         return expiry is None or expiry > (normalise_time(now.isoformat()) or "")
     if not values:
         return None
-    return any(value == flag.active if flag.active is not None else value != flag.inactive for value in values)
+    return any(map(flag.is_active, values))
 
 
 def normalise_time(value: Any) -> str | None:

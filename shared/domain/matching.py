@@ -67,11 +67,13 @@ class Pair:
 
     Attributes:
         heuristic: rules 5 and 6 apply.
+        follow: a patch writes the source's active flag; else the target's stays.
     """
 
     source_org_id: str
     target_org_id: str
     heuristic: bool = True
+    follow: bool = False
 
 
 class TargetIndex:

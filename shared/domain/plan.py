@@ -141,6 +141,7 @@ class PlannedResource:
         resolve: is written (again) in phase_a5: it yields derived values and has deferred references.
         patch: is patched in phase_b: a deferred reference or a derived value.
         activate: is created inactive and activated by a finalizer.
+        follows: a patch writes the source's active flag; else the target's stays.
         rule: the rule of matching that decided: `1`, `2`, `3`, `4`, `4a`, `5`, `6` or `7`.
         create_id: the id to create it under, where the caller chooses it (slug, key, role id, client-chosen UUID).
         record_lineage: a SKIP that pairs source and target for the first time: its lineage is written, nothing else.
@@ -164,6 +165,7 @@ class PlannedResource:
     resolve: bool = False
     patch: bool = False
     activate: bool = False
+    follows: bool = False
     rule: str = ""
     create_id: str | None = None
     record_lineage: bool = False

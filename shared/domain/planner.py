@@ -37,6 +37,7 @@ from shared.domain.plan import (
     TargetConfig,
 )
 from shared.domain.references import Identifiers, Replacement, rewrite, sendable
+from shared.domain.remap import flags_of_both
 from shared.domain.resource_type import EMPTY, Catalogue, ResourceKey, ResourceType
 from shared.domain.sync_job import RowError, RowStatus
 
@@ -56,6 +57,7 @@ def plan(
     claimed: Collection[tuple[str, str]],
     referents: Mapping[ResourceKey, SourceConfig] = MappingProxyType({}),
     match: str = "heuristic",
+    activation: str = "keep",
     batch_size: int = 50,
     inactive: Collection[ResourceKey] = (),
 ) -> Plan:
@@ -73,13 +75,14 @@ def plan(
         claimed: (type, target id) that lineage of this source organisation claims.
         referents: unselected referents of a job without dependencies: resolved read-only, they get no row.
         match: `heuristic` or `lineage_only`.
+        activation: `keep` or `follow`: whether a patch leaves the target's active flag or writes the source's.
         batch_size: most resources in a batch.
         inactive: what an earlier job created inactive and did not come to activate: it is written and activated.
 
     Returns:
         The same plan for the same input, whatever the order of mappings.
     """
-    pair = Pair(source_org_id, target_org_id, heuristic=match == "heuristic")
+    pair = Pair(source_org_id, target_org_id, heuristic=match == "heuristic", follow=activation == "follow")
     closure = _Closure.read(sources, referents)
     index = TargetIndex(catalogue, targets)
     links = Links(catalogue, closure.configs, identifiers)
@@ -255,6 +258,8 @@ class _Planner:
 
     def _is_unchanged(self, node: _Node) -> bool:
         if node.target is None or not node.target.whole or node.key in self._inactive:
+            return False
+        if self._follows(node) and self._differing_flags(node):
             return False
         entry = self._lineage.get(node.key) if node.match.rule == "3" else None
         if entry is None or not entry.source_fingerprint or not entry.target_fingerprint:
@@ -499,6 +504,7 @@ class _Planner:
                     resolve=key in again,
                     patch=key not in again and stale,
                     activate=self._is_activated_last(node, stale),
+                    follows=node.action is not Action.CREATE and self._follows(node),
                     rule=node.match.rule,
                     create_id=self._chosen_id(node) if node.action is Action.CREATE else None,
                     record_lineage=node.record_lineage and node.action is Action.SKIP,
@@ -513,6 +519,38 @@ class _Planner:
         if not node.written or not _is_in_use(node):
             return False
         return stale if node.action is Action.CREATE else node.key in self._inactive
+
+    def _follows(self, node: _Node) -> bool:
+        """Tell whether a patch writes the source's active flag; what was created inactive is activated last."""
+        flag = node.type.active
+        if not self._pair.follow or flag is None or not flag.settable or node.key in self._inactive:
+            return False
+        return any(value is not None for value in values_at(node.body, flag.path))
+
+    @staticmethod
+    def _differing_flags(node: _Node) -> list[tuple[Any, Any]]:
+        """Return the active flags that both source and target have and that differ."""
+        flag, target = node.type.active, node.target
+        if flag is None or target is None or not target.whole:
+            return []
+        return [(ours, theirs) for ours, theirs in flags_of_both(flag, node.body, target.payload) if ours != theirs]
+
+    def _flag_warnings(self, node: _Node) -> tuple[str, ...]:
+        """Say where a config is in use on one side only; of one with an end nobody can tell without a clock."""
+        flag = node.type.active
+        if flag is None or flag.expiry or node.action is Action.FAIL or node.key in self._inactive:
+            return ()
+        kept = not self._follows(node)
+        texts: dict[str, None] = {}
+        for ours, theirs in self._differing_flags(node):
+            active = flag.is_active(ours)
+            if active and not flag.is_active(theirs):
+                becomes = "stays so" if kept else "is activated"
+                texts[f"The source's is active, the target's is not: it {becomes}."] = None
+            elif flag.is_active(theirs) and not active:
+                becomes = "stays so" if kept else "is deactivated"
+                texts[f"The source's is not active, the target's is: it {becomes}."] = None
+        return tuple(texts)
 
     def _chosen_id(self, node: _Node) -> str | None:
         return chosen_id(node.type, node.key, self._pair)
@@ -552,7 +590,7 @@ class _Planner:
 
     def _warnings(self, node: _Node) -> tuple[str, ...]:
         if not node.written or node.config.payload is None:
-            return ()
+            return self._flag_warnings(node)
         warnings: dict[str, None] = {}
         for link in node.links:
             text = _WARNINGS.get(self._standing(node, link))
@@ -567,7 +605,7 @@ class _Planner:
             warnings[f"What {', '.join(external)} name is outside of the resource types and kept as it is."] = None
         if node.action is Action.CREATE and node.type.secret_note:
             warnings[node.type.secret_note] = None
-        return tuple(warnings)
+        return (*warnings, *self._flag_warnings(node))
 
 
 _WARNINGS = {
@@ -627,4 +665,4 @@ def _is_in_use(node: _Node) -> bool:
     values = list(values_at(node.config.payload, flag.path))
     if not values:
         return is_plain(flag.path) and flag.active is not None
-    return any(value == flag.active if flag.active is not None else value != flag.inactive for value in values)
+    return any(map(flag.is_active, values))

@@ -31,7 +31,7 @@ from shared.domain.resource_type import EMPTY, ResourceKey, ResourceType
 from shared.domain.sync_job import RowError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from shared.domain.resource_type import ActiveFlag
 
@@ -77,8 +77,9 @@ def build_body(
         planned: the plan for it.
         id_map: what was written so far in this job.
         stage: `create` for a new config (deferred references left out, inactive where it is activated later); `patch`
-            for one that exists on the target (complete; its active flag and own fields stay); `full` for the second
-            write of one that this job created (complete; still inactive where it is activated later).
+            for one that exists on the target (complete; its own fields stay, and its active flag unless it follows the
+            source's); `full` for the second write of one that this job created (complete; still inactive where it is
+            activated later).
         target_payload: what is on the target now, for `patch` and `full`. Without it a replacing update would lose the
             target's own fields.
 
@@ -87,7 +88,7 @@ def build_body(
     """
     body = _remapped(resource_type, payload, planned, id_map, stage)
     if resource_type.active is not None:
-        if stage == "patch":
+        if stage == "patch" and not planned.follows:
             _keep_active_flag(resource_type.active, body, target_payload or {})
         elif planned.activate:
             _set_active_flag(resource_type.active, body, resource_type.active.inactive)
@@ -186,6 +187,16 @@ def _keep_active_flag(flag: ActiveFlag, body: dict[str, Any], target_payload: Ma
             follow(body, steps[:-1])[steps[-1]] = current
 
 
+def flags_of_both(
+    flag: ActiveFlag, body: Mapping[str, Any], target_payload: Mapping[str, Any]
+) -> Iterator[tuple[Any, Any]]:
+    """Yield the active flags of a body, each with that of the target at the same place, where both say."""
+    for steps, ours in places_at(body, flag.path):
+        theirs = _counterpart(body, target_payload, steps)
+        if ours is not None and theirs is not None:
+            yield ours, theirs
+
+
 def _counterpart(body: Any, target_payload: Any, steps: Sequence[str | int]) -> Any:
     """Return what the target has at a place of the body, array items found by what identifies them."""
     ours, theirs = body, target_payload
@@ -279,7 +290,8 @@ def planned_from_json(resource_type: ResourceType, data: Mapping[str, Any]) -> P
     Raises:
         KeyError, IndexError, TypeError, ValueError: the data is something else.
     """
-    plain = {name: data[name] for name in _PLAIN_FIELDS}
+    # What an older version wrote lacks what was added since.
+    plain = {name: data[name] for name in _PLAIN_FIELDS if name in data}
     plain["action"] = Action(plain["action"])
     error = data["error"]
     return PlannedResource(

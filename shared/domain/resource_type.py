@@ -212,6 +212,10 @@ class ActiveFlag:
     settable: bool = True
     expiry: bool = False
 
+    def is_active(self, value: Any) -> bool:
+        """Tell whether a value of the field means in use."""
+        return bool(value == self.active if self.active is not None else value != self.inactive)
+
 
 class Identity(StrEnum):
     """Where the id of a config comes from."""

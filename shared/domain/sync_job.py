@@ -184,6 +184,7 @@ class Job:
         org_id: the organisation that created it; only it sees the job.
         target_user_id: whose token writes to the target.
         match: `heuristic` or `lineage_only`.
+        activation: `keep` or `follow`: whether a patch leaves the target's active flag or writes the source's.
         retry_of: the job whose unresolved rows this one takes up.
         root_id: the first job of the chain of retries; its own id where it is no retry.
         request_hash: of the request's body without its tokens, so that an idempotency key is not used for two requests.
@@ -211,6 +212,7 @@ class Job:
     include_dependencies: bool
     match: str
     started_at: str
+    activation: str = "keep"
     kind: JobKind = JobKind.SYNC
     target_user_id: str = ""
     finished_at: str | None = None

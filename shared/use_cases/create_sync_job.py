@@ -67,6 +67,7 @@ class SyncJobRequest(BaseModel):
     dry_run: StrictBool = False
     include_dependencies: StrictBool = True
     match: Literal["heuristic", "lineage_only"] = "heuristic"
+    activation: Literal["keep", "follow"] = "keep"
     resources: Annotated[list[ResourceSelection], Field(min_length=1, max_length=MAX_RESOURCES)]
 
 
@@ -180,6 +181,7 @@ def create_sync_job(
         dry_run=request.dry_run,
         include_dependencies=request.include_dependencies,
         match=request.match,
+        activation=request.activation,
         started_at=iso_time(intake.now),
         target_user_id=target.user_id,
         request_hash=_hash(request),

@@ -47,6 +47,7 @@ def job_answer(job: Job, counts: Mapping[str, int]) -> dict[str, Any]:
         "dry_run": job.dry_run,
         "include_dependencies": job.include_dependencies,
         "match": job.match,
+        "activation": job.activation,
         "counts": {"total": sum(numbers.values()), **numbers},
         "current_phase": job.phase.value,
         "current_batch": dict(job.current_batch) if job.current_batch else None,

@@ -162,6 +162,7 @@ class _Planning:
             claimed=frozenset((key.type, key.id) for key in claimed),
             referents={key: source for key, source in sources.items() if key in closure.referents},
             match=job.match,
+            activation=job.activation,
             inactive=inactive,
             batch_size=max(self._batch_size, ceil(len(sources) / _MAX_BATCHES)),
         )

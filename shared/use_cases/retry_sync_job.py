@@ -84,6 +84,7 @@ def retry_sync_job(
         dry_run=earlier.dry_run,
         include_dependencies=earlier.include_dependencies,
         match=earlier.match,
+        activation=earlier.activation,
         started_at=iso_time(intake.now),
         target_user_id=sides["target"].user_id,
         retry_of=earlier.id,

@@ -393,17 +393,20 @@ def test_a_final_job_is_never_overwritten(storage):
     assert stored.phase is Phase.FETCH_AND_PLAN
 
 
-def test_a_header_from_before_roots_were_stored_has_the_job_it_retries_or_itself_as_root(storage):
+def test_an_older_header_is_its_own_root_or_has_the_job_it_retries_as_root_and_keeps_active_flags(storage):
     first, _ = storage.plan(1)
     retry = replace(first, id="job-2", retry_of=first.id, root_id="")
     assert storage.jobs.create_job(retry)
     for job in (first, retry):
         storage.client.update_item(
-            TableName="SyncJobsTable", Key=keys.job(ORG, job.id, job.kind), UpdateExpression="REMOVE root_id"
+            TableName="SyncJobsTable",
+            Key=keys.job(ORG, job.id, job.kind),
+            UpdateExpression="REMOVE root_id, activation",
         )
 
     assert storage.jobs.get_job(ORG, first.id).root_id == first.id
     assert storage.jobs.get_job(ORG, retry.id).root_id == first.id
+    assert storage.jobs.get_job(ORG, first.id).activation == "keep"
 
 
 def test_phases_only_go_forward(storage):

@@ -161,6 +161,7 @@ def test_another_body_under_the_same_key_is_a_conflict(hub):
         ({"name": "n" * 201}, 400, "name"),
         ({"dry_run": "yes"}, 400, "dry_run"),
         ({"match": "guess"}, 400, "match"),
+        ({"activation": "both"}, 400, "activation"),
         ({"target_auth_token": None}, 400, "target_auth_token"),
         ({"target_auth_token": "x" * 20_000}, 400, "target_auth_token"),
         ({"target_org_id": SOURCE}, 400, "target_org_id"),
@@ -322,6 +323,16 @@ def test_a_chain_of_retries_knows_its_first_job(hub):
     _, third, _ = retry(hub, second["id"])
 
     assert [header(job["id"]).root_id for job in (first, second, third)] == [first["id"]] * 3
+
+
+@pytest.mark.parametrize(("asked", "activation"), [({}, "keep"), ({"activation": "follow"}, "follow")])
+def test_a_job_says_whether_active_flags_follow_and_a_retry_inherits_it(hub, asked, activation):
+    _, first, _ = create(hub, match="lineage_only", include_dependencies=False, **asked)
+    end(first["id"], rows=[row("bad", RowStatus.FAILED)])
+    _, second, _ = retry(hub, first["id"])
+
+    for job in (first, second, get(hub, second["id"])[1]):
+        assert (job["activation"], job["match"], job["include_dependencies"]) == (activation, "lineage_only", False)
 
 
 def test_refuses_to_retry_what_runs_has_nothing_left_or_lost_its_credentials(hub):
