@@ -605,7 +605,7 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
         "Compare",
         (
             "Pair two configurations: the next sync patches the target. A repeat answers with the pair that is there;"
-            " where one of the two has another partner, the answer is a 409."
+            " where one of the two has another partner, or a namesake by its slug, key or role, the answer is a 409."
         ),
         (),
         "ConfirmLineageRequest",
@@ -614,7 +614,10 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     ),
     "breakLineage": (
         "Compare",
-        "Forget a pair: the next sync does not know it. Where several organisations share the id, say which one.",
+        (
+            "Forget a pair, in both directions: the next sync does not know it. Where several organisations share the"
+            " id, or only a sync of the way back made the pair, say which organisation."
+        ),
         _LINEAGE_KEYS,
         "",
         (200, "BreakLineageResponse"),

@@ -9,6 +9,7 @@ from shared.domain.index import resource_type_named
 from shared.domain.resource_type import ResourceKey
 
 if TYPE_CHECKING:
+    from shared.domain.plan import LineageEntry
     from shared.domain.resource_type import Catalogue
     from shared.use_cases.lineage_ports import LineageRegistry
 
@@ -22,7 +23,9 @@ def break_lineage(
     source_id: str,
     source_org_id: str | None = None,
 ) -> dict[str, bool]:
-    """Delete the lineage entry of a source config into the caller's organisation.
+    """Delete the lineage entry of a source config into the caller's organisation, and that of the way back.
+
+    One that only a sync of the way back made is deleted where the source organisation is stated.
 
     Args:
         catalogue: all resource types.
@@ -30,7 +33,7 @@ def break_lineage(
         org_id: the caller's organisation, the target of the entry.
         type_name: type of the config.
         source_id: its id in the source organisation.
-        source_org_id: the source organisation; needed only where several share the id, as slugs do.
+        source_org_id: the source organisation; needed where several share the id, as slugs do.
 
     Returns:
         The contract's `BreakLineageResponse`.
@@ -49,6 +52,18 @@ def break_lineage(
         raise ConflictError(
             f"source_org_id: is needed, since several source organisations have a {source.type} {source_id}: {named}."
         )
-    if not entries or not lineage.delete_entry(entries[0]):
+    other_org = entries[0].source_org_id if entries else source_org_id
+    way_back = _find_way_back(lineage, org_id, source, other_org) if other_org is not None else None
+    if way_back is not None and all(entry.target_id == way_back.source_id for entry in entries):
+        # It goes first: where this breaks off in between, a repeat still finds the rest.
+        entries.insert(0, way_back)
+    deleted = [lineage.delete_entry(entry) for entry in entries]
+    if not any(deleted):
         raise NotFoundError(f"There is no lineage entry for {source.type} {source_id} in this organisation.")
     return {"deleted": True}
+
+
+def _find_way_back(lineage: LineageRegistry, org_id: str, source: ResourceKey, other_org: str) -> LineageEntry | None:
+    """Return the entry by which a config of the other organisation is what one of this organisation became there."""
+    mine = lineage.find_claimed_targets(other_org, org_id, [source]).get(source)
+    return lineage.find_entries(other_org, org_id, [mine]).get(mine) if mine is not None else None

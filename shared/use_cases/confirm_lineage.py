@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, StrictStr
 
-from shared.domain.errors import DownstreamMalformedError, InvalidRequestError, NotFoundError
+from shared.domain.errors import ConflictError, DownstreamMalformedError, InvalidRequestError, NotFoundError
 from shared.domain.index import resource_type_named
+from shared.domain.matching import Pair, portable_id
 from shared.domain.plan import LineageEntry
 from shared.use_cases.create_sync_job import Id  # noqa: TC001 - pydantic reads it at run time
 
@@ -51,7 +52,8 @@ def confirm_lineage(
         ValidationError: a field breaks the contract.
         InvalidRequestError: the type is unknown, the source is the caller's own organisation, or there is no such
             target.
-        ConflictError: the source config has another target, or the target is another source config's already.
+        ConflictError: the source config has another target, the target is another source config's already, or the type
+            has the same identifier in every organisation and these differ.
         HubError: the downstream API throttles, fails or refuses.
     """
     request = ConfirmLineageRequest.model_validate(body)
@@ -64,6 +66,12 @@ def confirm_lineage(
         raise InvalidRequestError(
             f"target_id: there is no {resource_type.name} {request.target_id} in your organisation."
         ) from None
+    namesake = portable_id(resource_type, request.source_id, Pair(request.source_org_id, current.org_id))
+    if namesake not in (None, request.target_id):
+        raise ConflictError(
+            f"target_id: {resource_type.name} {request.source_id} of another organisation is {namesake} here: others"
+            f" refer to it by that, so it cannot be {request.target_id}."
+        )
     stored = lineage.confirm_entry(
         LineageEntry(
             type=resource_type.name,

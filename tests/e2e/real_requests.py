@@ -12,6 +12,8 @@ import schemathesis
 from schemathesis import GenerationMode
 
 from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.matching import Pair as Organisations
+from shared.domain.matching import portable_id
 from tests.e2e.conftest import Pair
 
 #: Operations that start jobs.
@@ -155,8 +157,10 @@ class RealRequests:
         if name == "confirmLineage":
             body["type"] = draw.choice([one for one, ids in self._own.items() if ids])
             body["target_id"] = draw.choice(self._own[body["type"]])
-            # One source a target: everything else would be a conflict.
-            body["source_id"] = f"source of {body['target_id']}"[:100]
+            # One source a target, and the namesake where names are the same everywhere: else it would be a conflict.
+            way_back = Organisations(self._pair.source_id, self._pair.target_id)
+            namesake = portable_id(RESOURCE_TYPES[body["type"]], body["target_id"], way_back)
+            body["source_id"] = namesake or f"source of {body['target_id']}"[:100]
         if name == "retrySyncJob" and body.get("payload_overrides"):
             scope = self._scope[case.path_parameters["id"]]
             body["payload_overrides"] = dict(zip(scope, body["payload_overrides"].values(), strict=False))

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.errors import ConflictError, InvalidRequestError, NotFoundError
+from shared.domain.plan import LineageEntry
 from shared.use_cases.break_lineage import break_lineage
 from shared.use_cases.confirm_lineage import confirm_lineage
 from tests.fakes.config_repository import FakeConfigRepository
@@ -82,6 +84,68 @@ def test_refuses_what_cannot_be_a_pair(
     with pytest.raises(InvalidRequestError, match=message):
         confirm(lineage, current, **changes)
     assert lineage.entries == []
+
+
+@pytest.mark.parametrize(
+    ("type_name", "source_id", "target_id", "counterpart"),
+    [
+        ("schema", "lead", "contact", "lead"),
+        ("environment_variable", "API_URL", "API_KEY", "API_URL"),
+        ("role", "org-b:lead", "org-a:contact", "org-a:lead"),
+    ],
+)
+def test_what_has_a_name_of_its_own_everywhere_is_paired_with_its_namesake_only(
+    lineage: FakeLineage, type_name: str, source_id: str, target_id: str, counterpart: str
+) -> None:
+    resource_type = RESOURCE_TYPES[type_name]
+    current = FakeConfigRepository("org-a")
+    current.add(resource_type, *({resource_type.fields.id: one} for one in (target_id, counterpart)))
+    request = {"type": type_name, "source_org_id": "org-b", "source_id": source_id}
+
+    with pytest.raises(ConflictError, match=f"target_id: .* {source_id} of another organisation is {counterpart} here"):
+        confirm_lineage(RESOURCE_TYPES, lineage, current, {**request, "target_id": target_id})
+    assert lineage.entries == []
+    confirm_lineage(RESOURCE_TYPES, lineage, current, {**request, "target_id": counterpart})
+    assert [entry.target_id for entry in lineage.entries] == [counterpart]
+
+
+def way_back(source_id: str, target_id: str) -> LineageEntry:
+    """A flow of org-a that a sync made in org-b."""
+    return LineageEntry(
+        type="flow", source_org_id="org-a", source_id=source_id, target_org_id="org-b", target_id=target_id
+    )
+
+
+def test_breaks_the_pair_of_the_way_back_too(lineage: FakeLineage, current: FakeConfigRepository) -> None:
+    other = way_back("a2", "b2")
+    lineage.entries = [way_back("a1", "b1"), other]
+    confirm(lineage, current)
+
+    assert broken(lineage) == {"deleted": True}
+    assert lineage.entries == [other]
+    with pytest.raises(NotFoundError):
+        broken(lineage)
+
+
+def test_breaks_a_pair_of_the_way_back_alone_where_the_organisation_is_stated(lineage: FakeLineage) -> None:
+    lineage.entries = [way_back("a1", "b1")]
+    with pytest.raises(NotFoundError):
+        broken(lineage)
+
+    assert broken(lineage, source_org_id="org-b") == {"deleted": True}
+    assert lineage.entries == []
+    with pytest.raises(NotFoundError):
+        broken(lineage, source_org_id="org-b")
+
+
+def test_leaves_a_way_back_that_pairs_the_two_with_others(lineage: FakeLineage, current: FakeConfigRepository) -> None:
+    others = [way_back("a1", "b2"), way_back("a2", "b1")]
+    lineage.entries = [*others]
+    confirm(lineage, current)
+
+    broken(lineage)
+
+    assert lineage.entries == others
 
 
 def test_breaks_a_pair_once(lineage: FakeLineage, current: FakeConfigRepository) -> None:
