@@ -103,7 +103,7 @@ def _describe(settings: StackSettings) -> dict[str, Any]:
     outputs = deployment.find_outputs(settings)
     if outputs is None:
         raise StackError("The stack is not deployed.")
-    tables = ("IndexTable", "SyncJobsTable", "SyncResourcesTable", "LineageTable", "CredentialsTable")
+    tables = ("IndexTable", "SyncJobsTable", "SyncResourcesTable", "LineageTable", "MemoryTable", "CredentialsTable")
     return {
         "api_url": f"{settings.aws_url}/_aws/execute-api/{outputs['ApiId']}/{outputs['StageName']}",
         "aws_endpoint_url": settings.aws_url,

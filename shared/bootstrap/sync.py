@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shared import settings
 from shared.adapters import aws
 from shared.adapters.dynamodb.lineage_store import LineageStore
+from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
 from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.adapters.payloads import PayloadStore
@@ -65,6 +66,7 @@ def ports(step: StepInput) -> SyncPorts:
             _name(settings.index_table),
         ),
         lineage=LineageStore(aws.dynamodb(), lineage_table),
+        memory=MemoryStore(aws.dynamodb(), _name(settings.memory_table), _payloads()),
         payloads=_payloads(),
         open_repository=lambda job, role: _open_repository(job, role, step.deadline),
         now=time.time,

@@ -140,6 +140,18 @@ class AmbiguousMatchError(TerminalError):
     code = "AMBIGUOUS_MATCH"
 
 
+class TargetTakenError(TerminalError):
+    """The target config that a source config would become is another source config's."""
+
+    code = "TARGET_TAKEN"
+
+
+class TargetChangedError(TerminalError):
+    """Somebody changed the target config since the job looked at it: it is not written over unseen."""
+
+    code = "TARGET_CHANGED"
+
+
 class DependencyFailedError(TerminalError):
     """Something that this resource needs could not be written; the message names the root cause."""
 

@@ -20,8 +20,27 @@ _RULES = 1
 
 
 def fingerprint(resource_type: ResourceType, payload: Mapping[str, Any]) -> str:
-    """Return a SHA-256 of the canonical content of a payload, in hex."""
-    return _digest(canonical(resource_type, payload))
+    """Return the catalogue version and a SHA-256 of the canonical content of a payload, in hex: `<version>:<hash>`."""
+    return fingerprint_of(resource_type, canonical(resource_type, payload))
+
+
+def fingerprint_of(resource_type: ResourceType, content: Any) -> str:
+    """Return the fingerprint of a payload whose canonical content is given."""
+    return f"{catalogue_version(resource_type)}:{_digest(content)}"
+
+
+def agree(one: str, other: str) -> bool | None:
+    """Tell whether two fingerprints are of the same content; None where their canonical forms differ, or one is empty.
+
+    A fingerprint that names no version, as they were kept once, is taken for one of the other's version.
+    """
+    if not one or not other:
+        return None
+    version, _, digest = one.rpartition(":")
+    other_version, _, other_digest = other.rpartition(":")
+    if version and other_version and version != other_version:
+        return None
+    return digest == other_digest
 
 
 def override_fingerprint(override: Any) -> str:

@@ -13,6 +13,7 @@ from shared.domain.matching import (
     match,
     names_another,
     natural_key_of,
+    portable_id,
 )
 from shared.domain.paths import covers
 from shared.domain.references import Replacement, rewrite
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from shared.domain.plan import LineageEntry, SourceConfig
 
 
+#: So many rivals are named in a message.
+_MAX_NAMED = 10
+
+
 def match_closure(
     catalogue: Catalogue,
     pair: Pair,
@@ -36,6 +41,7 @@ def match_closure(
     index: TargetIndex,
     lineage: Mapping[ResourceKey, LineageEntry],
     claimed: Collection[tuple[str, str]],
+    back: Mapping[ResourceKey, str],
 ) -> dict[ResourceKey, Match]:
     """Apply the rules to every config.
 
@@ -48,8 +54,9 @@ def match_closure(
         index: the snapshot of the target.
         lineage: per source config, of this pair of organisations.
         claimed: (type, target id) that lineage of this source organisation claims.
+        back: source config -> id of the target config that it came from, by lineage of the other direction.
     """
-    return _Matching(catalogue, pair, configs, frozenset(rows), links, index, lineage).run(claimed)
+    return _Matching(catalogue, pair, configs, frozenset(rows), links, index, lineage, back).run(claimed)
 
 
 class _Matching:
@@ -62,6 +69,7 @@ class _Matching:
         links: Links,
         index: TargetIndex,
         lineage: Mapping[ResourceKey, LineageEntry],
+        back: Mapping[ResourceKey, str],
     ) -> None:
         self._catalogue = catalogue
         self._pair = pair
@@ -70,14 +78,14 @@ class _Matching:
         self._links = links
         self._index = index
         self._lineage = lineage
+        self._back = back
+        self._owners: dict[ResourceKey, ResourceKey] = {}
         self._matches: dict[ResourceKey, Match] = {}
 
     def run(self, claimed: Collection[tuple[str, str]]) -> dict[ResourceKey, Match]:
         taken = {*claimed}
-        for key in self._configs:
-            entry = self._lineage.get(key)
-            if entry is not None and self._index.find(ResourceKey(key.type, entry.target_id)):
-                taken.add((key.type, entry.target_id))
+        self._find_owners(taken)
+        taken.update(self._owners)
         named = {key: self._links_of_natural_key(key) for key in self._configs}
         waiting = {
             key: {link.referent for link in links if link.referent in self._configs and link.referent != key}
@@ -104,6 +112,32 @@ class _Matching:
             ready.sort()
         return self._matches
 
+    def _find_owners(self, claimed: Collection[tuple[str, str]]) -> None:
+        """Say whose a target config certainly is: by lineage, by where it came from, or by the same identifier."""
+        owned: set[ResourceKey] = set()
+
+        def own(key: ResourceKey, target_id: str | None) -> None:
+            target = ResourceKey(key.type, target_id or "")
+            if key not in owned and target not in self._owners and self._index.find(target) is not None:
+                self._owners[target] = key
+                owned.add(key)
+
+        for key in self._configs:
+            entry = self._lineage.get(key)
+            own(key, entry.target_id if entry is not None else None)
+        for key in self._configs:
+            if (key.type, self._back.get(key)) not in claimed:
+                own(key, self._back.get(key))
+        for key in self._configs:
+            same_id = portable_id(self._catalogue[key.type], key.id, self._pair)
+            if (key.type, same_id) not in claimed:
+                own(key, same_id)
+
+    def _came_from(self, key: ResourceKey) -> str | None:
+        target_id = self._back.get(key)
+        is_own = target_id is not None and self._owners.get(ResourceKey(key.type, target_id)) == key
+        return target_id if is_own else None
+
     def _match_level(
         self, level: Sequence[ResourceKey], named: Mapping[ResourceKey, Sequence[Link]], taken: set[tuple[str, str]]
     ) -> None:
@@ -118,6 +152,8 @@ class _Matching:
                 self._index,
                 taken,
                 self._pair,
+                back=self._came_from(key),
+                owners=self._owners,
             )
             self._matches[key] = found
             if found.target is not None:
@@ -137,7 +173,9 @@ class _Matching:
         for key in guessing:
             natural_key, target = natural_keys[key], self._matches[key].target
             if natural_key is not None and target is not None and (certain or len(rivals) > 1 or key not in rivals):
-                others = ", ".join(str(other) for other in claimants if other != key)
+                named = [str(other) for other in claimants[: _MAX_NAMED + 1] if other != key][:_MAX_NAMED]
+                more = len(claimants) - 1 - len(named)
+                others = ", ".join(named) + (f" and {more:,} more" if more else "")
                 error = ambiguity(natural_key, [target.key.id])
                 self._matches[key] = Match(
                     "6", error=RowError(error.code, f"{error.message} On the source so do {others}.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid5
 
-from shared.domain.errors import AmbiguousMatchError, NotFoundError, OperationUnsupportedError
+from shared.domain.errors import AmbiguousMatchError, NotFoundError, OperationUnsupportedError, TargetTakenError
 from shared.domain.paths import find_value, parse_path, values_at
 from shared.domain.resource_type import Catalogue, Identity, ResourceKey, ResourceType, SystemManaged
 from shared.domain.sync_job import RowError
@@ -247,6 +248,9 @@ def match(
     index: TargetIndex,
     taken: Collection[tuple[str, str]],
     pair: Pair,
+    *,
+    back: str | None = None,
+    owners: Mapping[ResourceKey, ResourceKey] = MappingProxyType({}),
 ) -> Match:
     """Apply the rules to one source config.
 
@@ -258,6 +262,8 @@ def match(
         index: the snapshot of the target.
         taken: (type, target id) that lineage of the same source organisation or another match claims.
         pair: the organisations.
+        back: id of the target config that it came from, by lineage of the other direction.
+        owners: target config -> the source config of this closure that it certainly belongs to.
     """
     if config.payload is None:
         missing = RowError(NotFoundError.code, f"{config.key} could not be read from the source organisation.")
@@ -265,14 +271,21 @@ def match(
     if not resource_type.skip_sync and resource_type.create is None and resource_type.update is None:
         why = resource_type.missing.get("create", f"The API of {resource_type.name} cannot write.")
         return Match("1", error=RowError(OperationUnsupportedError.code, why))
-    found = _find_target(resource_type, config, natural_key, entry, index, taken, pair)
+    found = _find_target(resource_type, config, natural_key, entry, index, taken, pair, back)
     kind = find_system_managed(resource_type, config.payload, pair.source_org_id)
     if resource_type.skip_sync or (kind is not None and not kind.update_allowed):
         reason = resource_type.skip_sync or (kind.reason if kind is not None else "")
         return Match("2", target=found.target, untouched=True, reason=reason)
     if found.target is None and kind is not None and found.error is None:
         return Match("4", untouched=True, reason=f"{kind.reason} It is never created, and not on the target yet.")
-    return found if found.target is None else _protect(resource_type, config, found, found.target, pair, entry)
+    if found.target is None:
+        return found
+    protected = _protect(resource_type, config, found, found.target, pair, entry)
+    owner = owners.get(found.target.key)
+    is_taken = found.rule == "4" and (found.target.key in taken if owner is None else owner != config.key)
+    if is_taken and not protected.untouched:
+        return Match("4", error=target_taken(found.target.key, owner))
+    return protected
 
 
 def _find_target(
@@ -283,6 +296,7 @@ def _find_target(
     index: TargetIndex,
     taken: Collection[tuple[str, str]],
     pair: Pair,
+    back: str | None,
 ) -> Match:
     stale = ""
     if entry is not None:
@@ -290,6 +304,9 @@ def _find_target(
         if target is not None:
             return Match("3", target=target)
         stale = f"Its lineage named {entry.target_id}, which is gone from the target."
+    came_from = index.find(ResourceKey(config.key.type, back)) if back is not None else None
+    if came_from is not None:
+        return Match("3b", target=came_from, reason="It came from there.")
     same_id = portable_id(resource_type, config.key.id, pair)
     if same_id is not None:
         target = index.find(ResourceKey(config.key.type, same_id))
@@ -304,6 +321,10 @@ def _find_target(
         if candidates:
             reason = f"{_agreement(natural_key)} {stale}".strip()
             return Match("5", target=candidates[0], reason=reason)
+    chosen = chosen_id(resource_type, config.key, pair)
+    if chosen is not None and index.find(ResourceKey(config.key.type, chosen)) is not None:
+        why = f"1 candidate on the target has the id that it would be created under: {chosen}."
+        return Match("6", error=RowError(AmbiguousMatchError.code, why))
     return Match("7", reason=stale)
 
 
@@ -321,9 +342,8 @@ def _protect(
     """
     is_ours = found.rule == "3" and entry is not None and entry.half_done
     by_name = config.by_name_only or resource_type.identity in _BY_NAME
-    strong = resource_type.natural_key is not None and resource_type.natural_key.strong
-    if by_name and not is_ours and not config.selected and (found.rule != "5" or strong):
-        return replace(found, rule="4a", untouched=True, reason="It exists by name and was not selected.")
+    if by_name and not is_ours and not config.selected:
+        return replace(found, rule="2a", untouched=True, reason="It exists by name and was not selected.")
     if resource_type.never_overwrite:
         reason = f"What exists of type {resource_type.name} is never overwritten."
         return replace(found, untouched=True, reason=reason)
@@ -336,6 +356,12 @@ def _protect(
 def _agreement(natural_key: NaturalKeyValue) -> str:
     grade = "strong" if natural_key.strong else "weak"
     return f"Matched by a {grade} natural key: {', '.join(natural_key.fields)} agree."
+
+
+def target_taken(target: ResourceKey, owner: ResourceKey | None) -> RowError:
+    """Return the error of a config whose target is another source config's."""
+    whose = str(owner) if owner is not None else "another config of the source, by lineage"
+    return RowError(TargetTakenError.code, f"{target} of the target belongs to {whose}: break that pair first.")
 
 
 def ambiguity(natural_key: NaturalKeyValue, ids: Sequence[str]) -> RowError:

@@ -69,6 +69,14 @@ class LineageEntry:
         source_fingerprint: of the source at the last sync, overrides left out of account.
         target_fingerprint: of the target as read back after our last write.
         override_fingerprint: of the payload override that was applied then, if any.
+        references: hash of what was written for each reference, see `domain.memory.references_hash`.
+        left_out: JSON pointers of references that were left out then, 20 at most.
+        base: hash of the content as it was sent last, references as they are in the source: a key of the memory.
+        left: hash of the target's content as it was read back after that: a key of the memory.
+        stamp: name of the last write; who verifies a write records only where it is still his.
+        verified: `stamp` of the write that was verified last.
+        chain: root of the retry chain of jobs that wrote last.
+        remembered_at: when `base` and `left` were last kept, ISO 8601.
         origin: `manual_confirm`, or None for entries that a sync wrote.
     """
 
@@ -80,6 +88,14 @@ class LineageEntry:
     source_fingerprint: str = ""
     target_fingerprint: str = ""
     override_fingerprint: str = ""
+    references: str = ""
+    left_out: tuple[str, ...] = ()
+    base: str = ""
+    left: str = ""
+    stamp: str = ""
+    verified: str = ""
+    chain: str = ""
+    remembered_at: str = ""
     origin: str | None = None
     last_synced_at: str | None = None
     last_sync_job_id: str | None = None
@@ -87,7 +103,8 @@ class LineageEntry:
     @property
     def half_done(self) -> bool:
         """A job wrote the target and did not come to read it back: something may be left to do for it."""
-        return self.last_sync_job_id is not None and not self.target_fingerprint
+        is_verified = bool(self.target_fingerprint or (self.stamp and self.stamp == self.verified))
+        return self.last_sync_job_id is not None and not is_verified
 
 
 class ResolutionKind(StrEnum):
@@ -142,10 +159,12 @@ class PlannedResource:
         patch: is patched in phase_b: a deferred reference or a derived value.
         activate: is created inactive and activated by a finalizer.
         follows: a patch writes the source's active flag; else the target's stays.
-        rule: the rule of matching that decided: `1`, `2`, `3`, `4`, `4a`, `5`, `6` or `7`.
+        rule: the rule of matching that decided: `1`, `2`, `2a`, `3`, `3b`, `4`, `5`, `6` or `7`.
         create_id: the id to create it under, where the caller chooses it (slug, key, role id, client-chosen UUID).
-        record_lineage: a SKIP that pairs source and target for the first time: its lineage is written, nothing else.
-        target_fingerprint: of the target as the snapshot saw it, for `record_lineage`.
+        record_lineage: a SKIP whose lineage is written, nothing else: both sides say the same, and no entry knows.
+        references: hash of its references as they stand on the target, for `record_lineage`.
+        removals: top-level properties to take away, with the value that does it: the source dropped them.
+        target_fingerprint: of the target as the snapshot saw it; a write finds it so, or fails.
         remaining: number of links of the longest chain that waits for it: work on the longest first.
     """
 
@@ -169,6 +188,8 @@ class PlannedResource:
     rule: str = ""
     create_id: str | None = None
     record_lineage: bool = False
+    references: str = ""
+    removals: Mapping[str, Any] = EMPTY
     target_fingerprint: str = ""
     remaining: int = 0
 

@@ -20,11 +20,12 @@ from shared.domain.errors import (
     NotFoundError,
     OperationUnsupportedError,
 )
-from shared.domain.fingerprint import equal_where_sent, fingerprint
+from shared.domain.fingerprint import agree, canonical, equal_where_sent, fingerprint
 from shared.domain.graph import CHEAP, REQUIRED, Order, cut_batches, order
 from shared.domain.links import Link, Links
 from shared.domain.match_closure import match_closure
 from shared.domain.matching import Match, Pair, TargetIndex, chosen_id, portable_id
+from shared.domain.memory import WrittenReference, references_hash, written_value
 from shared.domain.paths import find_value, is_plain, remove_paths, values_at
 from shared.domain.plan import (
     Action,
@@ -38,7 +39,18 @@ from shared.domain.plan import (
 )
 from shared.domain.references import Identifiers, Replacement, rewrite, sendable
 from shared.domain.remap import flags_of_both
-from shared.domain.resource_type import EMPTY, Catalogue, ResourceKey, ResourceType
+from shared.domain.resource_type import EMPTY, Catalogue, Removal, ResourceKey, ResourceType
+from shared.domain.since_last_sync import (
+    Recall,
+    SinceLastSync,
+    conflict_note,
+    conflicts,
+    memories_wanted,
+    names_of,
+    removed_since,
+    since_last_sync,
+    turned,
+)
 from shared.domain.sync_job import RowError, RowStatus
 
 if TYPE_CHECKING:
@@ -60,6 +72,8 @@ def plan(
     activation: str = "keep",
     batch_size: int = 50,
     inactive: Collection[ResourceKey] = (),
+    back: Mapping[ResourceKey, LineageEntry] = MappingProxyType({}),
+    recall: Recall = lambda _digests: {},
 ) -> Plan:
     """Decide what becomes of every resource of a closure.
 
@@ -78,6 +92,8 @@ def plan(
         activation: `keep` or `follow`: whether a patch leaves the target's active flag or writes the source's.
         batch_size: most resources in a batch.
         inactive: what an earlier job created inactive and did not come to activate: it is written and activated.
+        back: source config -> entry of the other direction whose target it is: it came from there.
+        recall: returns remembered contents by their hashes, those that are not gone; asked once.
 
     Returns:
         The same plan for the same input, whatever the order of mappings.
@@ -95,11 +111,16 @@ def plan(
         index=index,
         lineage=lineage,
         claimed=claimed,
+        back={key: entry.source_id for key, entry in back.items()},
     )
+    known = {**{key: turned(entry) for key, entry in back.items()}, **lineage}
     planner = _Planner(catalogue, pair, closure, links, index, lineage, matches, frozenset(inactive))
-    planner.decide_actions()
+    planner.decide_actions(known, recall)
     return planner.write_plan(planner.settle(), batch_size)
 
+
+#: As many conflicts of a row are told one by one.
+_MAX_CONFLICTS = 10
 
 _STATUS = {
     Action.CREATE: RowStatus.WOULD_CREATE,
@@ -137,6 +158,15 @@ class _Standing(StrEnum):
     NOT_SELECTED = "not_selected"
 
 
+class _Unknown:
+    """What a reference to a config that this plan creates will be written as."""
+
+
+_UNKNOWN = _Unknown()
+#: Identifier and siblings; None: left out.
+type _Written = tuple[str, Mapping[str, Any]] | _Unknown | None
+
+
 @dataclass(slots=True, eq=False)
 class _Node:
     """A resource while it is planned."""
@@ -151,6 +181,10 @@ class _Node:
     source_fingerprint: str = ""
     target_fingerprint: str = ""
     target_fields: Mapping[str, Any] = EMPTY
+    entry: LineageEntry | None = None
+    since: SinceLastSync = field(default_factory=SinceLastSync)
+    removals: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     record_lineage: bool = False
 
     @property
@@ -222,8 +256,13 @@ class _Planner:
 
     # Actions
 
-    def decide_actions(self) -> None:
-        """Give every row the action that its match asks for; what would not change is skipped."""
+    def decide_actions(self, known: Mapping[ResourceKey, LineageEntry], recall: Recall) -> None:
+        """Give every row the action that its match asks for; what would not change is skipped.
+
+        Args:
+            known: what is known of the last sync of each source config, in whichever direction it went.
+            recall: returns remembered contents.
+        """
         for key in self._closure.rows:
             found = self._matches[key]
             node = _Node(self._closure.configs[key], self._catalogue[key.type], found)
@@ -237,6 +276,7 @@ class _Planner:
         for node in self._nodes.values():
             if node.written and node.config.payload is not None:
                 self._prepare(node, node.config.payload)
+        self._remember(known, recall)
         # What cannot be created is no change for those that name it.
         self._fail_unresolved(_CREATED)
         self._spread_failures(_CREATED)
@@ -256,61 +296,116 @@ class _Planner:
         if node.target is not None and node.target.whole:
             node.target_fingerprint = fingerprint(node.type, node.target.payload)
 
+    def _remember(self, known: Mapping[ResourceKey, LineageEntry], recall: Recall) -> None:
+        """Say of each pair that was synced before what has become of both since."""
+        wanted: set[str] = set()
+        remembering: list[tuple[_Node, LineageEntry, TargetConfig]] = []
+        for node in self._nodes.values():
+            entry = known.get(node.key)
+            if entry is None or not node.written or node.target is None or not node.target.whole:
+                continue
+            if entry.target_id == node.target.key.id:
+                node.entry = entry
+                remembering.append((node, entry, node.target))
+                wanted.update(memories_wanted(entry, node.source_fingerprint, node.target_fingerprint))
+        recalled = recall(wanted) if wanted else {}
+        for node, entry, target in remembering:
+            payload = node.config.payload or {}
+            node.since = since_last_sync(
+                node.type,
+                entry,
+                (node.source_fingerprint, payload),
+                (node.target_fingerprint, target.payload),
+                recalled,
+            )
+            if node.since.base is not None:
+                self._find_removals(node, canonical(node.type, payload), canonical(node.type, target.payload))
+
+    def _find_removals(self, node: _Node, source: Mapping[str, Any], target: Mapping[str, Any]) -> None:
+        """Decide what is taken away from the target because the source dropped it since the last sync."""
+        update = node.type.update
+        if update is None or not update.merge or node.type.limited_view:
+            return
+        kept = names_of((*node.type.keep_target, *((node.type.active.path,) if node.type.active else ())))
+        kept |= {*update.required, *(node.type.create.required if node.type.create else ())}
+        for name in removed_since(node.since.base, source, target):
+            if name in kept:
+                continue
+            if node.since.left is None or node.since.left.get(name) != target[name]:
+                node.notes.append(f"The source dropped {name}, which is another one on the target by now: it stays.")
+            elif update.removal is Removal.IMPOSSIBLE:
+                node.notes.append(f"The source dropped {name}, which the API cannot take away: it stays on the target.")
+            else:
+                node.removals[name] = type(target[name])() if update.removal is Removal.EMPTY else None
+
     def _is_unchanged(self, node: _Node) -> bool:
         if node.target is None or not node.target.whole or node.key in self._inactive:
             return False
         if self._follows(node) and self._differing_flags(node):
             return False
-        entry = self._lineage.get(node.key) if node.match.rule == "3" else None
-        if entry is None or not entry.source_fingerprint or not entry.target_fingerprint:
+        since, entry = node.since, node.entry
+        if entry is None or since.source_same is None or since.target_same is None:
             node.record_lineage = self._says_the_same(node, node.target.payload)
             return node.record_lineage
-        return (
-            entry.source_fingerprint == node.source_fingerprint
-            and entry.target_fingerprint == node.target_fingerprint
-            and entry.override_fingerprint == node.config.override_fingerprint
-            and self._names_the_same(node, node.target.payload)
-        )
+        if not (since.source_same and since.target_same):
+            return False
+        if entry.override_fingerprint != node.config.override_fingerprint or not self._names_the_same(node, entry):
+            return False
+        # Under another catalogue version, and on the way back, the entry is written anew, and nothing else.
+        node.record_lineage = node.match.rule != "3" or agree(entry.source_fingerprint, node.source_fingerprint) is None
+        return True
 
     def _says_the_same(self, node: _Node, target_payload: Mapping[str, Any]) -> bool:
-        """Tell whether the body that would be sent is on the target already."""
-        replacements = []
-        for link in node.links:
-            standing = self._standing(node, link)
-            if standing in (_Standing.SELF, _Standing.EXISTS, _Standing.REWRITTEN):
-                known = self._known(link)
-                if known is None:
-                    return False
-                if not (link.found.portable or link.copied):
-                    replacements.append(Replacement(link.found, known[0], known[1]))
-            elif standing is not _Standing.NONE and not link.free:
-                return False
-        body = rewrite(node.body, replacements)
+        """Tell whether the target says already what would be sent, and nothing that would be taken away."""
+        body = None if node.removals else self._body(node)
+        if body is None:
+            return False
         if node.type.active is not None:
             body = remove_paths(body, (node.type.active.path,))
         return equal_where_sent(node.type, body, target_payload)
 
-    def _names_the_same(self, node: _Node, target_payload: Mapping[str, Any]) -> bool:
-        """Tell whether a config synced before still names its referents, which may be new or moved since then."""
-        text = ""
+    def _body(self, node: _Node) -> Any:
+        """Return the body as it would be sent, before an update adds the target's own; None where the run must tell."""
+        replacements = []
         for link in node.links:
-            standing = self._standing(node, link)
-            if link.free or link.copied or link.found.portable or link.referent is None:
-                continue
-            if standing is _Standing.CREATED:
-                return False
-            known = self._known(link) if standing is _Standing.EXISTS and not self._is_settled(link.referent) else None
-            if known is not None and known[0] != link.found.identifier:
-                text = text or json.dumps(target_payload, ensure_ascii=False)
-                if json.dumps(known[0], ensure_ascii=False)[1:-1] not in text:
-                    return False
-        return True
+            written = self._written(node, link)
+            if isinstance(written, _Unknown):
+                return None
+            identifier, siblings = written or (None, EMPTY)
+            if identifier != link.found.identifier or siblings:
+                replacements.append(Replacement(link.found, identifier, siblings))
+        return rewrite(node.body, replacements)
 
-    def _is_settled(self, referent: ResourceKey) -> bool:
-        """Tell whether a referent is, by a sync's own lineage, still what it was at the last sync."""
-        entry = self._lineage.get(referent)
-        found = self._matches.get(referent)
-        return entry is not None and entry.origin is None and found is not None and found.rule == "3"
+    def _names_the_same(self, node: _Node, entry: LineageEntry) -> bool:
+        """Tell whether every reference would be written as it was at the last sync."""
+        written: list[tuple[ResourceKey, tuple[str, Mapping[str, Any]] | None]] = []
+        for link in node.links:
+            if link.referent is None:
+                continue
+            value = self._written(node, link)
+            if isinstance(value, _Unknown):
+                return False
+            written.append((link.referent, value))
+        if entry.references and agree(entry.source_fingerprint, node.source_fingerprint):
+            return entry.references == references_hash(
+                WrittenReference(referent, written_value(*value) if value else None) for referent, value in written
+            )
+        # Nobody remembers what was written then: it has to stand there at least.
+        text = json.dumps(node.target.payload if node.target else None, ensure_ascii=False)
+        return all(value is None or json.dumps(value[0], ensure_ascii=False)[1:-1] in text for _, value in written)
+
+    def _written(self, node: _Node, link: Link) -> _Written:
+        """Return what a reference would be written as; None where it is left out."""
+        standing = self._standing(node, link)
+        is_there = standing in (_Standing.SELF, _Standing.EXISTS, _Standing.REWRITTEN, _Standing.CREATED)
+        stays = link.found.portable or (link.copied and standing is _Standing.SELF)
+        if standing is _Standing.NONE:
+            return None if link.found.certain and not link.found.portable else (link.found.identifier, EMPTY)
+        if link.free or (is_there and stays):
+            return link.found.identifier, EMPTY
+        if standing is _Standing.CREATED:
+            return (link.found.identifier, EMPTY) if link.copied else _UNKNOWN
+        return self._known(link) if is_there else None
 
     def _known(self, link: Link) -> tuple[str, dict[str, Any]] | None:
         """Return identifier and siblings of a referent that is on the target; None where they cannot be told."""
@@ -330,7 +425,7 @@ class _Planner:
             return found.target.key.id, node.target_fields if node is not None else self._links.read(found.target)
         resource_type = self._catalogue[key.type]
         by_id = portable_id(resource_type, key.id, self._pair)
-        if key in self._closure.configs:
+        if found is not None and found.error is None:
             return by_id, EMPTY
         entry = self._lineage.get(key) if key not in self._closure.dangling else None
         for target_id in (entry.target_id if entry else None, by_id):
@@ -359,7 +454,9 @@ class _Planner:
 
     def _standing_of_row(self, link: Link, other: _Node) -> _Standing:
         if other.action is Action.FAIL:
-            return _Standing.FAILED
+            # Its config can be named all the same, where there is one.
+            is_there = not link.hard and self._on_target(other.key)[0] is not None
+            return _Standing.EXISTS if is_there else _Standing.FAILED
         if other.action is Action.CREATE:
             return _Standing.CREATED
         if other.target is None:
@@ -508,11 +605,21 @@ class _Planner:
                     rule=node.match.rule,
                     create_id=self._chosen_id(node) if node.action is Action.CREATE else None,
                     record_lineage=node.record_lineage and node.action is Action.SKIP,
+                    references=self._references(node) if node.record_lineage and node.action is Action.SKIP else "",
+                    removals=node.removals if node.written else EMPTY,
                     target_fingerprint=node.target_fingerprint,
                     remaining=ordered.remaining.get(key, 0),
                 )
             )
         return Plan(resources=tuple(planned), stages=batches.stages)
+
+    def _references(self, node: _Node) -> str:
+        """Return the hash of the references of a config that says what would be sent already."""
+        return references_hash(
+            WrittenReference(link.referent, written_value(*value) if value else None)
+            for link in node.links
+            if link.referent is not None and not isinstance(value := self._written(node, link), _Unknown)
+        )
 
     def _is_activated_last(self, node: _Node, stale: bool) -> bool:
         """Tell whether a config stays inactive until it is whole, so that nothing runs half-configured."""
@@ -605,7 +712,21 @@ class _Planner:
             warnings[f"What {', '.join(external)} name is outside of the resource types and kept as it is."] = None
         if node.action is Action.CREATE and node.type.secret_note:
             warnings[node.type.secret_note] = None
-        return (*warnings, *self._flag_warnings(node))
+        return (*self._conflict_notes(node, payload), *node.notes, *warnings, *self._flag_warnings(node))
+
+    def _conflict_notes(self, node: _Node, payload: Mapping[str, Any]) -> Sequence[str]:
+        """Say what both sides changed since the last sync: the source's value is written over the target's."""
+        if node.since.source_same is not False or node.since.target_same is not False or node.target is None:
+            return ()
+        body = self._body(node)
+        found = conflicts(
+            node.type,
+            node.since,
+            canonical(node.type, payload),
+            canonical(node.type, node.target.payload),
+            canonical(node.type, node.body if body is None else body),
+        )
+        return [conflict_note(one) for one in found[:_MAX_CONFLICTS]]
 
 
 _WARNINGS = {

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from shared.domain.errors import DependencyFailedError
+from shared.domain.memory import WrittenReference, written_value
 from shared.domain.paths import (
     copy_json,
     find_value,
@@ -94,7 +95,23 @@ def build_body(
             _set_active_flag(resource_type.active, body, resource_type.active.inactive)
     if stage != "create":
         _keep_own_fields(resource_type, body, target_payload or {})
+    if stage == "patch":
+        body |= planned.removals
     return body
+
+
+def written_references(planned: PlannedResource, id_map: IdMap) -> list[WrittenReference]:
+    """Return what the last write of a resource says for each of its references to resources of the source."""
+    return [
+        WrittenReference(one.referent, _text_of(one, id_map)) for one in planned.resolutions if one.referent is not None
+    ]
+
+
+def _text_of(resolution: Resolution, id_map: IdMap) -> str | None:
+    if resolution.kind is ResolutionKind.KEEP:
+        return written_value(resolution.found.identifier, EMPTY)
+    value = _value(resolution, id_map, "full")
+    return None if value is None else written_value(*value)
 
 
 def activation_body(
@@ -262,6 +279,7 @@ def planned_to_json(resource_type: ResourceType, planned: PlannedResource) -> di
     return plain | {
         "key": list(planned.key),
         "target_fields": dict(planned.target_fields),
+        "removals": dict(planned.removals),
         "warnings": list(planned.warnings),
         "error": None
         if planned.error is None
@@ -298,6 +316,7 @@ def planned_from_json(resource_type: ResourceType, data: Mapping[str, Any]) -> P
         **plain,
         key=ResourceKey(*data["key"]),
         target_fields=data["target_fields"],
+        removals=data.get("removals", EMPTY),
         warnings=tuple(data["warnings"]),
         error=None if error is None else RowError(error[0], error[1], ResourceKey(*error[2]) if error[2] else None),
         resolutions=tuple(_resolution_from_json(resource_type, one) for one in data["resolutions"]),
@@ -307,7 +326,7 @@ def planned_from_json(resource_type: ResourceType, data: Mapping[str, Any]) -> P
 _PLAIN_FIELDS = tuple(
     field.name
     for field in fields(PlannedResource)
-    if field.name not in ("key", "target_fields", "warnings", "error", "resolutions")
+    if field.name not in ("key", "target_fields", "removals", "warnings", "error", "resolutions")
 )
 
 

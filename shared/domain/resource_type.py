@@ -148,6 +148,14 @@ class ListOperation(Operation):
     only_own_org: str | None = None
 
 
+class Removal(StrEnum):
+    """How an update that merges takes a top-level property away."""
+
+    NULL = "null"
+    EMPTY = "empty"  # an empty value of the same kind
+    IMPOSSIBLE = "impossible"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOperation(Operation):
     """An operation that creates or updates one config.
@@ -159,7 +167,9 @@ class WriteOperation(Operation):
         omit: payload properties that this operation does not take, though others do.
         required: body properties without which the API refuses.
         answer_id: field path of the id in the answer; empty where the answer carries none.
-        merge: True where fields that are not sent stay as they are (PATCH), False where the body replaces the config.
+        merge: True where properties that are not sent stay as they are (PATCH), False where the body replaces the
+            config. An object or array that is sent replaces the one that is there: only the top level merges.
+        removal: how an update that merges takes a property away.
         client_id: the caller chooses the id (the path carries it, or it is the config's slug or key).
         mints_secret: the answer carries a secret that must never be logged or kept.
     """
@@ -171,6 +181,7 @@ class WriteOperation(Operation):
     required: tuple[str, ...] = ()
     answer_id: str = ""
     merge: bool = False
+    removal: Removal = Removal.NULL
     client_id: bool = False
     mints_secret: bool = False
 

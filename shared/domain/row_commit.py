@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +63,7 @@ class Lost(StrEnum):
     ROW = "row"  # somebody else changed the row
     CLAIM = "claim"  # somebody else took the claim over
     TARGET = "target"  # the target config is another source config's already
+    STAMP = "stamp"  # somebody wrote the target later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,9 @@ class RowCommit:
     Attributes:
         before: the row as it was read; its version must still be the stored one.
         lineage: written where the target config is known.
+        if_stamp: the lineage is written only where this is still the stamp of its last write; None: in any case.
+        way_back: entry of the other direction, which learns of the same contents.
+        memories: contents that the lineage names by their hashes; they are kept before.
         inactive: whether the target config waits to be activated, kept with its lineage; None leaves that as it is.
         owner: holder of the claim that ends with this commit; None where there is no claim.
         keep_claim: let the claim run out instead, because the outcome of the request is not known.
@@ -81,6 +85,9 @@ class RowCommit:
     after: Row
     events: tuple[Event, ...] = ()
     lineage: LineageEntry | None = None
+    if_stamp: str | None = None
+    way_back: LineageEntry | None = None
+    memories: Mapping[str, Any] = field(default_factory=dict)
     inactive: bool | None = None
     owner: str | None = None
     keep_claim: bool = False

@@ -149,6 +149,8 @@ class Row:
         batch: number of the batch in which it is created or patched; 0 where nothing is to be done.
         target_fields: fields of the target's config that others refer to (derived values, aliases), once known.
         left: work that is left, in order; empty once nothing is left.
+        stamp: name of its last write, the same in its lineage: who writes later stamps that anew.
+        answer: fingerprint of what the API answered to that write; empty where it answered nothing.
         leftovers: identifiers of the source organisation that were found in the target's config when it was read back.
         version: optimistic lock, counts the writes of the row.
     """
@@ -164,6 +166,8 @@ class Row:
     target_fields: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     attempt: int = 0
     left: tuple[Work, ...] = ()
+    stamp: str = ""
+    answer: str = ""
     error: RowError | None = None
     leftovers: tuple[str, ...] = ()
     updated_at: str = ""
@@ -238,6 +242,11 @@ class Job:
     def __post_init__(self) -> None:
         if not self.root_id:
             object.__setattr__(self, "root_id", self.retry_of or self.id)
+
+    @property
+    def org_ids(self) -> tuple[str, str]:
+        """Source and target."""
+        return self.source_org_id, self.target_org_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.domain.resource_type import ResourceKey
-    from shared.use_cases.sync_ports import Commits
+    from shared.use_cases.sync_ports import Commits, Memory
 
 _GROUP = 24
 # Large groups cost less, and a worker whose answer has just come needs the processor more than the writer does. What a
@@ -29,13 +29,15 @@ class CommitWriter:
     Args:
         commits: where they are recorded.
         job, batch: whose rows and counters they are.
+        memory: where the contents go that commits name, if any do.
 
     Attributes:
         lost: rows that somebody else changed or claimed meanwhile.
     """
 
-    def __init__(self, commits: Commits, job: Job, batch: str) -> None:
+    def __init__(self, commits: Commits, job: Job, batch: str, memory: Memory | None = None) -> None:
         self._commits = commits
+        self._memory = memory
         self._job = job
         self._batch = batch
         self._queue: SimpleQueue[RowCommit | None] = SimpleQueue()
@@ -82,17 +84,29 @@ class CommitWriter:
         return group
 
     def _record(self, group: Sequence[RowCommit]) -> None:
+        memories = {digest: content for commit in group for digest, content in commit.memories.items()}
+        if memories and self._memory is not None:
+            self._memory.keep(memories)
         lost = self._commits.commit(self._job, self._batch, group)
-        failed = [_target_taken(commit) for commit in group if lost.get(commit.before.key) is Lost.TARGET]
-        if failed:
-            lost |= self._commits.commit(self._job, self._batch, failed)
-            for commit in failed:
-                if lost[commit.before.key] is Lost.TARGET:
-                    del lost[commit.before.key]
+        again = [_INSTEAD[lost[one.before.key]](one) for one in group if lost.get(one.before.key) in _INSTEAD]
+        if again:
+            for commit in again:
+                del lost[commit.before.key]
+            lost |= self._commits.commit(self._job, self._batch, again)
         self.lost |= lost.keys()
 
 
 def _target_taken(commit: RowCommit) -> RowCommit:
     error = RowError("CONFLICT", f"The target config {commit.after.target_id} is another source config's already.")
     after = replace(commit.after, status=RowStatus.FAILED, target_id=None, left=commit.before.left, error=error)
-    return replace(commit, after=after, lineage=None, inactive=None, events=(event_of(after),))
+    return replace(commit, after=after, lineage=None, way_back=None, inactive=None, events=(event_of(after),))
+
+
+def _written_later(commit: RowCommit) -> RowCommit:
+    """Return the commit of a verification that somebody's later write overtook: the entry is that one's to complete."""
+    warning = event_of(commit.after, "CHANGED_MEANWHILE: somebody wrote the target after this job did.")
+    return replace(commit, lineage=None, way_back=None, events=(*commit.events, warning))
+
+
+#: What is recorded instead of what could not be.
+_INSTEAD = {Lost.TARGET: _target_taken, Lost.STAMP: _written_later}

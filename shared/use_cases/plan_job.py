@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from itertools import batched
 from math import ceil
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from shared.domain.errors import ConflictError
-from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig
+from shared.domain.fingerprint import canonical
+from shared.domain.memory import remember
+from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, TargetConfig
 from shared.domain.planner import plan, planned_status
+from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Event, Job, Phase, Row, RowStatus, Work, event_of, iso_time
 from shared.use_cases.closure import Closure, read_closure, read_identifiers, read_sources
 from shared.use_cases.snapshot_target import read_snapshot_error, read_targets, was_capped
@@ -20,7 +24,6 @@ from shared.use_cases.write_rows import BLOCKED_WAIT_S, finalizer_batch, write_p
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from shared.domain.resource_type import ResourceKey
     from shared.use_cases.sync_ports import StepInput, SyncPorts
 
 # 25,000 events of an execution's history allow 1,500 iterations of Maps; a batch passes up to four of them.
@@ -28,6 +31,7 @@ _MAX_BATCHES = 300
 # Each stage costs a job the start of a step, a fifth of a second, and at times a cold Lambda; a step has time for more,
 # and hands back what is too much.
 _BATCH_SIZE = 200
+_PAIRS_AT_ONCE = 50
 #: Counters of rows that are in no batch.
 PLAN_COUNTS = "plan"
 
@@ -92,12 +96,15 @@ class _Planning:
         closure = read_closure(ports, job.org_id, job.id)
         sources = self._sources(closure)
         entries, inactive = self._lineage(sources)
-        planned = self._plan(closure, sources, entries, inactive)
+        targets = {
+            type_name: list(read_targets(ports, job.org_id, job.id, type_name)) for type_name in sorted(closure.parts)
+        }
+        planned = self._plan(closure, sources, targets, entries, inactive)
         resources = planned.resources
         rows = [self._row(one) for one in resources]
         if not job.dry_run:
             self._write_batches(resources, sources)
-            self._record_pairs(resources)
+            self._record_pairs(resources, sources, targets, entries)
         ports.jobs.put_rows(job, rows)
         # Nothing else has written events yet: the same numbers at every try.
         events = [
@@ -137,17 +144,26 @@ class _Planning:
         entries = lineage.find_entries(job.target_org_id, job.source_org_id, sources)
         return entries, lineage.find_inactive(job.target_org_id, job.source_org_id, entries)
 
+    def _back(self, sources: Mapping[ResourceKey, SourceConfig]) -> dict[ResourceKey, LineageEntry]:
+        """Return the entries of the other direction whose target is a config of this job's source."""
+        job, lineage = self._job, self._ports.lineage
+        origins = lineage.find_claimed_targets(job.source_org_id, job.target_org_id, list(sources))
+        entries = lineage.find_entries(job.source_org_id, job.target_org_id, origins.values())
+        return {
+            key: entries[origin]
+            for key, origin in origins.items()
+            if origin in entries and entries[origin].target_id == key.id
+        }
+
     def _plan(
         self,
         closure: Closure,
         sources: Mapping[ResourceKey, SourceConfig],
+        targets: Mapping[str, Sequence[TargetConfig]],
         entries: Mapping[ResourceKey, LineageEntry],
         inactive: set[ResourceKey],
     ) -> Plan:
         ports, job = self._ports, self._job
-        targets = {
-            type_name: list(read_targets(ports, job.org_id, job.id, type_name)) for type_name in sorted(closure.parts)
-        }
         claimed = ports.lineage.find_claimed_targets(
             job.target_org_id, job.source_org_id, [config.key for configs in targets.values() for config in configs]
         )
@@ -164,6 +180,8 @@ class _Planning:
             match=job.match,
             activation=job.activation,
             inactive=inactive,
+            back=self._back(sources),
+            recall=ports.memory.recall,
             batch_size=max(self._batch_size, ceil(len(sources) / _MAX_BATCHES)),
         )
 
@@ -196,23 +214,60 @@ class _Planning:
             entries = [(planned, sources[planned.key].payload or {}) for planned in members]
             write_pack(self._ports, self._job, batch, entries)
 
-    def _record_pairs(self, resources: Iterable[PlannedResource]) -> None:
-        """Write the lineage of pairs that a match found and that are equal already."""
-        self._ports.lineage.put_entries(
-            LineageEntry(
-                type=planned.key.type,
-                source_org_id=self._job.source_org_id,
-                source_id=planned.key.id,
-                target_org_id=self._job.target_org_id,
-                target_id=planned.target_id,
-                source_fingerprint=planned.source_fingerprint,
-                target_fingerprint=planned.target_fingerprint,
-                override_fingerprint=planned.override_fingerprint,
-                last_synced_at=self._now,
-                last_sync_job_id=self._job.id,
-            )
-            for planned in resources
-            if planned.record_lineage and planned.target_id is not None
+    def _record_pairs(
+        self,
+        resources: Iterable[PlannedResource],
+        sources: Mapping[ResourceKey, SourceConfig],
+        targets: Mapping[str, Sequence[TargetConfig]],
+        entries: Mapping[ResourceKey, LineageEntry],
+    ) -> None:
+        """Write the lineage of pairs that say the same already, and remember what they say."""
+        pairs = [one for one in resources if one.record_lineage]
+        wanted = {ResourceKey(one.key.type, one.target_id or "") for one in pairs}
+        found = {config.key: config for configs in targets.values() for config in configs if config.key in wanted}
+        for block in batched(pairs, _PAIRS_AT_ONCE, strict=False):
+            contents: dict[str, Any] = {}
+            paired = [
+                self._pair(
+                    one,
+                    sources[one.key],
+                    found[ResourceKey(one.key.type, one.target_id or "")],
+                    entries.get(one.key),
+                    contents,
+                )
+                for one in block
+            ]
+            self._ports.memory.keep(contents)
+            self._ports.lineage.put_entries(paired)
+
+    def _pair(
+        self,
+        planned: PlannedResource,
+        source: SourceConfig,
+        target: TargetConfig,
+        earlier: LineageEntry | None,
+        contents: dict[str, Any],
+    ) -> LineageEntry:
+        job, resource_type = self._job, self._ports.catalogue[planned.key.type]
+        base = remember(contents, job.org_ids, canonical(resource_type, source.payload or {}))
+        left = remember(contents, job.org_ids, canonical(resource_type, target.payload))
+        return LineageEntry(
+            type=planned.key.type,
+            source_org_id=job.source_org_id,
+            source_id=planned.key.id,
+            target_org_id=job.target_org_id,
+            target_id=target.key.id,
+            source_fingerprint=planned.source_fingerprint,
+            target_fingerprint=planned.target_fingerprint,
+            override_fingerprint=planned.override_fingerprint,
+            references=planned.references,
+            base=base,
+            left=left,
+            stamp=earlier.stamp if earlier else "",
+            chain=earlier.chain if earlier else "",
+            remembered_at=self._now,
+            last_synced_at=self._now,
+            last_sync_job_id=job.id,
         )
 
     def _events(self, closure: Closure, resources: Sequence[PlannedResource], rows: Sequence[Row]) -> Iterator[Event]:

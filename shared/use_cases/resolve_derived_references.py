@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.domain.plan import Action
-from shared.domain.row_commit import RowCommit
 from shared.domain.sync_job import Work
 from shared.use_cases.write_rows import Perform, Task, Workshop, work_through
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shared.domain.remap import Stage
+    from shared.domain.resource_type import ResourceKey
+    from shared.domain.row_commit import RowCommit
     from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
 
 
@@ -23,8 +26,9 @@ def resolve_derived_references(step: StepInput, ports: SyncPorts) -> StepResult:
     return work_through(step, ports, str(step.batch), Work.RESOLVE, write_completely, claims=True)
 
 
-def write_completely(shop: Workshop, _tasks: object) -> Perform:
+def write_completely(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
     """Return what writes one resource with all its references."""
+    shop.remember_lineage(tasks)
 
     def write(task: Task) -> RowCommit:
         # What this job created is written a second time; what existed is written once, here.
@@ -32,8 +36,7 @@ def write_completely(shop: Workshop, _tasks: object) -> Perform:
         if failure := shop.dependency_failure(task, stage):
             return failure
         written = shop.update(task, stage)
-        row = shop.advance(task, written.id, shop.read_target_fields(task, written))
-        events = shop.written_events(task, row, stage)
-        return RowCommit(before=task.row, after=row, events=events, lineage=shop.lineage_of(task, written.id))
+        fields = shop.read_target_fields(task, written)
+        return shop.written(task, written, fields, lambda row: shop.written_events(task, row, stage))
 
     return write

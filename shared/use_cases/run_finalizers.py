@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.domain.remap import activation_body
-from shared.domain.row_commit import RowCommit
 from shared.domain.sync_job import Work
 from shared.use_cases.write_rows import Perform, Task, Workshop, finalizer_batch, work_through
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from shared.domain.resource_type import ResourceKey
+    from shared.domain.row_commit import RowCommit
     from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
 
 
@@ -39,15 +39,18 @@ def _activate(shop: Workshop, _tasks: object) -> Perform:
     def activate(task: Task) -> RowCommit:
         target_id = task.row.target_id or ""
         body = activation_body(
-            task.resource_type, task.payload, task.planned, shop.id_map, target_payload=shop.current_payload(task)
+            task.resource_type,
+            task.payload,
+            task.planned,
+            shop.id_map,
+            target_payload=shop.current_payload(task, "full"),
         )
-        shop.send_update(task, target_id, body)
-        row = shop.advance(task, target_id, task.row.target_fields)
-        return RowCommit(
-            before=task.row,
-            after=row,
-            events=shop.written_events(task, row, "full"),
-            lineage=shop.lineage_of(task, target_id),
+        written = shop.send_update(task, target_id, body)
+        return shop.written(
+            task,
+            written,
+            task.row.target_fields,
+            lambda row: shop.written_events(task, row, "full"),
             inactive=False,
         )
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError
 from shared.domain.index import MAX_INDEXED_WHEN_USED
-from shared.domain.matching import Pair, may_match, portable_id
+from shared.domain.matching import Pair, chosen_id, may_match, portable_id
 from shared.domain.paths import find_value
 from shared.domain.plan import SourceConfig, TargetConfig
 from shared.domain.redaction import redact
@@ -117,12 +117,19 @@ class _Snapshot:
         return read_sources(self._ports, self._job.org_id, self._job.id, self._closure, [resource_type.name])
 
     def _wanted_ids(self, resource_type: ResourceType, sources: Mapping[ResourceKey, SourceConfig]) -> set[str]:
-        """Return the target ids that lineage or the identity of the sources names."""
-        entries = self._ports.lineage.find_entries(self._job.target_org_id, self._job.source_org_id, sources)
-        pair = Pair(self._job.source_org_id, self._job.target_org_id)
+        """Return the target ids that lineage of either direction or the identity of the sources names."""
+        lineage, job = self._ports.lineage, self._job
+        entries = lineage.find_entries(job.target_org_id, job.source_org_id, sources)
+        origins = lineage.find_claimed_targets(job.source_org_id, job.target_org_id, list(sources))
+        pair = Pair(job.source_org_id, job.target_org_id)
         readable = [key for key, source in sources.items() if source.payload is not None]
-        portable = (portable_id(resource_type, key.id, pair) for key in readable)
-        return {entry.target_id for entry in entries.values()} | {one for one in portable if one is not None}
+        named = [portable_id(resource_type, key.id, pair) for key in readable]
+        named += [chosen_id(resource_type, key, pair) for key in readable]
+        return {
+            *(entry.target_id for entry in entries.values()),
+            *(origin.id for origin in origins.values()),
+            *(one for one in named if one is not None),
+        }
 
     def _unlisted_ids(self) -> set[str]:
         """Return what has to be read one by one: what is wanted, and what a type without a list is collected from."""

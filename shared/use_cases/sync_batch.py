@@ -61,8 +61,9 @@ class ResourceWriter:
         self._shop = shop
         self._adoption = Adoption(shop, tasks)
         # Only the holder of a claim writes lineage: what is there now was written before the claim was ours.
+        shop.remember_lineage(tasks)
         to_create = [key for key, task in tasks.items() if task.row.action == Action.CREATE]
-        self._lineage = shop.ports.lineage.find_entries(shop.job.target_org_id, shop.job.source_org_id, to_create)
+        shop.ports.memory.keep_absent(shop.job, to_create)
 
     def __call__(self, task: Task) -> RowCommit:
         """Write one resource.
@@ -72,7 +73,7 @@ class ResourceWriter:
         """
         if task.row.action != Action.CREATE:
             return self._patch(task)
-        earlier = self._lineage.get(task.key)
+        earlier = self._shop.lineage_before.get(task.key)
         if earlier is not None and self._is_on_target(task, earlier.target_id):
             return self._made_by_another_job(task, earlier)
         if failure := self._shop.dependency_failure(task, "create"):
@@ -131,11 +132,10 @@ class ResourceWriter:
 
     def _written(self, task: Task, written: WrittenConfig, stage: Stage) -> RowCommit:
         shop = self._shop
-        row = shop.advance(task, written.id, shop.read_target_fields(task, written))
-        return RowCommit(
-            before=task.row,
-            after=row,
-            events=shop.written_events(task, row, stage),
-            lineage=shop.lineage_of(task, written.id),
-            inactive=True if Work.ACTIVATE in row.left else None,
+        return shop.written(
+            task,
+            written,
+            shop.read_target_fields(task, written),
+            lambda row: shop.written_events(task, row, stage),
+            inactive=True if Work.ACTIVATE in task.row.left else None,
         )

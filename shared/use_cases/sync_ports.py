@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -188,6 +188,26 @@ class Lineage(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """What syncs remember: contents by their hash, and what a target was before a job."""
+
+    def keep(self, contents: Mapping[str, Any]) -> None:
+        """Keep contents under their hashes, those that are there for as long again. Raises StorageThrottledError."""
+        ...
+
+    def recall(self, digests: Collection[str]) -> dict[str, Any]:
+        """Return contents by their hashes; those that are gone are left out."""
+        ...
+
+    def keep_before(self, job: Job, key: ResourceKey, before: Mapping[str, Any], *, over_absence: bool) -> None:
+        """Keep, once in a chain of retries, what a target config was before the chain wrote it."""
+        ...
+
+    def keep_absent(self, job: Job, sources: Collection[ResourceKey]) -> None:
+        """Keep that nothing was there before a chain of retries made it, where the chain knows nothing else."""
+        ...
+
+
 class Payloads(Protocol):
     """JSON values by key; `get` raises NotFoundError."""
 
@@ -300,6 +320,7 @@ class SyncPorts:
     jobs: SyncJobs
     commits: Commits
     lineage: Lineage
+    memory: Memory
     payloads: Payloads
     open_repository: Callable[[Job, str], ConfigRepository]
     now: Callable[[], float]

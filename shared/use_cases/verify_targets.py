@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from shared.domain.errors import ConflictError, NotFoundError
-from shared.domain.fingerprint import fingerprint
-from shared.domain.plan import Action
+from shared.domain.errors import ConflictError, DependencyFailedError, NotFoundError
+from shared.domain.fingerprint import agree, canonical, equal_where_sent, fingerprint_of
+from shared.domain.memory import references_hash, remember
+from shared.domain.paths import remove_paths
+from shared.domain.plan import Action, ResolutionKind
 from shared.domain.references import without_secrets
-from shared.domain.remap import WrittenTarget, leftover_source_ids, remapped_identifiers
+from shared.domain.remap import (
+    Stage,
+    WrittenTarget,
+    build_body,
+    leftover_source_ids,
+    remapped_identifiers,
+    written_references,
+)
+from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import RowCommit
+from shared.domain.since_last_sync import turned
 from shared.domain.sync_job import RowStatus, Work, event_of
 from shared.use_cases.closure import read_identifiers
 from shared.use_cases.write_rows import BlockedError, Perform, Task, Workshop, is_completed, work_through
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from shared.domain.plan import LineageEntry
+    from shared.domain.ports import Payload
     from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
 
 _MAX_LEFTOVERS = 10
+_MAX_LEFT_OUT = 20
 
 
 def verify_targets(step: StepInput, ports: SyncPorts) -> StepResult:
@@ -34,8 +47,10 @@ def verify_targets(step: StepInput, ports: SyncPorts) -> StepResult:
     return work_through(step, ports, str(step.batch), Work.VERIFY, _verify)
 
 
-def _verify(shop: Workshop, tasks: object) -> Perform:
+def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
     remapped: Collection[str] = _remapped(shop) if tasks else ()
+    shop.remember_lineage(tasks)
+    ways_back = _ways_back(shop, tasks)
 
     def verify(task: Task) -> RowCommit:
         if task.row.action == Action.SKIP:
@@ -47,15 +62,86 @@ def _verify(shop: Workshop, tasks: object) -> Perform:
             shop.advance(task, target_id, task.row.target_fields),
             leftovers=tuple(dict.fromkeys(identifier for _, identifier in left))[:_MAX_LEFTOVERS],
         )
+        memories: dict[str, Any] = {}
+        entry = _entry(shop, task, payload, memories)
         warnings = [f"The identifier {identifier} of the source is left at {pointer}." for pointer, identifier in left]
+        if not entry.target_fingerprint:
+            warnings.append("CHANGED_MEANWHILE: the target does not say what this job sent; the next sync looks again.")
+        way_back = ways_back.get(ResourceKey(task.key.type, target_id))
         return RowCommit(
             before=task.row,
             after=row,
             events=tuple(event_of(row, message) for message in (task.planned.reason, *warnings[:_MAX_LEFTOVERS])),
-            lineage=shop.lineage_of(task, target_id, fingerprint(task.resource_type, payload)),
+            lineage=entry,
+            if_stamp=task.row.stamp,
+            way_back=_refreshed(way_back, entry) if way_back is not None and entry.target_fingerprint else None,
+            memories=memories,
         )
 
     return verify
+
+
+def _entry(shop: Workshop, task: Task, found: Payload, memories: dict[str, Any]) -> LineageEntry:
+    """Return what is recorded of a read-back; without fingerprints where it is not what was written.
+
+    Args:
+        shop: what the workers share.
+        task: the row.
+        found: what was read back, without secrets.
+        memories: takes the contents that the entry names.
+    """
+    resource_type, planned, orgs = task.resource_type, task.planned, shop.job.org_ids
+    content = canonical(resource_type, found)
+    print_now = fingerprint_of(resource_type, content)
+    base = remember(memories, orgs, canonical(resource_type, task.payload))
+    left = remember(memories, orgs, content)
+    written = written_references(planned, shop.id_map)
+    earlier = shop.lineage_before.get(task.key)
+    # Where the server has a form of its own for what it is sent, two writes of the same lead to the same.
+    is_settled = earlier is not None and earlier.base == base and earlier.left == left
+    is_ours = agree(task.row.answer, print_now) or is_settled or _holds_what_was_sent(shop, task, found)
+    left_out = [one.found.pointer for one in planned.resolutions if one.kind is ResolutionKind.LEFT_OUT]
+    return shop.lineage_of(
+        task,
+        task.row.target_id or "",
+        source_fingerprint=planned.source_fingerprint if is_ours else "",
+        target_fingerprint=print_now if is_ours else "",
+        references=references_hash(written),
+        left_out=tuple(left_out[:_MAX_LEFT_OUT]),
+        base=base,
+        left=left,
+        remembered_at=shop.now_text(),
+        stamp=task.row.stamp,
+    )
+
+
+def _holds_what_was_sent(shop: Workshop, task: Task, found: Payload) -> bool:
+    """Tell whether a target says what the last write of a row sent."""
+    stage: Stage = "full" if task.row.action == Action.CREATE else "patch"
+    try:
+        body = build_body(
+            task.resource_type, task.payload, task.planned, shop.id_map, stage=stage, target_payload=found
+        )
+    except DependencyFailedError:
+        return False
+    if task.resource_type.active is not None:
+        body = remove_paths(body, (task.resource_type.active.path,))
+    return equal_where_sent(task.resource_type, body, found)
+
+
+def _ways_back(shop: Workshop, tasks: Collection[ResourceKey]) -> dict[ResourceKey, LineageEntry]:
+    """Return, per target config, the entry by which it went to the source organisation before, or came from there."""
+    job, lineage = shop.job, shop.ports.lineage
+    origins = lineage.find_claimed_targets(job.source_org_id, job.target_org_id, list(tasks))
+    return lineage.find_entries(job.source_org_id, job.target_org_id, origins.values()) if origins else {}
+
+
+def _refreshed(way_back: LineageEntry, entry: LineageEntry) -> LineageEntry:
+    """Return the entry of the other direction, which knows by now what both sides say."""
+    if way_back.target_id != entry.source_id:
+        return way_back
+    other = turned(entry)
+    return replace(other, stamp=way_back.stamp, chain=way_back.chain, origin=way_back.origin)
 
 
 def _settle_what_another_job_made(shop: Workshop, task: Task) -> RowCommit:

@@ -12,14 +12,21 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from shared.domain.errors import CredentialsExpiredError, HubError, TransientError, UnknownOutcomeError
+from shared.domain.errors import (
+    CredentialsExpiredError,
+    HubError,
+    TargetChangedError,
+    TransientError,
+    UnknownOutcomeError,
+)
+from shared.domain.fingerprint import agree, equal_where_sent, fingerprint
 from shared.domain.plan import Action, LineageEntry, PlannedResource
 from shared.domain.redaction import redact
-from shared.domain.references import read_referable_fields
+from shared.domain.references import read_referable_fields, without_secrets
 from shared.domain.remap import (
     Stage,
     WrittenTarget,
@@ -107,6 +114,7 @@ class Workshop:
 
     Attributes:
         id_map: what is on the target for every resource of the job that this batch refers to; grows while it runs.
+        lineage_before: the entries of the batch's rows as they were when this step began.
         failures: why resources are not there.
         target: the configs of the target organisation.
         owner: this invocation, as claims name it.
@@ -119,6 +127,7 @@ class Workshop:
     target: ConfigRepository
     id_map: dict[ResourceKey, WrittenTarget] = field(default_factory=dict)
     failures: dict[ResourceKey, RowError] = field(default_factory=dict)
+    lineage_before: Mapping[ResourceKey, LineageEntry] = field(default_factory=dict)
     owner: str = field(default_factory=lambda: uuid4().hex)
     _source: ConfigRepository | None = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
@@ -135,6 +144,11 @@ class Workshop:
                 self.id_map[row.key] = WrittenTarget(row.target_id, row.target_fields)
             else:
                 self.failures[row.key] = row.error or RowError("DEPENDENCY_FAILED", f"It is {row.status}.")
+
+    def remember_lineage(self, tasks: Iterable[ResourceKey]) -> None:
+        """Read the entries of rows before any of them is written."""
+        job = self.job
+        self.lineage_before = self.ports.lineage.find_entries(job.target_org_id, job.source_org_id, tasks)
 
     def dependency_failure(self, task: Task, stage: Stage) -> RowCommit | None:
         """Return how a row fails whose hard reference leads to a resource that could not be written."""
@@ -162,17 +176,38 @@ class Workshop:
         """Write a config that exists; a write without an answer is repeated, because it says the same again.
 
         Raises:
+            TargetChangedError: somebody changed it since the job looked at it.
             HubError: it was not written.
         """
         target_id = task.row.target_id or ""
-        current = self.current_payload(task)
+        current = self.current_payload(task, stage)
         body = build_body(
             task.resource_type, task.payload, task.planned, self.id_map, stage=stage, target_payload=current
         )
         if stage == "full":
             return self.send_update(task, target_id, body)
+        self._look_before(task, current or {}, body)
         with self.content_of(task) as content:
             return self.send_update(task, target_id, body, content)
+
+    def _look_before(self, task: Task, current: Payload, body: Payload) -> None:
+        """Make sure that the target is what the plan saw, and keep what it is before it is written over."""
+        resource_type, planned = task.resource_type, task.planned
+        found = without_secrets(resource_type, current)
+        is_as_planned = agree(planned.target_fingerprint, fingerprint(resource_type, found))
+        # An earlier try of this row may have been done, and its answer lost.
+        may_be_ours = task.row.attempt > 1 and equal_where_sent(resource_type, body, found)
+        if is_as_planned is False and not may_be_ours:
+            raise TargetChangedError(
+                f"{task.row.target_id} was changed on the target since the job was planned: sync it again."
+            )
+        entry = self.lineage_before.get(task.key)
+        self.ports.memory.keep_before(
+            self.job,
+            task.key,
+            {"payload": found, "lineage": asdict(entry) if entry is not None else None},
+            over_absence=entry is None or entry.chain != self.job.root_id,
+        )
 
     def send_update(self, task: Task, target_id: str, body: Payload, content: bytes | None = None) -> WrittenConfig:
         """Send an update, again where no answer came.
@@ -199,11 +234,14 @@ class Workshop:
         payload = self.target.get_config(task.resource_type, written.id)
         return read_referable_fields(catalogue, type_name, payload)
 
-    def current_payload(self, task: Task) -> Payload | None:
-        """Return what is on the target, where an update replaces the config or must keep the target's own values."""
+    def current_payload(self, task: Task, stage: Stage) -> Payload | None:
+        """Return what is on the target: before the first write of what exists, and where an update must keep of it."""
         update = task.resource_type.update
         needed = (
-            (update is not None and not update.merge) or task.resource_type.secrets or task.resource_type.keep_target
+            stage == "patch"
+            or (update is not None and not update.merge)
+            or task.resource_type.secrets
+            or task.resource_type.keep_target
         )
         if not needed or task.row.target_id is None:
             return None
@@ -220,19 +258,51 @@ class Workshop:
                 self._source = self._source or self.ports.open_repository(self.job, "source")
             yield self._source.read_content(task.resource_type, task.key.id)
 
-    def lineage_of(self, task: Task, target_id: str, target_fingerprint: str = "") -> LineageEntry:
-        """Return the lineage of a row; without a fingerprint of the target the next job writes the config again."""
+    def written(
+        self,
+        task: Task,
+        written: WrittenConfig,
+        fields: Mapping[str, Any],
+        events: Callable[[Row], tuple[Event, ...]],
+        inactive: bool | None = None,
+    ) -> RowCommit:
+        """Return how a write is recorded: stamped, and without fingerprints until it is verified.
+
+        Args:
+            task: what was written.
+            written: what the API answered.
+            fields: of the target, by which others name it.
+            events: what the activity log says of the row.
+            inactive: whether it waits to be activated.
+        """
+        answer = without_secrets(task.resource_type, written.payload) if written.payload else None
+        row = replace(
+            self.advance(task, written.id, fields),
+            stamp=uuid4().hex,
+            answer=fingerprint(task.resource_type, answer) if answer else "",
+        )
+        lineage = self.lineage_of(task, written.id, stamp=row.stamp)
+        return RowCommit(before=task.row, after=row, events=events(row), lineage=lineage, inactive=inactive)
+
+    def lineage_of(self, task: Task, target_id: str, **known: Any) -> LineageEntry:
+        """Return the lineage of a row; without fingerprints the next job looks at the config again.
+
+        Args:
+            task: the row.
+            target_id: what it became.
+            **known: further fields of the entry.
+        """
         return LineageEntry(
             type=task.key.type,
             source_org_id=self.job.source_org_id,
             source_id=task.key.id,
             target_org_id=self.job.target_org_id,
             target_id=target_id,
-            source_fingerprint=task.planned.source_fingerprint if target_fingerprint else "",
-            target_fingerprint=target_fingerprint,
             override_fingerprint=task.planned.override_fingerprint,
+            chain=self.job.root_id,
             last_synced_at=self.now_text(),
             last_sync_job_id=self.job.id,
+            **known,
         )
 
     def advance(self, task: Task, target_id: str, fields: Mapping[str, Any]) -> Row:
@@ -406,7 +476,7 @@ class _BatchRun:
         shop = self._shop
         blocked = self._claim(tasks) if claims else frozenset[ResourceKey]()
         self._open = set(tasks)
-        writer = CommitWriter(shop.ports.commits, shop.job, self._batch)
+        writer = CommitWriter(shop.ports.commits, shop.job, self._batch, shop.ports.memory)
         try:
             self._work(ReadyQueue(tasks, self._needs), self._prepare(shop, tasks), blocked, writer)
             self._give_back(tasks, writer)
@@ -548,7 +618,7 @@ class _BatchRun:
 
 def is_completed(task: Task, entry: LineageEntry) -> bool:
     """Tell whether a config was written whole and read back, from what the source says now."""
-    return bool(entry.target_fingerprint) and entry.source_fingerprint == task.planned.source_fingerprint
+    return bool(entry.target_fingerprint and agree(entry.source_fingerprint, task.planned.source_fingerprint))
 
 
 def count_outcome(ports: SyncPorts, row: Row) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.dynamodb.memory_store import BEFORE_LIFETIME_S, CONTENT_LIFETIME_S
 from tests.aws import template
 
 ROOT = Path(__file__).parents[2]
@@ -100,18 +101,22 @@ def test_table_can_be_recovered_unless_it_holds_credentials(name: str) -> None:
     assert recovery is (name != "CredentialsTable")
 
 
-@pytest.mark.parametrize("name", ["SyncJobsTable", "SyncResourcesTable", "LineageTable"])
+@pytest.mark.parametrize("name", ["SyncJobsTable", "SyncResourcesTable", "LineageTable", "MemoryTable"])
 def test_jobs_and_lineage_outlive_the_stack(name: str) -> None:
     assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
-def test_payloads_are_private_encrypted_and_forgotten_after_a_week() -> None:
+def test_payloads_are_private_encrypted_and_forgotten_each_kind_in_its_time() -> None:
     bucket = RESOURCES["PayloadBucket"]["Properties"]
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
-    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 7)
+    rules = bucket["LifecycleConfiguration"]["Rules"]
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+    kept_for = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "Prefix" in rule}
+    assert kept_for == {"jobs/": 7, "index/": 7, "memory/": 401, "before/": 31}
+    # A day longer than the items of MemoryTable that name them.
+    assert [CONTENT_LIFETIME_S, BEFORE_LIFETIME_S] == [400 * 24 * 3600, 30 * 24 * 3600]
     (policy,) = statements(RESOURCES["PayloadBucketPolicy"])
     assert policy["Effect"] == "Deny"
     assert policy["Condition"]["Bool"] == {"aws:SecureTransport": "false"}
@@ -224,6 +229,7 @@ TABLE_OF_VARIABLE = {
     "SYNC_JOBS_TABLE": "SyncJobsTable",
     "SYNC_RESOURCES_TABLE": "SyncResourcesTable",
     "LINEAGE_TABLE": "LineageTable",
+    "MEMORY_TABLE": "MemoryTable",
     "CREDENTIALS_TABLE": "CredentialsTable",
     "CREDENTIALS_KEY_ID": "CredentialsKey",
     "PAYLOAD_BUCKET": "PayloadBucket",

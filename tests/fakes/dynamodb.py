@@ -74,6 +74,10 @@ class MemoryDynamoDB:
     def scan(self, *, TableName: str) -> Item:  # noqa: N803 - DynamoDB's names
         return {"Items": _copy([*self._table(TableName).values()])}
 
+    def forget(self, *, TableName: str) -> None:  # noqa: N803 - DynamoDB's names
+        """Drop all items of a table."""
+        self._table(TableName).clear()
+
     def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> Item:  # noqa: N803 - DynamoDB's names
         [(table, request)] = RequestItems.items()
         assert 0 < len(request["Keys"]) <= 100

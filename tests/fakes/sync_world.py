@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from shared.adapters.dynamodb.lineage_store import LineageStore
+from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
 from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
@@ -167,6 +168,7 @@ class SyncWorld:
         self.jobs = SyncStore(self.client, "SyncJobsTable", "SyncResourcesTable", "IndexTable")
         self.lineage = LineageStore(self.client, "LineageTable")
         self.payloads = MemoryPayloads()
+        self.memory = MemoryStore(self.client, "MemoryTable", self.payloads)
         self.credentials = MemoryCredentials()
         self.metrics: list[tuple[str, float]] = []
         self.published: list[tuple[str, Mapping[str, Any]]] = []
@@ -195,6 +197,7 @@ class SyncWorld:
                 self.client, "SyncJobsTable", "SyncResourcesTable", "LineageTable", "IndexTable", self.now
             ),
             lineage=self.lineage,
+            memory=self.memory,
             payloads=self.payloads,
             open_repository=self._open,
             now=self.now,

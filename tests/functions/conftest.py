@@ -15,6 +15,7 @@ def storage(monkeypatch, aws, tables):
         "SYNC_RESOURCES_TABLE": "SyncResourcesTable",
         "INDEX_TABLE": "IndexTable",
         "LINEAGE_TABLE": "LineageTable",
+        "MEMORY_TABLE": "MemoryTable",
         "CREDENTIALS_TABLE": "CredentialsTable",
         "PAYLOAD_BUCKET": "payloads",
         "CREDENTIALS_KEY_ID": aws.client("kms").create_key()["KeyMetadata"]["KeyId"],

@@ -35,6 +35,7 @@ def deployed(monkeypatch):
         "SYNC_JOBS_TABLE": "SyncJobsTable",
         "SYNC_RESOURCES_TABLE": "SyncResourcesTable",
         "LINEAGE_TABLE": "LineageTable",
+        "MEMORY_TABLE": "MemoryTable",
         "INDEX_TABLE": "IndexTable",
         "CREDENTIALS_TABLE": "CredentialsTable",
         "CREDENTIALS_KEY_ID": "alias/any",

@@ -29,7 +29,7 @@ def commits(monkeypatch):
 
 def put(writer, number):
     for _ in range(number):
-        writer.put(SimpleNamespace(before=SimpleNamespace(key=("price", "1"))))
+        writer.put(SimpleNamespace(before=SimpleNamespace(key=("price", "1")), memories={}))
 
 
 def test_rows_that_come_one_after_the_other_are_recorded_together(commits):

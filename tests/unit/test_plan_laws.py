@@ -224,7 +224,7 @@ def test_what_exists_by_name_and_was_not_selected_is_left_as_it_is(organisation:
     for key, payload in before.items():
         assert target.configs[key] == payload
         assert key not in target.writes
-    assert not any(one.record_lineage for one in made.resources if one.rule == "4a")
+    assert not any(one.record_lineage for one in made.resources if one.rule == "2a")
 
 
 @laws

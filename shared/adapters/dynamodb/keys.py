@@ -1,4 +1,4 @@
-"""Build every key of the five tables: percent-encoded parts joined by `#`, the caller's organisation first.
+"""Build every key of the six tables: percent-encoded parts joined by `#`, the caller's organisation first.
 
 Keys are read back only where `split` says so; every other fact about an item stands in an attribute of its own.
 """
@@ -286,6 +286,19 @@ def lineage_sources_prefix(type_name: str | None = None) -> str:
 
 def _lineage_key(target_org: str, kind: str, config: ResourceKey, source_org: str) -> Key:
     return _key(lineage_partition(target_org), f"{lineage_prefix(kind, config)}{config_id(source_org, 'org_id')}")
+
+
+# MemoryTable
+
+
+def memory(digest: str) -> Key:
+    """Key of a content that is remembered under its hash."""
+    return _key(join("MEMORY", digest), "CONTENT")
+
+
+def before(org_id: str, root_job: str, config: ResourceKey) -> Key:
+    """Key of what the target of a source config was before a chain of retries, whose first job is given, wrote it."""
+    return _key(f"{join('BEFORE', org_id, root_job, config.type)}#{config_id(config.id)}", "BEFORE")
 
 
 # CredentialsTable

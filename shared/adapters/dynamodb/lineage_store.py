@@ -156,7 +156,7 @@ class LineageStore:
         """
         refused = []
         for entry in entries:
-            source, target = lineage_items(self._table, entry, None)
+            source, target = lineage_items(self._table, entry, None, if_stamp=entry.stamp)
             if transact(self._client, [{"Update": source}, {"Update": target}]) is not None:
                 refused.append(entry)
         return refused
@@ -174,10 +174,19 @@ def _claim(item: Mapping[str, Any]) -> Claim:
     )
 
 
-def lineage_items(table: str, entry: LineageEntry, inactive: bool | None) -> tuple[dict[str, Any], dict[str, Any]]:
+def lineage_items(
+    table: str, entry: LineageEntry, inactive: bool | None, if_stamp: str | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the updates of a transaction that record an entry: the entry, and the item that makes its target unique.
 
-    An `origin` that is there stays. `inactive` marks a target that waits to be activated; None leaves the mark alone.
+    An `origin` that is there stays, and so does what is remembered where the entry brings nothing (between a write and
+    its verification).
+
+    Args:
+        table: name of LineageTable.
+        entry: the entry.
+        inactive: marks a target that waits to be activated; None leaves the mark alone.
+        if_stamp: record only where this is the stamp of the last write; empty where there was none.
     """
     source = ResourceKey(entry.type, entry.source_id)
     values: dict[str, Any] = {
@@ -192,6 +201,11 @@ def lineage_items(table: str, entry: LineageEntry, inactive: bool | None) -> tup
         "last_synced_at": entry.last_synced_at,
         "last_sync_job_id": entry.last_sync_job_id,
     }
+    if entry.stamp:
+        values |= {"stamp": entry.stamp, "chain": entry.chain}
+    if entry.base:
+        values |= {name: getattr(entry, name) for name in _REMEMBERED} | {"left_out": list(entry.left_out)}
+        values["verified"] = entry.stamp
     if inactive is not None:
         values["inactive"] = inactive
     update = {
@@ -199,6 +213,8 @@ def lineage_items(table: str, entry: LineageEntry, inactive: bool | None) -> tup
         "Key": keys.lineage(entry.target_org_id, source, entry.source_org_id),
         **_set_all(values),
     }
+    if if_stamp is not None:
+        update |= _unless_stamped(update, if_stamp)
     unique = _set_all({"type": entry.type, "target_id": entry.target_id, "source_id": entry.source_id})
     unique["ExpressionAttributeValues"][":mine"] = entry.source_id
     target = {
@@ -208,6 +224,17 @@ def lineage_items(table: str, entry: LineageEntry, inactive: bool | None) -> tup
         **unique,
     }
     return update, target
+
+
+#: What of an entry a verification records beside its fingerprints.
+_REMEMBERED = ("references", "base", "left", "remembered_at")
+
+
+def _unless_stamped(update: Mapping[str, Any], if_stamp: str) -> dict[str, Any]:
+    if not if_stamp:
+        return {"ConditionExpression": "attribute_not_exists(stamp)"}
+    values = {**update["ExpressionAttributeValues"], ":if_stamp": if_stamp}
+    return {"ConditionExpression": "stamp = :if_stamp", "ExpressionAttributeValues": values}
 
 
 def _set_all(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,6 +255,14 @@ def _entry(item: Mapping[str, Any]) -> LineageEntry:
         source_fingerprint=item.get("source_fingerprint") or "",
         target_fingerprint=item.get("target_fingerprint") or "",
         override_fingerprint=item.get("override_fingerprint") or "",
+        references=item.get("references") or "",
+        left_out=tuple(item.get("left_out") or ()),
+        base=item.get("base") or "",
+        left=item.get("left") or "",
+        stamp=item.get("stamp") or "",
+        verified=item.get("verified") or "",
+        chain=item.get("chain") or "",
+        remembered_at=item.get("remembered_at") or "",
         origin=item.get("origin"),
         last_synced_at=item.get("last_synced_at"),
         last_sync_job_id=item.get("last_sync_job_id"),

@@ -227,8 +227,10 @@ class RowCommits:
             ({"Put": self._row_put(job, commit.before, commit.after)}, Lost.ROW)
         ]
         if commit.lineage is not None:
-            source, target = lineage_items(self._lineage, commit.lineage, commit.inactive)
-            parts += [({"Update": source}, Lost.ROW), ({"Update": target}, Lost.TARGET)]
+            source, target = lineage_items(self._lineage, commit.lineage, commit.inactive, commit.if_stamp)
+            parts += [({"Update": source}, Lost.STAMP), ({"Update": target}, Lost.TARGET)]
+        if commit.way_back is not None:
+            parts.append(({"Update": lineage_items(self._lineage, commit.way_back, None)[0]}, Lost.STAMP))
         if commit.owner is not None:
             claim = {
                 "TableName": self._lineage,

@@ -624,6 +624,8 @@ def row_item(job: Job, row: Row, expires_at: int) -> dict[str, Any]:
         "left": [work.value for work in row.left],
         "error": _error_item(row.error),
         "leftovers": list(row.leftovers),
+        "stamp": row.stamp,
+        "answer": row.answer,
         "updated_at": row.updated_at,
         "version": row.version,
         "expires_at": expires_at,
@@ -675,6 +677,8 @@ def _row(item: Mapping[str, Any]) -> Row:
         left=tuple(Work(work) for work in item["left"]),
         error=_error(item["error"]),
         leftovers=tuple(item["leftovers"]),
+        stamp=item.get("stamp", ""),
+        answer=item.get("answer", ""),
         updated_at=item["updated_at"],
         version=int(item["version"]),
     )

@@ -1,0 +1,123 @@
+"""Contents by their hash, and what a target was before a job: small ones in MemoryTable, large ones in the bucket."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from botocore.exceptions import ClientError
+
+from shared.adapters.dynamodb import keys
+from shared.adapters.dynamodb.sync_requests import batch_get, batch_put
+from shared.domain.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+    from shared.adapters.payloads import PayloadStore
+    from shared.domain.resource_type import ResourceKey
+    from shared.domain.sync_job import Job
+
+# The bucket's lifecycle keeps objects of the same prefixes as long.
+CONTENT_LIFETIME_S = 400 * 24 * 3600
+BEFORE_LIFETIME_S = 30 * 24 * 3600
+# A write unit is 1 KB and a put into the bucket costs about as much as seven; a page of 100 items has 16 MB at most.
+_LARGE_BYTES = 32 * 1024
+
+
+class MemoryStore:
+    """What syncs remember.
+
+    Args:
+        client: the client of a boto3 DynamoDB resource, which takes and gives Python values.
+        table: name of MemoryTable.
+        payloads: where large ones go.
+        clock: epoch seconds.
+    """
+
+    def __init__(
+        self, client: DynamoDBClient, table: str, payloads: PayloadStore, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._payloads = payloads
+        self._clock = clock
+
+    def keep(self, contents: Mapping[str, Any]) -> None:
+        """Keep contents under their hashes, for 400 days from now.
+
+        Raises:
+            StorageThrottledError: the table kept refusing.
+        """
+        expires_at = int(self._clock()) + CONTENT_LIFETIME_S
+        batch_put(
+            self._client,
+            self._table,
+            [
+                {**keys.memory(digest), **self._body("memory", digest, content), "expires_at": expires_at}
+                for digest, content in contents.items()
+            ],
+        )
+
+    def recall(self, digests: Collection[str]) -> dict[str, Any]:
+        """Return contents by their hashes; those that are gone are left out."""
+        items = batch_get(self._client, self._table, [keys.memory(digest) for digest in digests])
+        found = {keys.split(item["pk"])[1]: self._content(item) for item in items}
+        return {digest: content for digest, content in found.items() if content is not None}
+
+    def keep_before(self, job: Job, key: ResourceKey, before: Mapping[str, Any], *, over_absence: bool) -> None:
+        """Keep, once in a chain of retries, what a target config was before the chain wrote it.
+
+        Args:
+            job: any job of the chain.
+            key: the source config.
+            before: JSON.
+            over_absence: a record that nothing was there counts for nothing: what is there now is not the chain's work.
+        """
+        # A large one has a name of its own: one that does not come to stand is over nobody's.
+        body = self._body("before", uuid4().hex, before)
+        item = {**keys.before(job.org_id, job.root_id, key), **body, "expires_at": self._before_ends()}
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if over_absence:
+            condition["ConditionExpression"] += " OR absent = :absent"
+            condition["ExpressionAttributeValues"] = {":absent": True}
+        try:
+            self._client.put_item(TableName=self._table, Item=item, **condition)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+
+    def keep_absent(self, job: Job, sources: Collection[ResourceKey]) -> None:
+        """Keep that nothing was there before a chain of retries made it, where the chain knows nothing else."""
+        places = {key: keys.before(job.org_id, job.root_id, key) for key in sources}
+        if job.retry_of is not None:
+            known = {item["pk"] for item in batch_get(self._client, self._table, [*places.values()])}
+            places = {key: place for key, place in places.items() if place["pk"] not in known}
+        ends = self._before_ends()
+        items = [{**place, "absent": True, "expires_at": ends} for place in places.values()]
+        batch_put(self._client, self._table, items)
+
+    def _body(self, prefix: str, name: str, value: Any) -> dict[str, Any]:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+        packed = gzip.compress(text, compresslevel=5, mtime=0)
+        if len(packed) <= _LARGE_BYTES:
+            return {"content": packed}
+        key = f"{prefix}/{name}.json.gz"
+        self._payloads.put(key, value)
+        return {"object": key}
+
+    def _content(self, item: Mapping[str, Any]) -> Any:
+        if "object" not in item:
+            return json.loads(gzip.decompress(bytes(item["content"])).decode(errors="surrogatepass"))
+        try:
+            return self._payloads.get(item["object"])
+        except NotFoundError:
+            return None
+
+    def _before_ends(self) -> int:
+        return int(self._clock()) + BEFORE_LIFETIME_S

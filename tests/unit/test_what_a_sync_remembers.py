@@ -1,0 +1,364 @@
+"""Jobs one after the other on the same two organisations: what the later ones know of the earlier ones."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.errors import DownstreamRejectedError
+from shared.domain.plan import LineageEntry
+from shared.domain.resource_type import Removal, ResourceKey
+from shared.domain.sync_job import Job, RowStatus
+from tests.fakes.dynamodb import MemoryDynamoDB
+from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
+from tests.fakes.sync_world import SOURCE_ORG, TARGET_ORG, SyncWorld
+
+D, F, J, J2 = "design-00000001", "flow-00000001", "journey-00000001", "journey-00000002"
+DESIGN_KEY, FLOW_KEY, JOURNEY_KEY = ResourceKey("design", D), ResourceKey("flow", F), ResourceKey("journey", J)
+
+
+@pytest.fixture
+def world() -> SyncWorld:
+    made = SyncWorld(MemoryDynamoDB())
+    made.source.add(DESIGN, {"id": D, "name": "Blue"})
+    return made
+
+
+def sync(world: SyncWorld, *keys: ResourceKey, **more: Any) -> Job:
+    return world.run(world.create_job(*keys, **more))
+
+
+def statuses(world: SyncWorld, job: Job) -> dict[str, str]:
+    return {key.id: row.status.value for key, row in world.rows(job.id).items()}
+
+
+def on_target(world: SyncWorld, type_name: str, name: str) -> dict[str, Any]:
+    (found,) = [one for one in world.target.configs[type_name].values() if one.get("name") == name]
+    return found
+
+
+def entry_of(world: SyncWorld, key: ResourceKey) -> LineageEntry:
+    return world.lineage.find_entries(TARGET_ORG, SOURCE_ORG, [key])[key]
+
+
+def messages(world: SyncWorld, job: Job) -> list[str]:
+    return [event.message for event in world.jobs.list_events(SOURCE_ORG, job.id, 100)]
+
+
+def assert_settled(world: SyncWorld, *keys: ResourceKey) -> None:
+    """The next sync finds nothing to do."""
+    before = world.writes()
+    job = sync(world, *keys)
+    assert set(statuses(world, job).values()) == {"skipped"}
+    assert world.writes() == before
+
+
+# References
+
+
+def test_a_reference_that_was_left_out_is_written_once_its_referent_is_there(world: SyncWorld) -> None:
+    world.source.add(JOURNEY, {"id": J2, "name": "B", "design": D})
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "related": [J2], "text": f"see {J2}"})
+    create = world.target.create_config
+
+    def refuse(resource_type: Any, payload: Any, *more: Any, **named: Any) -> Any:
+        if payload.get("name") == "B":
+            raise DownstreamRejectedError("no")
+        return create(resource_type, payload, *more, **named)
+
+    world.target.create_config = refuse  # type: ignore[method-assign]
+    assert statuses(world, sync(world, JOURNEY_KEY)) == {D: "created", J: "created", J2: "failed"}
+    world.target.create_config = create  # type: ignore[method-assign]
+    sync(world, ResourceKey("journey", J2))
+
+    assert statuses(world, sync(world, JOURNEY_KEY)) == {D: "skipped", J: "patched", J2: "skipped"}
+    there = on_target(world, "journey", "B")["id"]
+    assert (on_target(world, "journey", "A")["related"], on_target(world, "journey", "A")["text"]) == (
+        [there],
+        f"see {there}",
+    )
+    assert_settled(world, JOURNEY_KEY)
+
+
+@pytest.mark.parametrize("how", ["deleted by hand", "lineage broken"])
+def test_a_reference_follows_a_referent_that_another_job_made_anew(world: SyncWorld, how: str) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F"})
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "flow": F})
+    sync(world, JOURNEY_KEY)
+    old = on_target(world, "journey", "A")["flow"]
+    if how == "deleted by hand":
+        del world.target.configs["flow"][old]
+    else:
+        world.lineage.delete_entry(entry_of(world, FLOW_KEY))
+    sync(world, FLOW_KEY, match="lineage_only")
+    sync(world, JOURNEY_KEY)
+    assert on_target(world, "journey", "A")["flow"] == entry_of(world, FLOW_KEY).target_id != old
+    assert_settled(world, JOURNEY_KEY)
+
+
+def test_a_name_that_was_left_out_is_written_by_the_job_that_makes_what_it_names(world: SyncWorld) -> None:
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "schema": "lead"})
+    sync(world, JOURNEY_KEY)
+    assert "schema" not in on_target(world, "journey", "A")
+    assert entry_of(world, JOURNEY_KEY).left_out == ("/schema",)
+    world.source.add(SCHEMA, {"slug": "lead", "name": "Lead"})
+    assert statuses(world, sync(world, JOURNEY_KEY)) == {D: "skipped", J: "patched", "lead": "created"}
+    assert on_target(world, "journey", "A")["schema"] == "lead"
+    assert_settled(world, JOURNEY_KEY)
+
+
+def test_a_pinned_version_is_written_again_where_it_moved_without_this_sync(world: SyncWorld) -> None:
+    world.source.add(MAPPING, {"id": "mapping-00000001", "name": "M", "version": 7})
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "mapping": {"id": "mapping-00000001", "version": 7}})
+    sync(world, JOURNEY_KEY)
+    on_target(world, "mapping", "M")["version"] = 5
+    assert statuses(world, sync(world, JOURNEY_KEY))[J] == "patched"
+    assert on_target(world, "journey", "A")["mapping"]["version"] == 5
+    assert_settled(world, JOURNEY_KEY)
+
+
+def test_a_soft_reference_to_what_fails_stays_where_its_config_exists(world: SyncWorld) -> None:
+    world.source.add(JOURNEY, {"id": J2, "name": "B", "design": D})
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "related": [J2]})
+    sync(world, JOURNEY_KEY)
+    there = on_target(world, "journey", "B")["id"]
+    world.source.configs["journey"][J2]["design"] = "design-00000404"
+    world.source.configs["journey"][J]["text"] = "edited"
+    assert statuses(world, sync(world, JOURNEY_KEY)) == {D: "skipped", J: "patched", J2: "failed"}
+    assert on_target(world, "journey", "A")["related"] == [there]
+
+
+# Edits on the target
+
+
+def test_an_edit_between_plan_and_write_stands_and_fails_its_row(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "1"}, {"id": "flow-00000002", "name": "G"})
+    sync(world, FLOW_KEY, ResourceKey("flow", "flow-00000002"))
+    world.source.configs["flow"][F]["text"] = "2"
+    world.source.configs["flow"]["flow-00000002"]["text"] = "2"
+    job_id = world.create_job(FLOW_KEY, ResourceKey("flow", "flow-00000002"))
+    planned = plan_only(world, job_id)
+    on_target(world, "flow", "F")["text"] = "by hand"
+    world.carry_out(job_id, planned)
+    world.finish(job_id)
+    rows = world.rows(job_id)
+    assert rows[FLOW_KEY].error is not None
+    assert rows[FLOW_KEY].error.code == "TARGET_CHANGED"
+    assert rows[ResourceKey("flow", "flow-00000002")].status is RowStatus.PATCHED
+    assert on_target(world, "flow", "F")["text"] == "by hand"
+    sync(world, FLOW_KEY)
+    assert on_target(world, "flow", "F")["text"] == "2"
+
+
+def plan_only(world: SyncWorld, job_id: str) -> Any:
+    for type_name in world.until_done(job_id, "FetchSources")["types"]:
+        world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
+    return world.until_done(job_id, "PlanJob")
+
+
+def test_an_edit_between_write_and_verification_is_told_and_the_next_sync_looks_again(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "1"})
+    job_id = world.create_job(FLOW_KEY)
+    planned = plan_only(world, job_id)
+    world.carry_out(job_id, {**planned, "verify_batches": []})
+    on_target(world, "flow", "F")["text"] = "by hand"
+    world.until_done(job_id, "VerifyTargets", batch=1)
+    job = world.finish(job_id)
+    assert any(message.startswith("CHANGED_MEANWHILE") for message in messages(world, job))
+    assert entry_of(world, FLOW_KEY).target_fingerprint == ""
+    assert statuses(world, sync(world, FLOW_KEY)) == {F: "patched"}
+    assert on_target(world, "flow", "F")["text"] == "1"
+    assert_settled(world, FLOW_KEY)
+
+
+def test_a_verification_records_nothing_of_what_somebody_wrote_later(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "1"})
+    job_id = world.create_job(FLOW_KEY)
+    planned = plan_only(world, job_id)
+    world.carry_out(job_id, {**planned, "verify_batches": []})
+    later = replace(entry_of(world, FLOW_KEY), stamp="another write")
+    world.lineage.delete_entry(later)
+    world.lineage.put_entries([replace(later, stamp="")])
+    world.client.update_item(
+        TableName="LineageTable",
+        Key={"pk": f"ORG#{TARGET_ORG}", "sk": f"SOURCE#flow#{F}#{SOURCE_ORG}"},
+        UpdateExpression="SET stamp = :stamp",
+        ExpressionAttributeValues={":stamp": "another write"},
+    )
+    world.until_done(job_id, "VerifyTargets", batch=1)
+    job = world.finish(job_id)
+    assert job.status.value == "succeeded"
+    assert any(message.startswith("CHANGED_MEANWHILE") for message in messages(world, job))
+    assert (entry_of(world, FLOW_KEY).stamp, entry_of(world, FLOW_KEY).source_fingerprint) == ("another write", "")
+
+
+def test_a_server_that_has_a_form_of_its_own_is_written_at_most_once_more(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "loud"})
+    for name in ("create_config", "update_config"):
+        write = getattr(world.target, name)
+
+        def in_own_form(resource_type: Any, *more: Any, write: Any = write, **named: Any) -> Any:
+            written = write(resource_type, *more, **named)
+            stored = world.target.configs[resource_type.name][written.id]
+            stored["text"] = stored["text"].upper()
+            return written._replace(payload=None)
+
+        setattr(world.target, name, in_own_form)
+    sync(world, FLOW_KEY)
+    sync(world, FLOW_KEY)
+    assert_settled(world, FLOW_KEY)
+    world.source.configs["flow"][F]["text"] = "louder"
+    assert statuses(world, sync(world, FLOW_KEY)) == {F: "patched"}
+
+
+# What the source dropped
+
+
+def merging(removal: Removal) -> dict[str, Any]:
+    update = replace(DESIGN.update, merge=True, removal=removal)  # type: ignore[type-var]
+    return {**CATALOGUE, "design": replace(DESIGN, update=update)}
+
+
+@pytest.mark.parametrize(
+    ("removal", "there", "note"),
+    [(Removal.NULL, None, ""), (Removal.EMPTY, [], ""), (Removal.IMPOSSIBLE, ["a"], "cannot take away")],
+)
+def test_what_the_source_dropped_is_taken_away_as_the_api_can(removal: Removal, there: Any, note: str) -> None:
+    world = SyncWorld(MemoryDynamoDB(), merging(removal))
+    world.source.add(DESIGN, {"id": D, "name": "Blue", "fonts": ["a"], "kept": 1})
+    sync(world, DESIGN_KEY)
+    on_target(world, "design", "Blue")["added by hand"] = 2
+    del world.source.configs["design"][D]["fonts"]
+    job = sync(world, DESIGN_KEY)
+    assert on_target(world, "design", "Blue")["fonts"] == there
+    assert on_target(world, "design", "Blue")["added by hand"] == 2
+    assert any(note in message for message in messages(world, job))
+    assert_settled(world, DESIGN_KEY)
+
+
+def test_what_the_source_dropped_and_somebody_changed_on_the_target_stays_and_is_told() -> None:
+    world = SyncWorld(MemoryDynamoDB(), merging(Removal.NULL))
+    world.source.add(DESIGN, {"id": D, "name": "Blue", "fonts": ["a"]})
+    sync(world, DESIGN_KEY)
+    on_target(world, "design", "Blue")["fonts"] = ["b"]
+    del world.source.configs["design"][D]["fonts"]
+    job = sync(world, DESIGN_KEY)
+    assert on_target(world, "design", "Blue")["fonts"] == ["b"]
+    assert any("The source dropped fonts" in message for message in messages(world, job))
+
+
+def test_a_reference_that_a_product_dropped_is_gone_from_the_target() -> None:
+    world = SyncWorld(MemoryDynamoDB(), RESOURCE_TYPES)
+    q, p = "0b5c3c1e-1111-4a63-9d3a-00000000d002", "0b5c3c1e-1111-4a63-9d3a-00000000d001"
+    product = {"_schema": "product", "cross_sellable_products": {"$relation": [{"entity_id": q}]}, "note": "old"}
+    world.source.add(RESOURCE_TYPES["product"], {"_id": q, "_schema": "product", "name": "Q"})
+    world.source.add(RESOURCE_TYPES["product"], {"_id": p, "name": "P", **product})
+    sync(world, ResourceKey("product", p))
+    for name in ("cross_sellable_products", "note"):
+        del world.source.configs["product"][p][name]
+    sync(world, ResourceKey("product", p))
+    there = on_target(world, "product", "P")
+    assert (there["cross_sellable_products"], there["note"]) == (None, None)
+    assert_settled(world, ResourceKey("product", p))
+
+
+# The way back
+
+
+def turn(world: SyncWorld) -> dict[str, Any]:
+    """Swap the organisations; returns what a job needs to go that way."""
+    world.source, world.target = world.target, world.source
+    return {"source_org_id": world.source.org_id, "target_org_id": world.target.org_id}
+
+
+def test_the_way_back_finds_what_came_from_there_and_writes_only_what_changed(world: SyncWorld) -> None:
+    world.source.add(
+        FLOW, {"id": F, "name": "one"}, {"id": "flow-00000009", "name": "one"}, {"id": "flow-00000002", "name": "two"}
+    )
+    ours = [ResourceKey("flow", config_id) for config_id in world.source.configs["flow"]]
+    sync(world, *ours)
+    on_target(world, "flow", "two")["name"] = "two, renamed"
+    there = [ResourceKey("flow", config_id) for config_id in world.target.configs["flow"]]
+
+    back = turn(world)
+    job = sync(world, *there, **back)
+    assert sorted(statuses(world, job).values()) == ["patched", "skipped", "skipped"]
+    assert world.target.configs["flow"]["flow-00000002"]["name"] == "two, renamed"
+    assert len(world.target.configs["flow"]) == 3
+    writes = world.writes()
+    assert set(statuses(world, sync(world, *there, **back)).values()) == {"skipped"}
+    assert world.writes() == writes
+
+    turn(world)
+    assert_settled(world, *ours)
+
+
+def test_edits_of_one_field_on_both_sides_are_a_conflict_in_the_dry_run_with_both_values(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "was", "same": 1})
+    sync(world, FLOW_KEY)
+    on_target(world, "flow", "F")["text"] = "theirs"
+    world.source.configs["flow"][F]["text"] = "ours"
+    job = sync(world, FLOW_KEY, dry_run=True)
+    assert statuses(world, job) == {F: "would_patch"}
+    (conflict,) = [message for message in messages(world, job) if message.startswith("CONFLICT")]
+    assert (
+        conflict == 'CONFLICT at /text: both sides changed it since the last sync, to "ours" here and "theirs" there.'
+    )
+
+    back = turn(world)
+    (there,) = world.source.configs["flow"]
+    job = sync(world, ResourceKey("flow", there), dry_run=True, **back)
+    (conflict,) = [message for message in messages(world, job) if message.startswith("CONFLICT")]
+    assert (
+        conflict == 'CONFLICT at /text: both sides changed it since the last sync, to "theirs" here and "ours" there.'
+    )
+
+
+# Releases, and memories that are gone
+
+
+def test_a_release_that_strips_more_and_knows_another_set_writes_nothing(world: SyncWorld) -> None:
+    flow = {"id": F, "name": "F", "text": "x", "state": "s", "tags": ["b", "a"], "journeys": [J]}
+    world.source.add(FLOW, flow)
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "flow": F})
+    sync(world, FLOW_KEY)
+    for place in (world.source, world.target):
+        for config in place.configs["flow"].values():
+            config["state"] = f"changed in {place.org_id}"
+    world.catalogue = {**CATALOGUE, "flow": replace(FLOW, strip=(*FLOW.strip, "state"), sets=("tags",))}
+    before = world.writes()
+    assert set(statuses(world, sync(world, FLOW_KEY)).values()) == {"skipped"}
+    assert world.writes() == before
+    assert_settled(world, FLOW_KEY)
+    world.source.configs["flow"][F]["text"] = "y"
+    assert statuses(world, sync(world, FLOW_KEY))[F] == "patched"
+
+
+def test_a_memory_that_is_gone_is_no_error(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "x"})
+    sync(world, FLOW_KEY)
+    world.client.forget(TableName="MemoryTable")
+    world.source.configs["flow"][F]["text"] = "y"
+    assert statuses(world, sync(world, FLOW_KEY)) == {F: "patched"}
+    assert_settled(world, FLOW_KEY)
+
+
+def test_what_a_chain_replaced_is_kept_without_secrets_with_the_entry_that_was(world: SyncWorld) -> None:
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "text": "1"})
+    sync(world, JOURNEY_KEY)
+    earlier = entry_of(world, JOURNEY_KEY)
+    on_target(world, "journey", "A")["secret"] = "s3cret"
+    world.source.configs["journey"][J]["text"] = "2"
+    sync(world, JOURNEY_KEY)
+    (item,) = [
+        one for one in world.client.scan(TableName="MemoryTable")["Items"] if "content" in one and one["sk"] == "BEFORE"
+    ]
+    kept = json.loads(gzip.decompress(item["content"]))
+    assert kept["payload"]["text"] == "1"
+    assert "secret" not in kept["payload"]
+    assert kept["lineage"]["stamp"] == earlier.stamp
