@@ -12,6 +12,7 @@ from shared.domain.resource_type import (
     NaturalKey,
     Operation,
     Reference,
+    Removal,
     ResourceType,
     Strength,
     SystemManaged,
@@ -78,6 +79,7 @@ JOURNEY = ResourceType(
         required=("journeyId",),
         answer_id="journeyId",
         merge=True,
+        removal=Removal.NULL,
     ),
     delete=_call(operation_id="removeJourneyV2", method="DELETE", path="/v2/journey/configuration/{id}"),
     fields=Fields(

@@ -159,7 +159,7 @@ class _Standing(StrEnum):
 
 
 class _Unknown:
-    """What a reference to a config that this plan creates will be written as."""
+    """What nobody can tell before the run, or at all."""
 
 
 _UNKNOWN = _Unknown()
@@ -327,16 +327,17 @@ class _Planner:
         if update is None or not update.merge or node.type.limited_view:
             return
         kept = names_of((*node.type.keep_target, *((node.type.active.path,) if node.type.active else ())))
-        kept |= {*update.required, *(node.type.create.required if node.type.create else ())}
+        required = {*update.required, *(node.type.create.required if node.type.create else ())}
         for name in removed_since(node.since.base, source, target):
-            if name in kept:
+            if name in kept or update.rename.get(name, name) in required:
                 continue
+            empty = _removed(update.removal, target[name])
             if node.since.left is None or node.since.left.get(name) != target[name]:
                 node.notes.append(f"The source dropped {name}, which is another one on the target by now: it stays.")
-            elif update.removal is Removal.IMPOSSIBLE:
+            elif empty is _UNKNOWN:
                 node.notes.append(f"The source dropped {name}, which the API cannot take away: it stays on the target.")
             else:
-                node.removals[name] = type(target[name])() if update.removal is Removal.EMPTY else None
+                node.removals[name] = empty
 
     def _is_unchanged(self, node: _Node) -> bool:
         if node.target is None or not node.target.whole or node.key in self._inactive:
@@ -735,6 +736,13 @@ _WARNINGS = {
     _Standing.ABSENT: "is not on the target and is never created by a job",
     _Standing.FAILED: "failed",
 }
+
+
+def _removed(removal: Removal, value: Any) -> Any:
+    """Return what takes a value away; _UNKNOWN where nothing does."""
+    if removal is Removal.NULL:
+        return None
+    return type(value)() if removal is Removal.EMPTY and isinstance(value, str | list | dict) else _UNKNOWN
 
 
 def _is_dangling(config: SourceConfig) -> bool:

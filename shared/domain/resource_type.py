@@ -149,10 +149,10 @@ class ListOperation(Operation):
 
 
 class Removal(StrEnum):
-    """How an update that merges takes a top-level property away."""
+    """How an update that merges takes a top-level property away: no definition says so, this is what we assume."""
 
-    NULL = "null"
-    EMPTY = "empty"  # an empty value of the same kind
+    NULL = "null"  # a body whose properties are free
+    EMPTY = "empty"  # a typed body: an empty text, array or object; a number or flag cannot be taken away
     IMPOSSIBLE = "impossible"
 
 
@@ -181,7 +181,7 @@ class WriteOperation(Operation):
     required: tuple[str, ...] = ()
     answer_id: str = ""
     merge: bool = False
-    removal: Removal = Removal.NULL
+    removal: Removal = Removal.EMPTY
     client_id: bool = False
     mints_secret: bool = False
 
