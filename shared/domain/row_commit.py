@@ -4,6 +4,9 @@ claim (lease) ---- request leaves ---- answer ---- commit: row + lineage + event
       |                 |
       |                 +-- process dies: the claim stays until its lease ends; the next looks for what was made
       +-- not reached: given back with the row
+
+A claim is on the target config as soon as its id is known, whatever the source, and on the source config where what it
+becomes is not recorded yet. What is left of a claim on a target says which job wrote it last.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from shared.domain.sync_job import JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,23 +25,73 @@ if TYPE_CHECKING:
     from shared.domain.sync_job import Event, Row
 
 
+_FIRST_WAIT_S = 2
+_LONGEST_WAIT_S = 60
+
+
+def growing_wait(waited_seconds: float) -> float:
+    """Return how long to wait before the next look, given how long has been waited already: half as long again."""
+    return min(_LONGEST_WAIT_S, max(_FIRST_WAIT_S, waited_seconds / 2))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """The right to write the target config of one source config.
+class Hold:
+    """What an invocation claims for a row: all of it at one moment, or nothing.
 
     Attributes:
-        org_id, job_id: the job that holds it, by the organisation that created that job.
         owner: one invocation of a step; another invocation of the same step is another owner.
+        source: the source config: what it becomes is not known yet, or not recorded yet.
+        target_id: the target config, where its id is known.
+    """
+
+    owner: str
+    source: bool = False
+    target_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowClaim:
+    """One row's transition with what is claimed for it.
+
+    Attributes:
+        before: the row as it was read; its version must still be the stored one.
+        after: the row once it is claimed.
+    """
+
+    before: Row
+    after: Row
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to write the target config of one source config, as it stands in the table.
+
+    Attributes:
+        key: the source config, or what a delete job deletes.
+        org_id, job_id, kind: the job that holds it, by the organisation that created that job.
         lease_until: epoch seconds; past it, nothing that the owner sent can still be running.
     """
 
     key: ResourceKey
+    hold: Hold
     org_id: str
     job_id: str
-    owner: str
+    kind: JobKind
     action: str
     attempt: int
     lease_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A job that wrote a target config."""
+
+    job_id: str
+    kind: JobKind = JobKind.SYNC
+
+    def __str__(self) -> str:
+        return f"{self.kind.capitalize()} job {self.job_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +104,16 @@ class ClaimOutcome:
         blocked: rows that somebody else holds.
         orphaned: rows that a job which has ended may have created without recording it, with that job's id. Only the
             plan of that job tells what it sent: the next job settles it before it plans.
+        writers: other jobs that wrote the target of a claimed row last, or may have.
+        wait_seconds: after which it is worth to ask for the blocked rows again; it grows with the age of their claims.
     """
 
     claimed: Mapping[ResourceKey, Row] = field(default_factory=dict)
     taken_over: frozenset[ResourceKey] = frozenset()
     blocked: frozenset[ResourceKey] = frozenset()
     orphaned: Mapping[ResourceKey, str] = field(default_factory=dict)
+    writers: Mapping[ResourceKey, Writer] = field(default_factory=dict)
+    wait_seconds: float = 0
 
 
 class Lost(StrEnum):
@@ -77,8 +136,9 @@ class RowCommit:
         way_back: entry of the other direction, which learns of the same contents.
         memories: contents that the lineage names by their hashes; they are kept before.
         inactive: whether the target config waits to be activated, kept with its lineage; None leaves that as it is.
-        owner: holder of the claim that ends with this commit; None where there is no claim.
+        hold: the claim that ends with this commit; None where there is none.
         keep_claim: let the claim run out instead, because the outcome of the request is not known.
+        sent: a write left under the claim: the target may be what this job made of it.
     """
 
     before: Row
@@ -89,5 +149,6 @@ class RowCommit:
     way_back: LineageEntry | None = None
     memories: Mapping[str, Any] = field(default_factory=dict)
     inactive: bool | None = None
-    owner: str | None = None
+    hold: Hold | None = None
     keep_claim: bool = False
+    sent: bool = False

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from shared.domain import deletion
 from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError, UnknownOutcomeError
 from shared.domain.matching import find_delete_guard
 from shared.domain.redaction import redact
-from shared.domain.row_commit import RowCommit
+from shared.domain.row_commit import Hold, RowClaim, RowCommit, growing_wait
 from shared.domain.sync_job import Row, RowError, RowStatus, Work, iso_time
 from shared.use_cases.commit_writer import CommitWriter
 from shared.use_cases.job_guard import JobGuard
 from shared.use_cases.sync_ports import JobStoppedError, StepInput, StepResult, SyncPorts, why_stopped
-from shared.use_cases.write_rows import BLOCKED_WAIT_S, DONE, MAX_ATTEMPTS, TRANSIENT_WAIT_S, WORKERS, result
+from shared.use_cases.write_rows import DONE, MAX_ATTEMPTS, TRANSIENT_WAIT_S, WORKERS, result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from shared.domain.ports import ConfigRepository
+    from shared.domain.sync_job import Job
 
 
 def delete_batch(step: StepInput, ports: SyncPorts) -> StepResult:
     """Delete the rows that are left, generation after generation; a failed one does not hold up the others.
 
-    Deleting needs no claim: doing it twice is doing it once.
+    Each is claimed before it is read: what a sync job writes at the moment is deleted when that has ended.
 
     Raises:
         NotFoundError: there is no such job.
@@ -42,7 +44,7 @@ def delete_batch(step: StepInput, ports: SyncPorts) -> StepResult:
     try:
         repository = ports.open_repository(job, "target")
         with JobGuard(ports.jobs, step) as guard:
-            run = _Run(step, ports, repository, guard)
+            run = _Run(step, ports, job, repository, guard)
             writer = CommitWriter(ports.commits, job, str(deletion.BATCH))
             try:
                 run.work(rows, writer)
@@ -58,7 +60,9 @@ def delete_batch(step: StepInput, ports: SyncPorts) -> StepResult:
         return result("wait", "DOWNSTREAM_UNAVAILABLE", run.wait_seconds)
     if run.out_of_time:
         return result("more", "OUT_OF_TIME")
-    return result("wait", "BLOCKED", BLOCKED_WAIT_S) if writer.lost else DONE
+    if run.blocked_for or writer.lost:
+        return result("wait", "BLOCKED", run.blocked_for or growing_wait(0))
+    return DONE
 
 
 def _out_of_credentials(step: StepInput, ports: SyncPorts, error: CredentialsExpiredError) -> StepResult:
@@ -72,10 +76,13 @@ class _Run:
 
     step: StepInput
     ports: SyncPorts
+    job: Job
     repository: ConfigRepository
     guard: JobGuard
+    owner: str = field(default_factory=lambda: uuid4().hex)
     stopped_by: HubError | None = None
     wait_seconds: float = 0
+    blocked_for: float = 0
     out_of_time: bool = False
 
     def work(self, rows: Iterable[Row], writer: CommitWriter) -> None:
@@ -83,41 +90,62 @@ class _Run:
         ordered = sorted(rows, key=lambda row: (row.generation, row.key))
         with ThreadPoolExecutor(WORKERS) as pool:
             for _, generation in groupby(ordered, key=lambda row: row.generation):
-                for commit in pool.map(self._settle, list(generation)):
-                    if commit is not None:
-                        self._count(commit.after)
-                        writer.put(commit)
-                if self.stopped_by or self.wait_seconds or self.out_of_time:
+                for commit in pool.map(self._settle, self._claim(list(generation))):
+                    self._count(commit.after)
+                    writer.put(commit)
+                if self.stopped_by or self.wait_seconds or self.blocked_for or self.out_of_time:
                     return
 
-    def _settle(self, row: Row) -> RowCommit | None:
-        """Delete one config and say what to record; None where nothing was tried."""
+    def _claim(self, rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+        """Claim configs; returns each row that is ours as it was and as it is now."""
+        now = iso_time(self.ports.now())
+        claims = [
+            RowClaim(
+                before=row,
+                after=replace(row, status=RowStatus.IN_PROGRESS, attempt=row.attempt + 1, updated_at=now),
+                hold=self._hold(row),
+            )
+            for row in rows
+        ]
+        outcome = self.ports.commits.claim(self.job, str(deletion.BATCH), claims, self.step.lease_until)
+        self.blocked_for = outcome.wait_seconds
+        return [(row, outcome.claimed[row.key]) for row in rows if row.key in outcome.claimed]
+
+    def _hold(self, row: Row) -> Hold:
+        return Hold(owner=self.owner, target_id=row.key.id)
+
+    def _settle(self, claimed: tuple[Row, Row]) -> RowCommit:
+        """Delete one config and say what to record; where nothing was tried, the row as it was."""
+        earlier, row = claimed
+        given_back = replace(row, status=earlier.status, attempt=earlier.attempt)
+        commit = RowCommit(before=row, after=given_back, hold=self._hold(row))
         if self.stopped_by is not None:
-            return None
+            return commit
         if self.ports.now() >= self.step.hand_back_at:
             self.out_of_time = True
-            return None
-        tried = replace(row, attempt=row.attempt + 1, updated_at=iso_time(self.ports.now()))
+            return commit
+        sent = False
         try:
-            after = self._delete(tried)
+            after = self._delete(row)
+            sent = after.status is RowStatus.DELETED
         except (JobStoppedError, CredentialsExpiredError) as error:
             self.stopped_by = error
-            return None
+            return commit
         except TransientError as error:
             # Whether it was done does not matter: the next attempt finds it gone, or deletes it.
             sent = isinstance(error, UnknownOutcomeError)
-            after = replace(tried, status=RowStatus.IN_PROGRESS if sent else row.status)
-            if tried.attempt >= MAX_ATTEMPTS:
-                after = _failed(tried, error.code, redact(error.message))
+            after = replace(row, status=RowStatus.IN_PROGRESS if sent else earlier.status)
+            if row.attempt >= MAX_ATTEMPTS:
+                after = _failed(row, error.code, redact(error.message))
             else:
                 self.wait_seconds = max(self.wait_seconds, error.retry_after or TRANSIENT_WAIT_S)
         except HubError as error:
-            after = _failed(tried, error.code, redact(error.message))
+            after = _failed(row, error.code, redact(error.message))
         except Exception as error:  # noqa: BLE001 - logged, and it becomes the row's error
             # One resource that we cannot handle must not hold up the others.
             self.ports.log_failure(row.key.type, error)
-            after = _failed(tried, "INTERNAL", f"The hub failed on it ({type(error).__name__}).")
-        return RowCommit(before=row, after=after)
+            after = _failed(row, "INTERNAL", f"The hub failed on it ({type(error).__name__}).")
+        return replace(commit, after=after, sent=sent)
 
     def _delete(self, row: Row) -> Row:
         entry = self.ports.catalogue[row.key.type]

@@ -12,14 +12,14 @@ from uuid import uuid4
 from shared.domain.errors import ConflictError
 from shared.domain.fingerprint import canonical
 from shared.domain.memory import remember
-from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, TargetConfig
+from shared.domain.plan import LineageEntry, Plan, PlannedResource, SourceConfig, TargetConfig
 from shared.domain.planner import plan, planned_status
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Event, Job, Phase, Row, RowStatus, Work, event_of, iso_time
 from shared.use_cases.closure import Closure, read_closure, read_identifiers, read_sources
 from shared.use_cases.snapshot_target import read_snapshot_error, read_targets, was_capped
 from shared.use_cases.sync_ports import why_stopped
-from shared.use_cases.write_rows import BLOCKED_WAIT_S, finalizer_batch, write_pack
+from shared.use_cases.write_rows import BLOCKED_WAIT_S, finalizer_batch, work_left, write_pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -284,17 +284,6 @@ class _Planning:
 
     def _warning(self, message: str) -> Event:
         return Event(ts=self._now, status=RowStatus.SKIPPED, phase=Phase.FETCH_AND_PLAN, message=message)
-
-
-def work_left(planned: PlannedResource) -> tuple[Work, ...]:
-    """Return the work that a planned resource takes, in order.
-
-    What exists on the target gets one write: in phase_a, or in a later phase where it must wait for derived values.
-    """
-    later = [work for work, wanted in ((Work.RESOLVE, planned.resolve), (Work.PATCH, planned.patch)) if wanted]
-    first = [] if later and planned.action is not Action.CREATE else [Work.WRITE]
-    activate = [Work.ACTIVATE] if planned.activate else []
-    return (*first, *later, *activate, Work.VERIFY)
 
 
 def _batches_by_work(rows: Iterable[Row]) -> dict[str, list[int]]:

@@ -12,15 +12,16 @@ from shared.domain.errors import DependencyFailedError, NotFoundError, UnknownOu
 from shared.domain.plan import Action
 from shared.domain.references import read_referable_fields
 from shared.domain.remap import WrittenTarget, build_body
+from shared.domain.resource_type import ResourceKey
+from shared.domain.sync_job import JobKind
 from shared.use_cases.adopt_target import Adoption
 from shared.use_cases.job_guard import JobGuard
 from shared.use_cases.write_rows import Task, Workshop, read_pack
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Sequence
 
     from shared.domain.ports import ConfigRepository
-    from shared.domain.resource_type import ResourceKey
     from shared.domain.row_commit import Claim
     from shared.domain.sync_job import Job
     from shared.use_cases.sync_ports import StepInput, SyncPorts
@@ -41,22 +42,32 @@ def recover_creates(step: StepInput, ports: SyncPorts, job: Job, sources: Collec
     Raises:
         HubError: storage or the target failed; it can run again.
     """
-    claims = ports.lineage.find_claims(job.target_org_id, job.source_org_id, sources)
-    by_job: dict[tuple[str, str], dict[ResourceKey, Claim]] = {}
-    for key, claim in claims.items():
-        if claim.job_id != job.id:
-            by_job.setdefault((claim.org_id, claim.job_id), {})[key] = claim
+    by_job: dict[tuple[str, str], list[Claim]] = {}
+    for claim in _claims_of_others(ports, job, sources):
+        by_job.setdefault((claim.org_id, claim.job_id), []).append(claim)
     wait_s = 0.0
     for (org_id, job_id), left in by_job.items():
         earlier = ports.jobs.get_job(org_id, job_id)
         if not earlier.status.final:
             continue
-        left_s = max(claim.lease_until for claim in left.values()) - ports.now()
+        left_s = max(claim.lease_until for claim in left) - ports.now()
         if left_s > 0:
             wait_s = max(wait_s, left_s)
         else:
             _Recovery(step, ports, earlier, ports.open_repository(job, "target")).settle(left)
     return wait_s
+
+
+def _claims_of_others(ports: SyncPorts, job: Job, sources: Collection[ResourceKey]) -> list[Claim]:
+    """Return what other sync jobs claim of a closure: the sources, and the targets that they became."""
+    lineage = ports.lineage
+    entries = lineage.find_entries(job.target_org_id, job.source_org_id, sources)
+    targets = [ResourceKey(entry.type, entry.target_id) for entry in entries.values()]
+    claims = [
+        *lineage.find_claims(job.target_org_id, job.source_org_id, sources).values(),
+        *lineage.find_target_claims(job.target_org_id, targets).values(),
+    ]
+    return [claim for claim in claims if claim.job_id != job.id and claim.kind is JobKind.SYNC]
 
 
 class _Recovery:
@@ -65,14 +76,15 @@ class _Recovery:
         self._job = earlier
         self._shop = Workshop(step=step, ports=ports, job=earlier, guard=JobGuard(ports.jobs, step), target=target)
 
-    def settle(self, claims: Mapping[ResourceKey, Claim]) -> None:
+    def settle(self, claims: Sequence[Claim]) -> None:
         """Adopt what was created, in the order in which it was, and let go of all claims that are decided."""
-        tasks = self._tasks({key for key, claim in claims.items() if claim.action == Action.CREATE})
+        creates = {claim.key: claim for claim in claims if claim.action == Action.CREATE and claim.hold.source}
+        tasks = self._tasks(creates)
         adoption = Adoption(self._shop, tasks)
         undecided: set[ResourceKey] = set()
         for task in sorted(tasks.values(), key=lambda task: (task.planned.generation, task.key)):
             try:
-                self._settle_one(task, claims[task.key], adoption)
+                self._settle_one(task, creates[task.key], adoption)
             except UnknownOutcomeError:
                 undecided.add(task.key)
             except DependencyFailedError:
@@ -80,9 +92,11 @@ class _Recovery:
                 if any(one.referent in undecided for one in task.planned.resolutions):
                     undecided.add(task.key)
                 else:
-                    self._release(claims[task.key])
-        for key in claims.keys() - tasks.keys():
-            self._release(claims[key])
+                    self._release(creates[task.key])
+        for claim in claims:
+            # That on the target of a create goes with that on its source.
+            if claim.key not in tasks:
+                self._release(claim)
 
     def _tasks(self, creates: Collection[ResourceKey]) -> dict[ResourceKey, Task]:
         """Return the rows of open creates with the plan that the earlier job had for them; none where that is gone."""

@@ -23,7 +23,7 @@ def resolve_derived_references(step: StepInput, ports: SyncPorts) -> StepResult:
     Raises:
         HubError: storage failed; the step can run again.
     """
-    return work_through(step, ports, str(step.batch), Work.RESOLVE, write_completely, claims=True)
+    return work_through(step, ports, str(step.batch), Work.RESOLVE, write_completely)
 
 
 def write_completely(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:

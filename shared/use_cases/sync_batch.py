@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shared.domain.errors import NotFoundError, UnknownOutcomeError
+from shared.domain.errors import NotFoundError, TargetChangedError, UnknownOutcomeError
 from shared.domain.plan import Action, LineageEntry, ResolutionKind
 from shared.domain.remap import Stage, build_body
 from shared.domain.row_commit import RowCommit
@@ -30,7 +30,7 @@ def sync_batch(step: StepInput, ports: SyncPorts) -> StepResult:
     Raises:
         HubError: storage failed; the step can run again.
     """
-    return work_through(step, ports, str(step.batch), Work.WRITE, ResourceWriter, needs=needs_inside_batch, claims=True)
+    return work_through(step, ports, str(step.batch), Work.WRITE, ResourceWriter, needs=needs_inside_batch)
 
 
 def needs_inside_batch(task: Task, tasks: Mapping[ResourceKey, Task]) -> Iterable[ResourceKey]:
@@ -76,6 +76,7 @@ class ResourceWriter:
         earlier = self._shop.lineage_before.get(task.key)
         if earlier is not None and self._is_on_target(task, earlier.target_id):
             return self._made_by_another_job(task, earlier)
+        self._refuse_what_others_made(task)
         if failure := self._shop.dependency_failure(task, "create"):
             return failure
         body = build_body(task.resource_type, task.payload, task.planned, self._shop.id_map, stage="create")
@@ -90,7 +91,7 @@ class ResourceWriter:
                 if found is not None:
                     return found
                 self._shop.guard.check()
-                task.outcome_unknown = False
+                task.sent, task.outcome_unknown = True, False
                 try:
                     return self._shop.target.create_config(
                         task.resource_type, body, config_id=task.planned.create_id, content=content
@@ -102,6 +103,16 @@ class ResourceWriter:
             if found is not None:
                 return found
         raise UnknownOutcomeError("Its create was sent twice, was never answered, and made nothing that can be seen.")
+
+    def _refuse_what_others_made(self, task: Task) -> None:
+        """Let no create replace what another job has made under the id of our choice since the plan.
+
+        Raises:
+            TargetChangedError: it is there.
+        """
+        chosen = task.planned.create_id
+        if chosen and task.last_writer and not task.outcome_unknown and self._is_on_target(task, chosen):
+            raise TargetChangedError(f"{task.last_writer} made {chosen} on the target meanwhile: sync it again.")
 
     def _is_on_target(self, task: Task, target_id: str) -> bool:
         try:

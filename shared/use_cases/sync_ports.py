@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shared.domain.plan import LineageEntry
     from shared.domain.ports import ConfigRepository
     from shared.domain.resource_type import Catalogue, ResourceKey
-    from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowCommit
+    from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowClaim, RowCommit
     from shared.domain.sync_job import Event, Job, Phase, Row, RowError
 
 StepResult = Mapping[str, Any]
@@ -145,9 +145,7 @@ class SyncJobs(Protocol):
 class Commits(Protocol):
     """Claims and group commits."""
 
-    def claim(
-        self, job: Job, batch: str, changes: Sequence[tuple[Row, Row]], owner: str, lease_until: float
-    ) -> ClaimOutcome:
+    def claim(self, job: Job, batch: str, claims: Sequence[RowClaim], lease_until: float) -> ClaimOutcome:
         """Claim rows, each with its transition."""
         ...
 
@@ -177,6 +175,10 @@ class Lineage(Protocol):
 
     def find_claims(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
         """Return the claims on source configs, run out or not."""
+        ...
+
+    def find_target_claims(self, target_org: str, targets: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
+        """Return the claims on target configs, run out or not."""
         ...
 
     def settle_claim(self, job: Job, claim: Claim, entry: LineageEntry | None, *, inactive: bool) -> None:

@@ -56,7 +56,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
         if task.row.action == Action.SKIP:
             return _settle_what_another_job_made(shop, task)
         target_id = task.row.target_id or ""
-        payload = without_secrets(task.resource_type, shop.target.get_config(task.resource_type, target_id))
+        payload = without_secrets(task.resource_type, shop.read_target(task))
         left = leftover_source_ids(task.resource_type, payload, remapped)
         row = replace(
             shop.advance(task, target_id, task.row.target_fields),

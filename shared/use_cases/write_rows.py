@@ -19,6 +19,7 @@ from uuid import uuid4
 from shared.domain.errors import (
     CredentialsExpiredError,
     HubError,
+    NotFoundError,
     TargetChangedError,
     TransientError,
     UnknownOutcomeError,
@@ -36,7 +37,7 @@ from shared.domain.remap import (
     planned_to_json,
 )
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.domain.row_commit import RowCommit
+from shared.domain.row_commit import ClaimOutcome, Hold, RowClaim, RowCommit, Writer, growing_wait
 from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, event_of, iso_time
 from shared.use_cases.commit_writer import CommitWriter
 from shared.use_cases.job_guard import JobGuard
@@ -89,6 +90,8 @@ class Task:
 
     Attributes:
         outcome_unknown: a create was sent, by us or an earlier holder of the claim, and may have been done.
+        sent: a write left under the claim, or may have.
+        last_writer: another job that wrote the target last, or may have.
     """
 
     planned: PlannedResource
@@ -96,6 +99,8 @@ class Task:
     resource_type: ResourceType
     row: Row
     outcome_unknown: bool = False
+    sent: bool = False
+    last_writer: Writer | None = None
 
     @property
     def key(self) -> ResourceKey:
@@ -105,7 +110,12 @@ class Task:
     @property
     def is_first(self) -> bool:
         """Nothing has been done for the row so far."""
-        return self.row.next_work is Work.WRITE
+        return self.row.left == work_left(self.planned)
+
+    def hold(self, owner: str) -> Hold:
+        """Return what has to be claimed before the row is written; the source, too, until its target is recorded."""
+        is_first_pair = self.row.target_id is None or (self.is_first and self.row.action == Action.MATCH)
+        return Hold(owner=owner, source=is_first_pair, target_id=self.row.target_id or self.planned.create_id)
 
 
 @dataclass(kw_only=True)
@@ -217,8 +227,11 @@ class Workshop:
         """
         for attempt in range(_MAX_UPDATES):
             self.guard.check()
+            task.sent = True
             try:
                 return self.target.update_config(task.resource_type, target_id, body, content=content)
+            except NotFoundError:
+                raise _gone(task) from None
             except UnknownOutcomeError:
                 if attempt == _MAX_UPDATES - 1:
                     raise
@@ -243,9 +256,19 @@ class Workshop:
             or task.resource_type.secrets
             or task.resource_type.keep_target
         )
-        if not needed or task.row.target_id is None:
-            return None
-        return self.target.get_config(task.resource_type, task.row.target_id)
+        return self.read_target(task) if needed and task.row.target_id is not None else None
+
+    def read_target(self, task: Task) -> Payload:
+        """Read what is on the target for a row.
+
+        Raises:
+            TargetChangedError: it is gone.
+            HubError: it cannot be read now.
+        """
+        try:
+            return self.target.get_config(task.resource_type, task.row.target_id or "")
+        except NotFoundError:
+            raise _gone(task) from None
 
     @contextmanager
     def content_of(self, task: Task) -> Iterator[bytes | None]:
@@ -326,6 +349,11 @@ class Workshop:
         )
 
 
+def _gone(task: Task) -> TargetChangedError:
+    who = f"{task.last_writer} deleted it" if task.last_writer else "It was deleted"
+    return TargetChangedError(f"{who} on the target meanwhile: the next sync creates it anew.")
+
+
 #: Does one row's work and says what to record of it.
 Perform = Callable[[Task], RowCommit]
 #: Makes it, once the rows are loaded and claimed.
@@ -389,9 +417,10 @@ def work_through(
     prepare: Preparation,
     *,
     needs: Needs = no_needs,
-    claims: bool = False,
 ) -> StepResult:
     """Do one kind of work for all rows of a batch that have it next; safe to run twice.
+
+    All rows are claimed before any request leaves; only what writes nothing needs no claim.
 
     Args:
         step: which job, and until when.
@@ -400,7 +429,6 @@ def work_through(
         work: what to do.
         prepare: makes what does it for one row.
         needs: the order inside the batch.
-        claims: claim the rows before any request leaves.
 
     Returns:
         `done`; `more` where time ran low; `wait` where rows are blocked or an API was not there; `failed` where the job
@@ -416,7 +444,7 @@ def work_through(
             shop = Workshop(step=step, ports=ports, job=job, guard=guard, target=ports.open_repository(job, "target"))
             tasks = _load_tasks(shop, batch, work)
             _enter_phase(shop, batch, work, tasks)
-            return _BatchRun(shop, batch, prepare, needs).run(tasks, claims=claims) if tasks else DONE
+            return _BatchRun(shop, batch, work, prepare, needs).run(tasks) if tasks else DONE
     except JobStoppedError as error:
         return result("failed", error.code)
     except CredentialsExpiredError as error:
@@ -462,63 +490,65 @@ def _load_tasks(shop: Workshop, batch: str, work: Work) -> dict[ResourceKey, Tas
 class _BatchRun:
     """One invocation's way through a batch."""
 
-    def __init__(self, shop: Workshop, batch: str, prepare: Preparation, needs: Needs) -> None:
+    def __init__(self, shop: Workshop, batch: str, work: Work, prepare: Preparation, needs: Needs) -> None:
         self._shop = shop
         self._batch = batch
+        self._kind = work
         self._prepare = prepare
         self._needs = needs
         self._state = _Run()
-        self._claimed: set[ResourceKey] = set()
-        self._orphaned: Mapping[ResourceKey, str] = {}
+        self._outcome = ClaimOutcome()
         self._open: set[ResourceKey] = set()
 
-    def run(self, tasks: dict[ResourceKey, Task], *, claims: bool) -> StepResult:
+    def run(self, tasks: dict[ResourceKey, Task]) -> StepResult:
         shop = self._shop
-        blocked = self._claim(tasks) if claims else frozenset[ResourceKey]()
+        if self._kind is not Work.VERIFY:
+            self._outcome = self._claim(tasks)
         self._open = set(tasks)
         writer = CommitWriter(shop.ports.commits, shop.job, self._batch, shop.ports.memory)
         try:
-            self._work(ReadyQueue(tasks, self._needs), self._prepare(shop, tasks), blocked, writer)
+            self._work(ReadyQueue(tasks, self._needs), self._prepare(shop, tasks), writer)
             self._give_back(tasks, writer)
         finally:
             writer.close()
-        return self._result(blocked, writer.lost)
+        return self._result(writer.lost)
 
-    def _claim(self, tasks: dict[ResourceKey, Task]) -> frozenset[ResourceKey]:
+    def _claim(self, tasks: dict[ResourceKey, Task]) -> ClaimOutcome:
         """Claim all rows; those that somebody else holds stay out, with all that waits for them."""
         shop, now = self._shop, self._shop.now_text()
-        changes = [
-            (
-                task.row,
-                replace(
+        claims = [
+            RowClaim(
+                before=task.row,
+                after=replace(
                     task.row,
                     status=RowStatus.IN_PROGRESS,
                     attempt=task.row.attempt + task.is_first,
                     phase=task.row.left[0].phase,
                     updated_at=now,
                 ),
+                hold=task.hold(shop.owner),
             )
             for task in sorted(tasks.values(), key=lambda task: (task.planned.generation, -task.planned.remaining))
         ]
-        outcome = shop.ports.commits.claim(shop.job, self._batch, changes, shop.owner, shop.step.lease_until)
+        outcome = shop.ports.commits.claim(shop.job, self._batch, claims, shop.step.lease_until)
         for key, row in outcome.claimed.items():
-            tasks[key].row = row
-            tasks[key].outcome_unknown = key in outcome.taken_over
-        self._claimed = set(outcome.claimed)
-        self._orphaned = outcome.orphaned
-        return outcome.blocked
+            task = tasks[key]
+            task.row = row
+            task.sent = key in outcome.taken_over
+            task.outcome_unknown = task.sent and row.target_id is None
+            task.last_writer = outcome.writers.get(key)
+        return outcome
 
-    def _work(self, queue: ReadyQueue, perform: Perform, blocked: frozenset[ResourceKey], writer: CommitWriter) -> None:
+    def _work(self, queue: ReadyQueue, perform: Perform, writer: CommitWriter) -> None:
         state = self._state
         running: dict[Future[RowCommit], Task] = {}
         with ThreadPoolExecutor(WORKERS) as pool:
             try:
                 while True:
                     while len(running) < WORKERS and self._may_go_on() and (task := queue.take()):
-                        if task.key in blocked:
+                        if task.key in self._outcome.blocked:
                             continue
-                        todo = self._refuse if task.key in self._orphaned else perform
-                        running[pool.submit(todo, task)] = task
+                        running[pool.submit(self._perform, perform, task)] = task
                     if not running:
                         return
                     finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -531,9 +561,15 @@ class _BatchRun:
                 for future in running:
                     future.cancel()
 
-    def _refuse(self, task: Task) -> RowCommit:
-        job_id = self._orphaned[task.key]
-        raise UnknownOutcomeError(f"Sync job {job_id} ended and may have created it: retry this job, which finds out.")
+    def _perform(self, perform: Perform, task: Task) -> RowCommit:
+        """Do a row's work, unless what it would be based on is not known or has changed."""
+        if job_id := self._outcome.orphaned.get(task.key):
+            raise UnknownOutcomeError(
+                f"Sync job {job_id} ended and may have created it: retry this job, which finds out."
+            )
+        if task.last_writer and not task.is_first:
+            raise TargetChangedError(f"{task.last_writer} wrote it on the target since this job did: sync it again.")
+        return perform(task)
 
     def _may_go_on(self) -> bool:
         return self._state.stopped_by is None and self._shop.ports.now() < self._shop.step.hand_back_at
@@ -545,8 +581,7 @@ class _BatchRun:
             if task.key not in self._state.blocked:
                 self._state.unsettled.add(task.key)
             return False
-        if task.key in self._claimed:
-            commit = replace(commit, owner=self._shop.owner)
+        commit = self._under_claim(task, commit)
         self._shop.learn([commit.after])
         count_outcome(self._shop.ports, commit.after)
         writer.put(replace(commit, events=commit.events[:_MAX_EVENTS_A_ROW]))
@@ -583,24 +618,30 @@ class _BatchRun:
         after = self._shop.fail(task, error)
         return RowCommit(before=task.row, after=after, events=(event_of(after),))
 
+    def _under_claim(self, task: Task, commit: RowCommit) -> RowCommit:
+        """Return a commit with the claim that it ends, if the row is claimed."""
+        if task.key not in self._outcome.claimed:
+            return commit
+        return replace(commit, hold=task.hold(self._shop.owner), sent=task.sent)
+
     def _give_back(self, tasks: Mapping[ResourceKey, Task], writer: CommitWriter) -> None:
         """Give back what was claimed and not reached; count an attempt where an API was not there."""
         shop, state = self._shop, self._state
         for key in sorted(tasks.keys() - state.settled):
             row, was_tried = tasks[key].row, key in state.unsettled
-            if key in self._claimed:
+            if key in self._outcome.claimed:
                 is_first = tasks[key].is_first
                 status = RowStatus.PENDING if is_first else RowStatus.IN_PROGRESS
                 attempt = row.attempt + was_tried - is_first
                 after = replace(row, status=status, attempt=attempt, updated_at=shop.now_text())
-                commit = RowCommit(before=row, after=after, owner=shop.owner, keep_claim=tasks[key].outcome_unknown)
-                writer.put(commit)
+                commit = RowCommit(before=row, after=after, keep_claim=tasks[key].outcome_unknown)
+                writer.put(self._under_claim(tasks[key], commit))
             elif was_tried and state.stopped_by is None:
                 after = replace(row, attempt=row.attempt + 1, updated_at=shop.now_text())
                 writer.put(RowCommit(before=row, after=after))
 
-    def _result(self, blocked: frozenset[ResourceKey], lost: set[ResourceKey]) -> StepResult:
-        state = self._state
+    def _result(self, lost: set[ResourceKey]) -> StepResult:
+        state, blocked = self._state, self._outcome.blocked
         if isinstance(state.stopped_by, CredentialsExpiredError):
             error = RowError(state.stopped_by.code, redact(state.stopped_by.message))
             self._shop.ports.jobs.stop_for(self._shop.step.org_id, self._shop.step.job_id, error)
@@ -612,8 +653,15 @@ class _BatchRun:
         if unreached - blocked - state.blocked and self._shop.ports.now() >= self._shop.step.hand_back_at:
             return result("more", "OUT_OF_TIME")
         if unreached or lost:
-            return result("wait", "BLOCKED", BLOCKED_WAIT_S)
+            return result("wait", "BLOCKED", self._wait_seconds())
         return DONE
+
+    def _wait_seconds(self) -> float:
+        """Return after how long to try the rows again that others hold, or have to come to an end with."""
+        if self._outcome.blocked:
+            return self._outcome.wait_seconds
+        now = self._shop.ports.now()
+        return growing_wait(now - self._shop.job.entered.get(self._kind.phase, now) if self._state.blocked else 0)
 
 
 def is_completed(task: Task, entry: LineageEntry) -> bool:
@@ -650,6 +698,17 @@ def read_pack(ports: SyncPorts, job: Job, batch: str) -> list[tuple[PlannedResou
         (planned_from_json(ports.catalogue[entry["type"]], entry["planned"]), entry["payload"])
         for entry in ports.payloads.get(batch_key(job, batch))
     ]
+
+
+def work_left(planned: PlannedResource) -> tuple[Work, ...]:
+    """Return the work that a planned resource takes, in order.
+
+    What exists on the target gets one write: in phase_a, or in a later phase where it must wait for derived values.
+    """
+    later = [work for work, wanted in ((Work.RESOLVE, planned.resolve), (Work.PATCH, planned.patch)) if wanted]
+    first = [] if later and planned.action is not Action.CREATE else [Work.WRITE]
+    activate = [Work.ACTIVATE] if planned.activate else []
+    return (*first, *later, *activate, Work.VERIFY)
 
 
 def finalizer_batch(number: int) -> str:

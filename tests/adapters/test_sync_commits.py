@@ -14,7 +14,7 @@ from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.errors import ConflictError, StorageThrottledError, TooManyJobsError
 from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import ResourceKey
-from shared.domain.row_commit import Lost, RowCommit
+from shared.domain.row_commit import Hold, Lost, RowClaim, RowCommit, Writer
 from shared.domain.sync_job import (
     COUNTERS,
     Event,
@@ -124,12 +124,13 @@ def written(before, target_id, owner=None):
     entry = LineageEntry(
         type="journey", source_org_id=ORG, source_id=before.key.id, target_org_id=TARGET, target_id=target_id
     )
-    return RowCommit(before=before, after=after, events=(event_of(after, "Written."),), lineage=entry, owner=owner)
+    hold = Hold(owner=owner, source=True) if owner else None
+    return RowCommit(before=before, after=after, events=(event_of(after, "Written."),), lineage=entry, hold=hold)
 
 
 def claim_all(storage, job, rows, owner="me", commits=None):
-    changes = [(one, claimed(one)) for one in rows]
-    return (commits or storage.commits).claim(job, "1", changes, owner, storage.clock() + 150)
+    claims = [RowClaim(before=one, after=claimed(one), hold=Hold(owner=owner, source=True)) for one in rows]
+    return (commits or storage.commits).claim(job, "1", claims, storage.clock() + 150)
 
 
 def test_claims_rows_in_blocks_that_fit_into_a_transaction(storage):
@@ -433,3 +434,120 @@ def test_more_events_than_an_item_may_hold_are_pages_of_items(storage):
     storage.jobs.put_events(ORG, job.id, events)
 
     assert [event.seq for event in storage.jobs.list_events(ORG, job.id)] == list(range(60, 50, -1))
+
+
+def plan_of(storage, job_id, source_org, source_id="s000"):
+    """Another job into the same target, with one row whose target is known."""
+    job = new_job(job_id, source_org_id=source_org)
+    assert storage.jobs.create_job(job)
+    one = replace(row(source_id), action="patch", target_id="t-1")
+    storage.jobs.put_rows(job, [one])
+    storage.jobs.mark_planned(job, total=1, stages=[[1]], batches={}, counts={"1": {"pending": 1}}, next_seq=0)
+    return storage.jobs.get_job(ORG, job_id), one
+
+
+def claim_target(storage, job, one, owner, source=False):
+    hold = Hold(owner=owner, source=source, target_id="t-1")
+    claims = [RowClaim(before=one, after=claimed(one), hold=hold)]
+    return storage.commits.claim(job, "1", claims, storage.clock() + 150), hold
+
+
+def test_a_target_is_held_by_one_job_whatever_its_source_and_its_trace_names_who_wrote_it(storage):
+    first, one = plan_of(storage, "job-1", "org-a")
+    second, other = plan_of(storage, "job-2", "org-c", "elsewhere")
+    outcome, hold = claim_target(storage, first, one, "first")
+    mine = outcome.claimed[one.key]
+
+    blocked, _ = claim_target(storage, second, other, "second")
+    storage.commits.commit(first, "1", [RowCommit(before=mine, after=mine, hold=hold, sent=True)])
+    free, _ = claim_target(storage, second, other, "second")
+
+    assert blocked.blocked == {other.key}
+    assert (outcome.writers, free.writers) == ({}, {other.key: Writer("job-1")})
+    assert free.taken_over == frozenset()
+
+
+def test_a_target_that_was_claimed_and_not_written_keeps_the_name_of_its_writer(storage):
+    first, one = plan_of(storage, "job-1", "org-a")
+    second, other = plan_of(storage, "job-2", "org-c", "elsewhere")
+    for job, read, sent in ((first, one, True), (second, other, False)):
+        outcome, hold = claim_target(storage, job, read, f"in-{job.id}")
+        mine = outcome.claimed[read.key]
+        storage.commits.commit(job, "1", [RowCommit(before=mine, after=read, hold=hold, sent=sent)])
+
+    again, _ = claim_target(storage, second, replace(other, version=2), "again")
+
+    assert again.writers == {other.key: Writer("job-1")}
+
+
+def test_whoever_takes_a_target_over_from_a_job_that_died_hears_that_it_may_have_written(storage):
+    first, one = plan_of(storage, "job-1", "org-a")
+    second, other = plan_of(storage, "job-2", "org-c", "elsewhere")
+    claim_target(storage, first, one, "died")
+    storage.clock.now += 151
+    still_runs, _ = claim_target(storage, second, other, "second")
+    storage.jobs.cancel_job(ORG, "job-1", "2026-01-01T00:00:01.000Z")
+
+    taken, hold = claim_target(storage, second, other, "second")
+    mine = taken.claimed[other.key]
+    storage.commits.commit(second, "1", [RowCommit(before=mine, after=other, hold=hold)])
+    again, _ = claim_target(storage, second, replace(other, version=2), "again")
+
+    assert still_runs.blocked == {other.key}
+    assert taken.writers == again.writers == {other.key: Writer("job-1")}
+
+
+def test_the_wait_for_a_target_grows_with_the_age_of_its_claim_and_ends_with_its_lease(storage):
+    first, one = plan_of(storage, "job-1", "org-a")
+    second, other = plan_of(storage, "job-2", "org-c", "elsewhere")
+    claim_target(storage, first, one, "first")
+
+    waits, began = [], storage.clock()
+    for passed in (0, 20, 100, 145, 200, 1000):
+        storage.clock.now = began + passed
+        waits.append(claim_target(storage, second, other, "second")[0].wait_seconds)
+
+    assert waits == [2, 10, 50, 5, 60, 60]
+
+
+def test_a_claim_of_the_source_by_code_that_knew_no_others_binds_a_row_whose_target_is_known(storage):
+    job, one = plan_of(storage, "job-1", ORG)
+    old = {"type": "journey", "source_id": "s000", "org_id": ORG, "job_id": "job-0", "owner": "old", "attempt": 1}
+    place = {"pk": "ORG#org-b", "sk": "CLAIM#journey#s000#org-a"}
+    item = {**place, **old, "action": "patch", "lease_until": int(storage.clock()) + 60}
+    storage.client.put_item(TableName="LineageTable", Item=item)
+
+    held, _ = claim_target(storage, job, one, "new")
+    storage.clock.now += 61
+    free, _ = claim_target(storage, job, one, "new")
+
+    assert (held.blocked, free.claimed.keys()) == ({one.key}, {one.key})
+
+
+def test_rows_that_claim_source_and_target_fit_into_a_transaction_and_one_target_takes_one_row_at_a_time(storage):
+    job, rows = storage.plan(70)
+    claims = [
+        RowClaim(before=one, after=claimed(one), hold=Hold(owner="me", source=True, target_id=f"t-{one.key.id}"))
+        for one in rows
+    ]
+    twice = replace(claims[1], hold=claims[0].hold)
+
+    outcome = storage.commits.claim(job, "1", [claims[0], twice, *claims[2:]], storage.clock() + 150)
+
+    assert outcome.blocked == {rows[1].key}
+    assert len(outcome.claimed) == 69
+    assert max(storage.transactions) <= 100
+    assert storage.counts_agree()
+
+
+def test_a_claim_of_an_ended_job_that_is_settled_leaves_the_name_of_its_writer(storage):
+    first, one = plan_of(storage, "job-1", "org-a")
+    second, other = plan_of(storage, "job-2", "org-c", "elsewhere")
+    claim_target(storage, first, one, "died")
+    target = ResourceKey("journey", "t-1")
+    found = storage.lineage.find_target_claims(TARGET, [target])
+
+    storage.lineage.settle_claim(first, found[target], None, inactive=False)
+
+    assert storage.lineage.find_target_claims(TARGET, [target]) == {}
+    assert claim_target(storage, second, other, "second")[0].writers == {other.key: Writer("job-1")}

@@ -150,7 +150,7 @@ def _copy(value: Any) -> Any:
 def _compiled(expression: str) -> CodeType:
     """Translate a condition into Python: names become `item(…)`, values `value(…)`."""
     text = re.sub(r"\bIN \(([^)]*)\)", r"in (\1,)", expression)
-    text = re.sub(r"\b(attribute_\w+|begins_with)\((\w+)", r"\1('\2'", text)
+    text = re.sub(r"\b(attribute_\w+|begins_with)\(#?(\w+)", r"\1('\2'", text)
     text = re.sub(r":(\w+)", r"value('\1')", text)
     text = re.sub(
         r"(?<![\w'])#?(?!(?:AND|OR|in|value|attribute_\w+|begins_with)\b)([a-z_]\w*)(?![\w']|\()", r"item('\1')", text

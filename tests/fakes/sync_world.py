@@ -148,7 +148,7 @@ class VersionedRepository(FakeConfigRepository):
         return super().create_config(resource_type, {"version": 1, **payload}, *more, **named)
 
     def update_config(self, resource_type: ResourceType, config_id: str, payload: Any, **named: Any) -> Any:
-        before = self.configs[resource_type.name][config_id].get("version", 0)
+        before = self.configs[resource_type.name].get(config_id, {}).get("version", 0)
         return super().update_config(resource_type, config_id, {**payload, "version": before + 1}, **named)
 
 

@@ -20,6 +20,7 @@ from shared.domain.errors import (
 from shared.domain.index import IndexState
 from shared.domain.matching import find_delete_guard
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row_commit import ClaimOutcome
 from shared.domain.sync_job import Job, JobKind, JobStatus, RowError, RowStatus
 from shared.use_cases.create_delete_job import MAX_USES_A_WARNING, create_delete_job
 from shared.use_cases.create_sync_job import Caller, JobStores
@@ -217,6 +218,7 @@ class World:
             planned=True,
             total=len(keys),
         )
+        self.held = set()
         self.marked = True
         self.metrics = Counter()
         self.clock = 0.0
@@ -246,6 +248,16 @@ class World:
 
     def stop_for(self, _org_id, _job_id, error):
         self.job = replace(self.job, error=error)
+
+    def claim(self, _job, _batch, claims, _lease_until):
+        free = [one for one in claims if one.before.key not in self.held]
+        for one in free:
+            self.row_of[one.before.key] = replace(one.after, version=one.before.version + 1)
+        return ClaimOutcome(
+            claimed={one.before.key: self.row_of[one.before.key] for one in free},
+            blocked=frozenset(self.held),
+            wait_seconds=7 if len(free) < len(claims) else 0,
+        )
 
     def commit(self, _job, _batch, commits):
         for one in commits:
@@ -360,6 +372,18 @@ def test_an_api_that_stays_away_fails_the_row_after_a_bounded_number_of_attempts
 
     assert answers == ["wait"] * (MAX_ATTEMPTS - 1) + ["done"]
     assert world.statuses() == {JOURNEY: "failed"}
+
+
+def test_what_a_sync_job_holds_is_waited_for_before_anything_that_it_uses():
+    world = World(JOURNEY, DESIGN, FILE, uses=[(JOURNEY, DESIGN)]).add(JOURNEY, DESIGN, FILE)
+    world.held = {JOURNEY}
+
+    assert world.step() == {"status": "wait", "code": "BLOCKED", "wait_seconds": 7}
+    assert world.statuses() == {JOURNEY: "pending", DESIGN: "pending", FILE: "deleted"}
+
+    world.held = set()
+    assert world.step()["status"] == "done"
+    assert world.deleted == [FILE, JOURNEY, DESIGN]
 
 
 def test_hands_back_when_time_runs_low_without_touching_anything():

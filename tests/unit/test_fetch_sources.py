@@ -99,7 +99,9 @@ class Crawl:
     def run(self):
         self.jobs = Jobs(self.job)
         ports = SimpleNamespace(
-            lineage=SimpleNamespace(find_claims=lambda *_: {}),
+            lineage=SimpleNamespace(
+                find_claims=lambda *_: {}, find_target_claims=lambda *_: {}, find_entries=lambda *_: {}
+            ),
             catalogue=self.catalogue,
             jobs=self.jobs,
             payloads=self.payloads,

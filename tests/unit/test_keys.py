@@ -50,6 +50,7 @@ def test_the_edges_of_one_config_are_never_taken_for_those_of_another(first, sec
         keys.lineage("o#1", CONFIG, "2"),
         keys.lineage_target("o#1", CONFIG, "2"),
         keys.claim("o#1", CONFIG, "2"),
+        keys.target_claim("o#1", CONFIG),
     ],
 )
 def test_every_partition_that_a_request_reaches_begins_with_the_organisation(key):
@@ -67,6 +68,7 @@ def test_every_kind_of_item_has_its_place():
     assert keys.counts("1", "j", "b") == {"pk": "ORG#1#JOB#j", "sk": "COUNTS#b"}
     assert keys.row("1", "j", CONFIG) == {"pk": "ORG#1#JOB#j", "sk": "journey#a%23b%25c"}
     assert keys.claim("1", CONFIG, "2")["sk"] == "CLAIM#journey#a%23b%25c#2"
+    assert keys.target_claim("1", CONFIG)["sk"] == "CLAIM-TARGET#journey#a%23b%25c"
     assert keys.rate_budget("host", "1") == {"pk": "BUDGET#host#1", "sk": "BUDGET"}
     assert keys.credentials("run", "caller") == {"pk": "RUN#run", "sk": "caller"}
 

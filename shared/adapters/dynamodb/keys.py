@@ -269,9 +269,18 @@ def lineage_target(target_org: str, target: ResourceKey, source_org: str) -> Key
     return _lineage_key(target_org, "TARGET", target, source_org)
 
 
+#: Beginning of the sort keys of all claims on source configs.
+CLAIM_PREFIX = "CLAIM#"
+
+
 def claim(target_org: str, source: ResourceKey, source_org: str) -> Key:
-    """Key of the claim that a job holds while it writes a config."""
+    """Key of the claim that a job holds on a source config while it is not recorded what that becomes."""
     return _lineage_key(target_org, "CLAIM", source, source_org)
+
+
+def target_claim(target_org: str, target: ResourceKey) -> Key:
+    """Key of the claim that a job holds on a target config while it writes it, and of what says who wrote it last."""
+    return _key(lineage_partition(target_org), f"{join('CLAIM-TARGET', target.type)}#{config_id(target.id)}")
 
 
 def lineage_prefix(kind: str, config: ResourceKey) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
+from shared.adapters.dynamodb.claims import is_held, read_claim, release
 from shared.adapters.dynamodb.sync_requests import batch_get, transact
 from shared.domain.errors import ConflictError
 from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import ResourceKey
-from shared.domain.row_commit import Claim
+from shared.domain.row_commit import Claim, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
@@ -25,11 +27,13 @@ class LineageStore:
     Args:
         client: the client of a boto3 DynamoDB resource, which takes and gives Python values.
         table: name of LineageTable.
+        clock: epoch seconds.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, clock: Callable[[], float] = time.time) -> None:
         self._client = client
         self._table = table
+        self._clock = clock
 
     def find_entries(
         self, target_org: str, source_org: str, sources: Iterable[ResourceKey]
@@ -121,8 +125,12 @@ class LineageStore:
     def find_claims(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
         """Return the claims on source configs, whether they have run out or not."""
         items = batch_get(self._client, self._table, [keys.claim(target_org, key, source_org) for key in sources])
-        claims = (_claim(item) for item in items)
-        return {claim.key: claim for claim in claims}
+        return {ResourceKey(item["type"], item["source_id"]): read_claim(item) for item in items}
+
+    def find_target_claims(self, target_org: str, targets: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
+        """Return the claims on target configs, whether they have run out or not."""
+        items = batch_get(self._client, self._table, [keys.target_claim(target_org, key) for key in targets])
+        return {ResourceKey(item["type"], item["target_id"]): read_claim(item) for item in items if is_held(item)}
 
     def settle_claim(self, job: Job, claim: Claim, entry: LineageEntry | None, *, inactive: bool) -> None:
         """Let go of a claim of an ended job, and record what it made, if anything.
@@ -133,17 +141,8 @@ class LineageStore:
             entry: the lineage of what was made.
             inactive: it waits to be activated.
         """
-        items: list[dict[str, Any]] = [
-            {
-                "Delete": {
-                    "TableName": self._table,
-                    "Key": keys.claim(job.target_org_id, claim.key, job.source_org_id),
-                    "ConditionExpression": "#owner = :owner",
-                    "ExpressionAttributeNames": {"#owner": "owner"},
-                    "ExpressionAttributeValues": {":owner": claim.owner},
-                }
-            }
-        ]
+        writer = Writer(job.id, job.kind)
+        items = release(self._table, job, claim.key, claim.hold, writer, self._clock())
         if entry is not None:
             items += [{"Update": update} for update in lineage_items(self._table, entry, inactive)]
         transact(self._client, items)
@@ -160,18 +159,6 @@ class LineageStore:
             if transact(self._client, [{"Update": source}, {"Update": target}]) is not None:
                 refused.append(entry)
         return refused
-
-
-def _claim(item: Mapping[str, Any]) -> Claim:
-    return Claim(
-        key=ResourceKey(item["type"], item["source_id"]),
-        org_id=item["org_id"],
-        job_id=item["job_id"],
-        owner=item["owner"],
-        action=item["action"],
-        attempt=int(item["attempt"]),
-        lease_until=float(item["lease_until"]),
-    )
 
 
 def lineage_items(

@@ -5,29 +5,34 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
+from shared.adapters.dynamodb.claims import (
+    claim_source,
+    claim_target,
+    holder_of,
+    is_held,
+    last_writer,
+    release,
+    run_out,
+    wait_for,
+)
 from shared.adapters.dynamodb.lineage_store import lineage_items
 from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, transact
 from shared.adapters.dynamodb.sync_store import RETENTION_S, event_item, row_item
 from shared.domain.plan import Action
 from shared.domain.resource_type import ResourceKey
-from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowCommit
-from shared.domain.sync_job import Job, JobStatus, Row, count_change
+from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowClaim, RowCommit, Writer, growing_wait
+from shared.domain.sync_job import Job, JobKind, JobStatus, Row, count_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-# A transaction takes 100 items: a claim and a row each, and the counters.
-MAX_CLAIMS = (MAX_TRANSACTION - 1) // 2
 MAX_COMMITS = 24
 _SEQUENCE_BLOCK = 100
-# As long as the payloads of its job are kept: without them nobody can tell what it was about to make.
-_CLAIM_LIFETIME_S = 7 * 24 * 3600
 
 
 class RowCommits:
@@ -59,49 +64,76 @@ class RowCommits:
 
     # Claims
 
-    def claim(
-        self, job: Job, batch: str, changes: Sequence[tuple[Row, Row]], owner: str, lease_until: float
-    ) -> ClaimOutcome:
+    def claim(self, job: Job, batch: str, claims: Sequence[RowClaim], lease_until: float) -> ClaimOutcome:
         """Claim rows in blocks, each with the row's transition and the counters in one transaction.
+
+        A target config is claimed whatever its source, and a claim on the source binds too: so the jobs of one source
+        organisation exclude each other before a target is known, and all jobs once it is.
 
         Args:
             job: the job.
             batch: whose counters change.
-            changes: each row as it was read and as it is once claimed.
-            owner: this invocation.
+            claims: the rows with what is claimed for each.
             lease_until: epoch seconds.
         """
         claimed: dict[ResourceKey, Row] = {}
         taken_over: set[ResourceKey] = set()
-        blocked: set[ResourceKey] = set()
         orphaned: dict[ResourceKey, str] = {}
-        for block in batched(changes, MAX_CLAIMS, strict=False):
-            held = self._held([before.key for before, _ in block], job)
-            others = {key: item for key, item in held.items() if not self._is_over(job, item)}
-            blocked |= others.keys()
-            orphans = {
-                before.key: held[before.key]["job_id"]
-                for before, _ in block
-                if before.key in held.keys() - others.keys() and self._is_orphan(job, before, held[before.key])
-            }
-            orphaned |= orphans
-            free = [change for change in block if change[0].key not in others and change[0].key not in orphans]
-            while free:
-                reasons = transact(self._client, self._claim_items(job, batch, free, held, owner, lease_until))
-                if reasons is None:
-                    claimed |= {after.key: replace(after, version=before.version + 1) for before, after in free}
-                    taken_over |= {before.key for before, _ in free if before.key in held}
-                    break
-                lost = {
-                    before.key
-                    for index, (before, _) in enumerate(free)
-                    if "ConditionalCheckFailed" in reasons[2 * index : 2 * index + 2]
-                }
-                blocked |= lost
-                free = [change for change in free if change[0].key not in lost]
+        writers: dict[ResourceKey, Writer] = {}
+        blocked: dict[ResourceKey, float] = {}
+        for block in _blocks(claims):
+            found = self._found(job, block)
+            free: list[RowClaim] = []
+            for claim in block:
+                source, target = found.source(claim), found.target(claim)
+                binding = [item for item in (source, target) if item and is_held(item) and not self._is_over(job, item)]
+                if binding or not found.take(claim):
+                    waits = [wait_for(item, self._clock()) for item in binding]
+                    blocked[claim.before.key] = max(waits, default=growing_wait(0))
+                elif source and self._is_orphan(job, claim, source):
+                    orphaned[claim.before.key] = source["job_id"]
+                else:
+                    free.append(claim)
+            for claim in self._take(job, batch, free, found, lease_until, blocked):
+                key, source, target = claim.before.key, found.source(claim), found.target(claim)
+                claimed[key] = replace(claim.after, version=claim.before.version + 1)
+                if (claim.hold.source and source) or (target and is_held(target)):
+                    taken_over.add(key)
+                if target and (writer := last_writer(target, job)) and writer.job_id != job.id:
+                    writers[key] = writer
         return ClaimOutcome(
-            claimed=claimed, taken_over=frozenset(taken_over), blocked=frozenset(blocked), orphaned=orphaned
+            claimed=claimed,
+            taken_over=frozenset(taken_over),
+            blocked=frozenset(blocked),
+            orphaned=orphaned,
+            writers=writers,
+            wait_seconds=min(blocked.values(), default=0),
         )
+
+    def _take(
+        self,
+        job: Job,
+        batch: str,
+        claims: Sequence[RowClaim],
+        found: _Found,
+        lease_until: float,
+        blocked: dict[ResourceKey, float],
+    ) -> Sequence[RowClaim]:
+        """Claim rows in one transaction and return them; those that somebody was quicker with are blocked."""
+        while claims:
+            parts = [(claim, item) for claim in claims for item in self._claim_items(job, claim, found, lease_until)]
+            counts = self._count_updates(job, batch, [(claim.before, claim.after) for claim in claims])
+            reasons = transact(self._client, [item for _, item in parts] + counts)
+            if reasons is None:
+                break
+            lost = {
+                claim.before.key
+                for (claim, _), reason in zip(parts, reasons, strict=False)
+                if reason == "ConditionalCheckFailed"
+            }
+            blocked |= dict.fromkeys(lost, growing_wait(0))
+            claims = [claim for claim in claims if claim.before.key not in lost]
+        return claims
 
     def _is_over(self, job: Job, claim: Mapping[str, Any]) -> bool:
         """Tell whether a claim binds nobody: what its owner sent has ended, and its job is this one or has ended."""
@@ -109,68 +141,39 @@ class RowCommits:
             return False
         if claim["job_id"] == job.id:
             return True
-        header = self._client.get_item(
-            TableName=self._jobs, Key=keys.job(claim["org_id"], claim["job_id"]), ConsistentRead=True
-        ).get("Item")
+        key = keys.job(claim["org_id"], claim["job_id"], holder_of(claim).kind)
+        header = self._client.get_item(TableName=self._jobs, Key=key, ConsistentRead=True).get("Item")
         return header is None or JobStatus(str(header["status"])).final
 
     @staticmethod
-    def _is_orphan(job: Job, row: Row, claim: Mapping[str, Any]) -> bool:
-        return bool(claim["job_id"] != job.id and claim["action"] == row.action == Action.CREATE)
+    def _is_orphan(job: Job, claim: RowClaim, held: Mapping[str, Any]) -> bool:
+        return bool(held["job_id"] != job.id and held["action"] == claim.before.action == Action.CREATE)
 
-    def _held(self, rows: Sequence[ResourceKey], job: Job) -> dict[ResourceKey, dict[str, Any]]:
-        wanted = [keys.claim(job.target_org_id, key, job.source_org_id) for key in rows]
-        items = batch_get(self._client, self._lineage, wanted)
-        return {ResourceKey(item["type"], item["source_id"]): item for item in items}
+    def _found(self, job: Job, claims: Sequence[RowClaim]) -> _Found:
+        """Read what stands at all places that bear on some rows."""
+        places = [place for claim in claims for place in (_source(job, claim), _target(job, claim)) if place]
+        items = batch_get(self._client, self._lineage, places)
+        return _Found(job, {item["sk"]: item for item in items})
 
-    def _claim_items(
-        self,
-        job: Job,
-        batch: str,
-        changes: Sequence[tuple[Row, Row]],
-        held: Mapping[ResourceKey, Mapping[str, Any]],
-        owner: str,
-        lease_until: float,
-    ) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = []
-        for before, after in changes:
-            earlier = held.get(before.key)
-            claim = Claim(
-                key=after.key,
-                org_id=job.org_id,
-                job_id=job.id,
-                owner=owner,
-                # What is on the target already can be written again; only a create must not be sent twice.
-                action=after.action if after.target_id is None else Action.PATCH.value,
-                attempt=after.attempt,
-                lease_until=lease_until,
-            )
-            items.append({"Put": self._claim_put(job, claim, earlier["owner"] if earlier else None)})
-            items.append({"Put": self._row_put(job, before, after)})
-        return items + self._count_updates(job, batch, changes)
-
-    def _claim_put(self, job: Job, claim: Claim, earlier_owner: str | None) -> dict[str, Any]:
-        put: dict[str, Any] = {
-            "TableName": self._lineage,
-            "Item": {
-                **keys.claim(job.target_org_id, claim.key, job.source_org_id),
-                "type": claim.key.type,
-                "source_id": claim.key.id,
-                "org_id": claim.org_id,
-                "job_id": claim.job_id,
-                "owner": claim.owner,
-                "action": claim.action,
-                "attempt": claim.attempt,
-                "lease_until": int(claim.lease_until),
-                "expires_at": int(claim.lease_until) + _CLAIM_LIFETIME_S,
-            },
-            "ConditionExpression": "attribute_not_exists(pk)",
-        }
-        if earlier_owner is not None:
-            put["ConditionExpression"] = "#owner = :earlier"
-            put["ExpressionAttributeNames"] = {"#owner": "owner"}
-            put["ExpressionAttributeValues"] = {":earlier": earlier_owner}
-        return put
+    def _claim_items(self, job: Job, wanted: RowClaim, found: _Found, lease_until: float) -> list[dict[str, Any]]:
+        after, hold, now = wanted.after, wanted.hold, self._clock()
+        claim = Claim(
+            key=after.key,
+            hold=hold,
+            org_id=job.org_id,
+            job_id=job.id,
+            kind=job.kind,
+            # What is on the target already can be written again; only a create must not be sent twice.
+            action=after.action if after.target_id is None else Action.PATCH.value,
+            attempt=after.attempt,
+            lease_until=lease_until,
+        )
+        items = [{"Put": self._row_put(job, wanted.before, after)}]
+        if hold.source:
+            items.append(claim_source(self._lineage, job, claim, now, found.source(wanted)))
+        if hold.target_id is not None:
+            items.append(claim_target(self._lineage, job, claim, now, found.target(wanted)))
+        return items
 
     # Commits
 
@@ -231,20 +234,14 @@ class RowCommits:
             parts += [({"Update": source}, Lost.STAMP), ({"Update": target}, Lost.TARGET)]
         if commit.way_back is not None:
             parts.append(({"Update": lineage_items(self._lineage, commit.way_back, None)[0]}, Lost.STAMP))
-        if commit.owner is not None:
-            claim = {
-                "TableName": self._lineage,
-                "Key": keys.claim(job.target_org_id, commit.before.key, job.source_org_id),
-                "ConditionExpression": "#owner = :owner",
-                "ExpressionAttributeNames": {"#owner": "owner"},
-                "ExpressionAttributeValues": {":owner": commit.owner},
-            }
+        if commit.hold is not None:
+            key, now = commit.before.key, self._clock()
             if commit.keep_claim:
-                claim["UpdateExpression"] = "SET lease_until = :now"
-                claim["ExpressionAttributeValues"] = {":owner": commit.owner, ":now": int(self._clock())}
-                parts.append(({"Update": claim}, Lost.CLAIM))
+                ends = run_out(self._lineage, job, key, commit.hold, now)
             else:
-                parts.append(({"Delete": claim}, Lost.CLAIM))
+                writer = Writer(job.id, job.kind) if commit.sent else None
+                ends = release(self._lineage, job, key, commit.hold, writer, now)
+            parts += [(item, Lost.CLAIM) for item in ends]
         expires_at = int(self._clock()) + RETENTION_S
         for event in commit.events:
             item = event_item(job.org_id, job.id, event, self._next_seq(job), expires_at)
@@ -300,3 +297,62 @@ class RowCommits:
                 block = range(end - _SEQUENCE_BLOCK + 1, end + 1)
             self._sequences[job.id] = block[1:]
             return block[0]
+
+
+class _Found:
+    """What stands at the places of a block of rows."""
+
+    def __init__(self, job: Job, items: Mapping[str, dict[str, Any]]) -> None:
+        self._job = job
+        self._items = items
+        self._taken: set[str] = set()
+
+    def source(self, claim: RowClaim) -> dict[str, Any] | None:
+        """Return the claim on a row's source config."""
+        place = _source(self._job, claim)
+        return self._items.get(place["sk"]) if place else None
+
+    def target(self, claim: RowClaim) -> dict[str, Any] | None:
+        """Return the claim on a row's target config, or its trace."""
+        place = _target(self._job, claim)
+        return self._items.get(place["sk"]) if place else None
+
+    def take(self, claim: RowClaim) -> bool:
+        """Tell whether no row before it in the block takes the same target: a transaction writes an item once."""
+        place = _target(self._job, claim)
+        if place is None:
+            return True
+        is_first = place["sk"] not in self._taken
+        self._taken.add(place["sk"])
+        return is_first
+
+
+def _source(job: Job, claim: RowClaim) -> keys.Key | None:
+    """Return where the claim on a source stands: it binds also a row that claims its target only.
+
+    Code before claims on targets knew no others.
+    """
+    if job.kind is JobKind.DELETE:
+        return None
+    return keys.claim(job.target_org_id, claim.before.key, job.source_org_id)
+
+
+def _target(job: Job, claim: RowClaim) -> keys.Key | None:
+    if claim.hold.target_id is None:
+        return None
+    return keys.target_claim(job.target_org_id, ResourceKey(claim.before.key.type, claim.hold.target_id))
+
+
+def _blocks(claims: Iterable[RowClaim]) -> Iterator[list[RowClaim]]:
+    """Yield rows in blocks that fit into a transaction, with their claims and the counters."""
+    block: list[RowClaim] = []
+    size = 1
+    for claim in claims:
+        items = 1 + claim.hold.source + (claim.hold.target_id is not None)
+        if size + items > MAX_TRANSACTION:
+            yield block
+            block, size = [], 1
+        block.append(claim)
+        size += items
+    if block:
+        yield block
