@@ -123,7 +123,7 @@ def remapped(
         there.setdefault(found.steps, []).append(found)
     replacements = []
     for found in find_references(resource_type, source, known.source_identifiers.__contains__):
-        named = None if found.portable else resolve(found, known.source_identifiers)
+        named = None if found.portable else resolve(found, known.source_identifiers, known.catalogue)
         counterpart = known.target_of(named.key) if named is not None else None
         if named is None or counterpart is None:
             continue
@@ -138,7 +138,7 @@ def remapped(
 def _names(found: FoundReference, key: ResourceKey, known: Counterparts) -> bool:
     if found.identifier == key.id:
         return True
-    named = resolve(found, known.target_identifiers)
+    named = resolve(found, known.target_identifiers, known.catalogue)
     return named is not None and named.key == key
 
 

@@ -13,7 +13,7 @@ from shared.domain.config_node import Blueprint, ConfigNode, Edge, normalise_tim
 from shared.domain.errors import HubError, InvalidRequestError
 from shared.domain.fingerprint import fingerprint
 from shared.domain.references import FoundReference, Identified, Identifiers, find_references, resolve, without_secrets
-from shared.domain.resource_type import Catalogue, Reference, ResourceKey, ResourceType
+from shared.domain.resource_type import Catalogue, ResourceKey, ResourceType, can_be_id
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,8 +31,6 @@ MAX_CONFIGS_PER_IDENTIFIER = 100
 MAX_INDEXED_WHEN_USED = 10_000
 
 # A sort key of DynamoDB ends at 1,024 bytes; `%` and `#` take three there.
-_MAX_ID_BYTES = 256
-_MAX_ENCODED_ID_BYTES = 480
 _MAX_IDENTIFIER_BYTES = 1000
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -82,11 +80,14 @@ class Candidate(NamedTuple):
 
     Attributes:
         identifier: the part of the string that would name the referent.
-        reference: position in the type's references; -1 where the scan found it.
+        reference: position in the type's references; negative where the scan found it, in a string or in an object key.
     """
 
     identifier: str
     reference: int
+
+
+_IN_TEXT, _IN_KEY = -1, -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def read_config(
         UnindexableConfigError: the index cannot hold its id.
     """
     node = read_node(resource_type, payload, item, now=now)
-    if not is_storable_id(node.key.id):
+    if not can_be_id(node.key.id):
         raise UnindexableConfigError(
             f"A {resource_type.name} is left out: its id is too long or has control characters."
         )
@@ -203,12 +204,6 @@ def read_config(
     )
 
 
-def is_storable_id(value: str) -> bool:
-    """Tell whether the index can hold a config of this id."""
-    size = len(value.encode(errors="replace"))
-    return 0 < size <= _MAX_ID_BYTES and _encoded_size(value) <= _MAX_ENCODED_ID_BYTES and _is_text(value)
-
-
 def is_storable_identifier(value: str) -> bool:
     """Tell whether the index can look a config up by this value."""
     return 0 < _encoded_size(value) <= _MAX_IDENTIFIER_BYTES and _is_text(value)
@@ -225,13 +220,12 @@ def _encoded_size(value: str) -> int:
 
 def collect_candidates(resource_type: ResourceType, payload: Any) -> dict[Candidate, tuple[str, ...]]:
     """Find everything in a payload that may be a reference, with the JSON pointers of its first places."""
-    positions: dict[Reference | None, int] = {
-        reference: index for index, reference in enumerate(resource_type.references)
-    }
-    positions[None] = -1
+    positions = {reference: index for index, reference in enumerate(resource_type.references)}
     found: dict[Candidate, dict[str, None]] = {}
     for place in find_references(resource_type, payload, None):
-        pointers = found.setdefault(Candidate(place.identifier, positions[place.reference]), {})
+        scanned = _IN_KEY if place.in_key else _IN_TEXT
+        position = positions[place.reference] if place.reference is not None else scanned
+        pointers = found.setdefault(Candidate(place.identifier, position), {})
         if len(pointers) < MAX_POINTERS:
             pointers[place.pointer] = None
     return {candidate: tuple(pointers) for candidate, pointers in found.items()}
@@ -262,19 +256,21 @@ def identifiers_of(configs: Iterable[ReadConfig]) -> dict[str, list[Identified]]
 
 
 def claimed_keys(
-    resource_type: ResourceType, candidates: Iterable[Candidate], identifiers: Identifiers
+    catalogue: Catalogue, type_name: str, candidates: Iterable[Candidate], identifiers: Identifiers
 ) -> Iterator[tuple[Candidate, ResourceKey]]:
     """Yield the config that each candidate names: a known one, or for a typed reference also one that is not known."""
+    references = catalogue[type_name].references
     for candidate in candidates:
-        reference = resource_type.references[candidate.reference] if candidate.reference >= 0 else None
-        found = FoundReference((), candidate.identifier, 0, len(candidate.identifier), reference)
-        identified = resolve(found, identifiers)
+        reference = references[candidate.reference] if candidate.reference >= 0 else None
+        in_key = candidate.reference == _IN_KEY
+        found = FoundReference((), candidate.identifier, 0, len(candidate.identifier), reference, in_key)
+        identified = resolve(found, identifiers, catalogue)
         if identified is not None:
             yield candidate, identified.key
 
 
 def edges_of(
-    resource_type: ResourceType,
+    catalogue: Catalogue,
     source: ResourceKey,
     candidates: Mapping[Candidate, tuple[str, ...]],
     identifiers: Identifiers,
@@ -282,7 +278,7 @@ def edges_of(
 ) -> list[Edge]:
     """Return the edges from a config to known ones, by target; a config that names itself has no edge to itself."""
     pointers: dict[ResourceKey, dict[str, None]] = {}
-    for candidate, target in claimed_keys(resource_type, candidates, identifiers):
+    for candidate, target in claimed_keys(catalogue, source.type, candidates, identifiers):
         if target != source and is_known(target):
             pointers.setdefault(target, {}).update(dict.fromkeys(candidates[candidate]))
     return [Edge(source, target, tuple(pointers[target])[:MAX_POINTERS]) for target in sorted(pointers)]

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.graph import CHEAP, FREE, HARD, REQUIRED, SOFT
-from shared.domain.paths import is_plain, parse_path, values_at
+from shared.domain.paths import is_plain, values_at
 from shared.domain.references import (
     FoundReference,
     Identified,
     Identifiers,
     find_references,
+    is_copied,
     read_fields,
     referable_fields,
     resolve,
@@ -108,7 +109,7 @@ class Links:
         return [self._link(found) for found in find_references(resource_type, payload, self._identifiers.__contains__)]
 
     def _link(self, found: FoundReference) -> Link:
-        identified = resolve(found, self._identifiers)
+        identified = resolve(found, self._identifiers, self._catalogue)
         if identified is None or identified.key.type not in self._catalogue:
             return Link(found, None)
         if found.identifier == identified.key.id:
@@ -118,7 +119,7 @@ class Links:
         if config is not None and config.payload is not None and not is_plain(identified.field):
             values = list(values_at(config.payload, identified.field))
             position = values.index(found.identifier) if found.identifier in values else 0
-        copied = self._is_copied(identified.key.type, identified.field)
+        copied = is_copied(self._catalogue[identified.key.type], identified.field)
         return Link(found, identified.key, identified.field, position, copied)
 
     def value(self, link: Link, target_id: str, fields: Mapping[str, Any]) -> str | None:
@@ -131,20 +132,6 @@ class Links:
         if isinstance(value, str):
             return value
         return link.found.identifier if link.copied else None
-
-    def _is_copied(self, type_name: str, path: str) -> bool:
-        """Tell whether a field goes to the target as it is."""
-        resource_type = self._catalogue[type_name]
-        segments = parse_path(path)
-        return not any(
-            segments[: len(parse_path(other))] == parse_path(other)
-            for other in (
-                *resource_type.strip,
-                *resource_type.keep_target,
-                *resource_type.secrets,
-                *resource_type.external_strip,
-            )
-        )
 
     def read(self, target: TargetConfig) -> dict[str, Any]:
         """Return the fields of a target config by which others may name it."""

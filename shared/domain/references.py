@@ -1,14 +1,14 @@
 """Find the references in a payload and rewrite exactly those places: the one walker of index, planner and writer.
 
-First the typed references of the catalogue, then a scan of every other string for identifiers that the organisation
-knows. Strings are searched in their raw form, so ids inside longer strings, URLs, templates and stringified JSON are
-found alike, and what is not a reference stays as it is, byte for byte.
+First the typed references of the catalogue, then a scan of every other string and object key for identifiers that the
+organisation knows (`domain.text_scan`). Places are spans of the raw string, whatever escapes stand in it, so what is
+not a reference stays as it is, byte for byte.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
@@ -31,7 +31,9 @@ from shared.domain.paths import (
     values_at,
 )
 from shared.domain.resource_type import (
+    EMPTY,
     PORTABLE_FORMS,
+    PORTABLE_IDENTITIES,
     TEXT_FORMS,
     Catalogue,
     Form,
@@ -39,20 +41,16 @@ from shared.domain.resource_type import (
     ResourceKey,
     ResourceType,
     Strength,
+    can_be_id,
+    claimed_id,
 )
+from shared.domain.text_scan import Hit, IsKnown, escape_like, is_identifier_shaped, scan, scan_key
 
 Step = str | int
 
-#: Tells whether an identifier is one that the organisation knows.
-IsKnown = Callable[[str], bool]
-
-_UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-_URL_PATTERN = re.compile(r"https?://[^\s\"'<>\\)\]}]+")
-_UUID_PATTERN = re.compile(_UUID)
-_TOKEN_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,}(?::[A-Za-z0-9_-]+)?")
 _SLUG_PREFIX_PATTERN = re.compile(r"([A-Za-z0-9_-]+):")
-_HANDLEBARS_PATTERN = re.compile(r"\{\{\{?\s*(?:~~)?\s*([A-Za-z0-9_.-]+)\s*\}\}")
-_ENV_PATTERN = re.compile(r"\{\{\s*env\.([a-z0-9][a-z0-9_.-]{0,127})\s*\}\}")
+_HANDLEBARS_PATTERN = re.compile(r"\{\{\{?\s*+(?:~~\s*+)?([A-Za-z0-9_.-]++)\s*+\}\}")
+_ENV_PATTERN = re.compile(r"\{\{\s*+env\.([a-z0-9][a-z0-9_.-]{0,127})\s*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,10 @@ class FoundReference:
 
     Attributes:
         steps: keys and indexes that lead to the string.
-        identifier: the part of the string that names the referent.
-        start, end: where the identifier stands in the string (for a map key: in the key).
+        identifier: what names the referent, escapes undone.
+        start, end: where the identifier stands in the string, with whatever escapes it has there.
         reference: the catalogue's reference, None where the scan found it.
+        in_key: the string is the key itself that the steps end at, not its value.
     """
 
     steps: tuple[Step, ...]
@@ -71,6 +70,7 @@ class FoundReference:
     start: int
     end: int
     reference: Reference | None = None
+    in_key: bool = False
 
     @property
     def pointer(self) -> str:
@@ -130,21 +130,6 @@ def _tree(references: tuple[Reference, ...]) -> _Branch:
     return root
 
 
-def is_identifier_shaped(value: str) -> bool:
-    """Tell whether a value looks like a machine's id rather than a word: only such ids take part in the scan.
-
-    A UUID, a URL, `<a>:<b>`, or at least eight characters with a digit or with capitals behind small letters.
-    """
-    if _UUID_PATTERN.fullmatch(value) or _URL_PATTERN.fullmatch(value):
-        return True
-    if not _TOKEN_PATTERN.fullmatch(value):
-        return False
-    if ":" in value:
-        return True
-    has_digit = any(character.isdigit() for character in value)
-    return has_digit or (not value.islower() and not value.isupper() and not value.istitle())
-
-
 def find_references(resource_type: ResourceType, payload: Any, is_known: IsKnown | None = None) -> list[FoundReference]:
     """Find all references in a payload, in payload order.
 
@@ -202,6 +187,7 @@ class _Walk:
 
     is_known: IsKnown | None
     found: list[FoundReference] = field(default_factory=list)
+    keys: dict[str, list[Hit]] = field(default_factory=dict)
 
     def visit(
         self,
@@ -217,13 +203,28 @@ class _Walk:
             inside = (*enclosing, node)
             keyed = _ending([branch.children[KEY_ITSELF] for branch in branches if KEY_ITSELF in branch.children])
             for key, value in node.items():
-                if keyed and key:
-                    self.search_whole(key, (*steps, key), keyed, inside)
-                self.visit(value, (*steps, key), _step(branches, key, ANY_KEY) if branches else (), inside)
+                below = (*steps, key)
+                if keyed or len(key) >= 8:
+                    self.search_key(key, below, keyed, inside)
+                self.visit(value, below, _step(branches, key, ANY_KEY) if branches else (), inside)
         elif isinstance(node, list):
-            below = _step(branches, None, ITEMS) if branches else ()
+            items = _step(branches, None, ITEMS) if branches else ()
             for index, value in enumerate(node):
-                self.visit(value, (*steps, index), below, enclosing)
+                self.visit(value, (*steps, index), items, enclosing)
+
+    def search_key(
+        self,
+        key: str,
+        steps: tuple[Step, ...],
+        references: Sequence[Reference],
+        enclosing: tuple[Mapping[str, Any], ...],
+    ) -> None:
+        if references and key and self.search_whole(key, steps, references, enclosing, in_key=True):
+            return
+        hits = self.keys.get(key)  # the same few keys stand all over a payload
+        if hits is None:
+            hits = self.keys[key] = scan_key(key, self.is_known)
+        self.found.extend(FoundReference(steps, *hit, in_key=True) for hit in hits)
 
     def search_whole(
         self,
@@ -231,11 +232,18 @@ class _Walk:
         steps: tuple[Step, ...],
         references: Sequence[Reference],
         enclosing: tuple[Mapping[str, Any], ...],
+        *,
+        in_key: bool = False,
     ) -> bool:
-        """Read a string as a reference of its own; True where one applies, so that it is not searched any further."""
+        """Read a string as a reference of its own; True where one applies, so that it is not searched any further.
+
+        A template is none: what it becomes, and so whether it names anything, is decided when it is expanded.
+        """
         applying = [r for r in references if r.form not in TEXT_FORMS and _applies(r, enclosing)]
+        if "{{" in text and "}}" in text:
+            return False
         if not any(reference.strength is Strength.BACK_REFERENCE for reference in applying):
-            whole = (_whole_value(text, steps, reference) for reference in applying)
+            whole = (_whole_value(text, steps, reference, in_key) for reference in applying)
             self.found.extend([found for found in whole if found is not None][:1])
         return bool(applying)
 
@@ -248,7 +256,7 @@ class _Walk:
     ) -> None:
         if references and self.search_whole(text, steps, references, enclosing):
             return
-        taken: list[tuple[int, int]] = []
+        taken: dict[tuple[int, int], None] = {}
         typed_url = None
         for reference in references:
             if reference.form is Form.URL:
@@ -258,17 +266,17 @@ class _Walk:
                 pattern = _ENV_PATTERN if reference.form is Form.ENV_TEMPLATE else _HANDLEBARS_PATTERN
                 for match in pattern.finditer(text):
                     if match.span(1) not in taken and (self.is_known is None or self.is_known(match[1])):
-                        taken.append(match.span(1))
+                        taken[match.span(1)] = None
                         self.found.append(FoundReference(steps, match[1], match.start(1), match.end(1), reference))
         if len(text) < 8:
             return
         if typed_url is not None and typed_url.strength is Strength.BACK_REFERENCE:
             return
-        for identifier, start, end in _scan(text, self.is_known, taken):
+        for identifier, start, end in scan(text, self.is_known, taken):
             self.found.append(FoundReference(steps, identifier, start, end, typed_url))
 
 
-def _whole_value(text: str, steps: tuple[Step, ...], reference: Reference) -> FoundReference | None:
+def _whole_value(text: str, steps: tuple[Step, ...], reference: Reference, in_key: bool) -> FoundReference | None:
     start, end = 0, len(text)
     if reference.form is Form.PREFIXED_ID:
         if not text.startswith(reference.prefix):
@@ -280,7 +288,7 @@ def _whole_value(text: str, steps: tuple[Step, ...], reference: Reference) -> Fo
         if prefix is None:
             return None
         end = prefix.end(1)
-    return FoundReference(steps, text[start:end], start, end, reference) if start < end else None
+    return FoundReference(steps, text[start:end], start, end, reference, in_key) if start < end else None
 
 
 def _applies(reference: Reference, enclosing: tuple[Mapping[str, Any], ...]) -> bool:
@@ -290,82 +298,70 @@ def _applies(reference: Reference, enclosing: tuple[Mapping[str, Any], ...]) -> 
     return next((around[name] == value for around in reversed(enclosing) if name in around), False)
 
 
-def _scan(text: str, is_known: IsKnown | None, taken: list[tuple[int, int]]) -> Iterator[tuple[str, int, int]]:
-    """Yield what may be an identifier: whole URLs, then UUIDs, then other tokens and what follows a prefix in them."""
-    for pattern in (_URL_PATTERN, _UUID_PATTERN, _TOKEN_PATTERN):
-        if pattern is _URL_PATTERN and "://" not in text:
-            continue
-        for match in pattern.finditer(text):
-            for start, end in _readings(text, match, pattern):
-                identifier = text[start:end]
-                if is_known is None:
-                    if is_identifier_shaped(identifier):
-                        yield identifier, start, end
-                    continue
-                if (
-                    is_known(identifier)
-                    and not any(start < e and s < end for s, e in taken)
-                    and is_identifier_shaped(identifier)
-                ):
-                    taken.append((start, end))
-                    yield identifier, start, end
-                    break
-
-
-def _readings(text: str, match: re.Match[str], pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """Yield the spans in which a match can be read: a URL also without punctuation behind it, or without its query.
-
-    `group_<id>` is the id as well, `<a>:<b>` also its parts, and what is left of an escape before an id is cut off: in
-    a URL (`%22`), in stringified JSON (a backslash, then `n` or `u00e4`).
-    """
-    start, end = match.span()
-    yield start, end
-    if pattern is _URL_PATTERN:
-        yield start, start + len(match[0].rstrip(".,;:!?"))
-        yield start, start + len(re.split(r"[?#]", match[0], maxsplit=1)[0])
-    if pattern is not _TOKEN_PATTERN:
-        return
-    if start:
-        before = text[start - 1]
-        if before == "%":
-            start += 2
-            yield start, end
-        elif before == "\\":
-            start += 5 if text[start] == "u" else 1
-            yield start, end
-    colon = text.find(":", start, end)
-    if colon > start:
-        yield start, colon
-        yield colon + 1, end
-    underscore = text.find("_", start, end)
-    if start < underscore < end - 1:
-        yield underscore + 1, end
-
-
-def resolve(found: FoundReference, identifiers: Identifiers) -> Identified | None:
+def resolve(found: FoundReference, identifiers: Identifiers, catalogue: Catalogue = EMPTY) -> Identified | None:
     """Say which configuration a found reference names.
 
     Args:
         found: a reference.
         identifiers: all ids and aliases that the organisation knows.
+        catalogue: tells ids that the server assigns from portable words; of a type that it lacks, ids are the former.
 
     Returns:
-        The known configuration of the likeliest type; for a certain reference that nothing known matches, the
-        configuration it claims, of its first type (not by CONTENT: no id is claimed); None for a text or scanned
-        identifier that is not known, or that is known twice over.
+        The known configuration of the likeliest type, by its id rather than by the alias of another; for a certain
+        reference that nothing known matches, the configuration it claims, of its first type (not by CONTENT: no id is
+        claimed); None for a text or scanned identifier that is not known, or that is known twice over. A scanned word,
+        and a scanned key, count only as an id that the server assigned.
     """
     known = identifiers.get(found.identifier, ())
     by_content = found.reference is not None and found.reference.form is Form.CONTENT
     for resource_type in found.to:
-        for candidate in known:
-            if candidate.key.type == resource_type and not (by_content and candidate.key.id == found.identifier):
-                return candidate
+        of_type = [
+            one
+            for one in known
+            if one.key.type == resource_type and not (by_content and one.key.id == found.identifier)
+        ]
+        if of_type:
+            return next((one for one in of_type if one.key.id == found.identifier), of_type[0])
     if found.certain and not by_content:
-        return Identified(ResourceKey(found.to[0], found.identifier))
+        return Identified(ResourceKey(found.to[0], claimed_id(found.identifier)))
     if found.reference is not None and found.reference.form is not Form.URL:
         return None
-    keys = {candidate.key for candidate in known}
-    return known[0] if len(keys) == 1 else None
+    if found.in_key or not is_identifier_shaped(found.identifier):
+        known = [one for one in known if not _is_portable(catalogue, one, found.identifier)]
+    known = [one for one in known if one.key.id == found.identifier] or known
+    return known[0] if len({one.key for one in known}) == 1 else None
+
+
+def is_copied(resource_type: ResourceType, path: str) -> bool:
+    """Tell whether a field goes to the target as it is."""
+    segments = parse_path(path)
+    return not any(
+        segments[: len(parse_path(other))] == parse_path(other)
+        for other in (
+            *resource_type.strip,
+            *resource_type.keep_target,
+            *resource_type.secrets,
+            *resource_type.external_strip,
+        )
+    )
+
+
+def _is_portable(catalogue: Catalogue, identified: Identified, identifier: str) -> bool:
+    """Tell whether an identifier of a config is the same in every organisation: a slug, a key, a code."""
+    resource_type = catalogue.get(identified.key.type)
+    if identifier == identified.key.id:
+        return resource_type is not None and resource_type.identity in PORTABLE_IDENTITIES
+    return resource_type is None or is_copied(resource_type, identified.field)
+
+
+def is_by_name(found: FoundReference, identified: Identified, catalogue: Catalogue = EMPTY) -> bool:
+    """Tell whether a reference names its referent by something that other organisations have too.
+
+    A slug, key, template or role at a typed path does; of what only the scan found, every portable identifier.
+    """
+    if found.reference is None or found.reference.form is Form.URL:
+        return _is_portable(catalogue, identified, found.identifier)
+    return found.portable or found.reference.form is Form.ROLE_ID
 
 
 def without_secrets(resource_type: ResourceType, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -412,20 +408,28 @@ def _held_within(resource_type: ResourceType, payload: Any, path: str) -> set[tu
     return {found.steps[:depth] for found in walk.found for depth in range(1, len(found.steps) + 1)}
 
 
-def referents_of(resource_type: ResourceType, payload: Any, identifiers: Identifiers) -> dict[ResourceKey, bool]:
+def referents_of(
+    resource_type: ResourceType, payload: Any, identifiers: Identifiers, catalogue: Catalogue = EMPTY
+) -> dict[ResourceKey, bool]:
     """Return the configs that a payload leads to when it is copied: what a closure follows.
 
-    Places that are not copied (server-assigned, secrets, values bound to the source organisation) do not count.
+    Places that are not copied (server-assigned, secrets, values bound to the source organisation) do not count, nor
+    does a value that can be no id.
+
+    Args:
+        resource_type: the type of the payload.
+        payload: the payload as it was fetched.
+        identifiers: all ids and aliases that the organisation knows.
+        catalogue: as for `resolve`.
 
     Returns:
         In payload order; True where it is reached only by name (slug, key, template, role).
     """
     reached: dict[ResourceKey, bool] = {}
     for found in find_references(resource_type, sendable(resource_type, payload), identifiers.__contains__):
-        identified = resolve(found, identifiers)
-        if identified is not None:
-            by_name = found.portable or (found.reference is not None and found.reference.form is Form.ROLE_ID)
-            reached[identified.key] = reached.get(identified.key, True) and by_name
+        identified = resolve(found, identifiers, catalogue)
+        if identified is not None and can_be_id(found.identifier):
+            reached[identified.key] = reached.get(identified.key, True) and is_by_name(found, identified, catalogue)
     return reached
 
 
@@ -487,39 +491,40 @@ def rewrite(payload: Any, replacements: Iterable[Replacement]) -> Any:
     copied = copy_json(payload)
     by_place: dict[tuple[bool, tuple[Step, ...]], list[Replacement]] = {}
     for replacement in replacements:
-        by_place.setdefault((_is_key(replacement.found), replacement.found.steps), []).append(replacement)
+        by_place.setdefault((replacement.found.in_key, replacement.found.steps), []).append(replacement)
     removals: list[tuple[Step, ...]] = []
-    renames: list[tuple[dict[str, Any], str, str]] = []
+    renames: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
     for (is_key, steps), group in by_place.items():
         container = follow(copied, steps[:-1])
         original: str = str(steps[-1]) if is_key else container[steps[-1]]
-        text = original
-        for replacement in sorted(group, key=lambda r: r.found.start, reverse=True):
+        parts: list[str] = []
+        last = 0
+        for replacement in sorted(group, key=lambda r: r.found.start):
             found = replacement.found
             if replacement.value is not None:
-                text = text[: found.start] + replacement.value + text[found.end :]
+                written = escape_like(replacement.value, found.identifier, original, found.start, found.end)
+                parts += (original[last : found.start], written)
+                last = found.end
                 for name, value in replacement.siblings.items():
                     container[name] = copy_json(value)
             elif found.certain:
                 unit = found.reference.unit if found.reference else 0
                 removals.append(steps[: len(steps) - unit])
+        text = "".join((*parts, original[last:]))
         if text != original:
             if is_key:
-                renames.append((container, str(steps[-1]), text))
+                renames.setdefault(id(container), (container, {}))[1][str(steps[-1])] = text
             else:
                 container[steps[-1]] = text
     remove_places(copied, removals)
-    for container, old, new in renames:
-        _rename(container, old, new)
+    for container, names in renames.values():
+        _rename(container, names)
     return copied
 
 
-def _is_key(found: FoundReference) -> bool:
-    return found.reference is not None and found.reference.path.endswith(KEY_ITSELF)
-
-
-def _rename(container: dict[str, Any], old: str, new: str) -> None:
-    """Rename a property and keep its place among the others."""
-    items = [(new if key == old else key, value) for key, value in container.items()]
+def _rename(container: dict[str, Any], names: Mapping[str, str]) -> None:
+    """Rename properties, which keep their places; one whose new name another property has and keeps stays as it is."""
+    kept = container.keys() - names.keys()
+    items = [(key if names.get(key, key) in kept else names.get(key, key), value) for key, value in container.items()]
     container.clear()
     container.update(items)

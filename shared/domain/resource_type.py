@@ -15,8 +15,31 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from unicodedata import category
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+# A partition key of DynamoDB ends at 2,048 bytes and a sort key at 1,024. A sort key holds at most two ids, and `%` and
+# `#` take three bytes there.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_ID_BYTES = 256
+MAX_ENCODED_ID_BYTES = 480
+
+
+def can_be_id(value: str) -> bool:
+    """Tell whether a value can be the id of a config: 1 to 256 bytes of UTF-8 (480 encoded), no control character."""
+    if value.isascii() and value.isprintable() and 0 < 3 * len(value) <= MAX_ID_BYTES:
+        return True
+    size = len(value.encode(errors="replace"))
+    if not 0 < size <= MAX_ID_BYTES or size + 2 * (value.count("%") + value.count("#")) > MAX_ENCODED_ID_BYTES:
+        return False
+    return not any(category(character) in ("Cc", "Cs") for character in value)
+
+
+def claimed_id(value: str) -> str:
+    """Return the id that a value claims; of one that can be none its beginning, marked so that no config has it."""
+    return value if can_be_id(value) else "".join(filter(str.isprintable, value[:60])) + "…"
 
 
 class ResourceKey(NamedTuple):
@@ -235,6 +258,10 @@ class Identity(StrEnum):
     CLIENT = "client"  # chosen by whoever creates it
     PORTABLE = "portable"  # slug, key or app id: the same in every organisation
     ORG_PREFIXED = "org_prefixed"  # <org id>:<slug>
+
+
+#: Identities whose id tells by itself which config of another organisation is meant.
+PORTABLE_IDENTITIES = frozenset({Identity.PORTABLE, Identity.ORG_PREFIXED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

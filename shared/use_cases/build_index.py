@@ -35,7 +35,6 @@ from shared.domain.index import (
     identifier_items,
     identifiers_of,
     identifying_fields,
-    is_storable_id,
     node_items,
     plan_changes,
     read_config,
@@ -43,7 +42,7 @@ from shared.domain.index import (
     with_blueprints,
 )
 from shared.domain.paths import find_value
-from shared.domain.resource_type import Catalogue, Form, ResourceKey, ResourceType, UsageSource
+from shared.domain.resource_type import Catalogue, Form, ResourceKey, ResourceType, UsageSource, can_be_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -425,7 +424,7 @@ class _Build:
             references = self._catalogue[config.key.type].references
             for candidate in config.candidates:
                 reference = references[candidate.reference] if candidate.reference >= 0 else None
-                if reference is None or entry.name not in reference.to or not is_storable_id(candidate.identifier):
+                if reference is None or entry.name not in reference.to or not can_be_id(candidate.identifier):
                     continue
                 if reference.field == "id" and reference.form in (Form.ID, Form.PREFIXED_ID, Form.ROLE_ID):
                     claimed[candidate.identifier] = None
@@ -459,7 +458,7 @@ class _Build:
             used = {
                 key
                 for config in others
-                for _, key in claimed_keys(self._catalogue[config.key.type], config.candidates, identifiers)
+                for _, key in claimed_keys(self._catalogue, config.key.type, config.candidates, identifiers)
                 if key.type == entry.name
             }
             wanted = [config for config in reading.configs.values() if config.manifest or config.key in used]
@@ -533,8 +532,7 @@ class _Build:
         inverse: dict[str, list[Edge]] = {}
         for config in configs:
             by_type.setdefault(config.key.type, []).append(config)
-            entry = self._catalogue[config.key.type]
-            for edge in edges_of(entry, config.key, config.candidates, identifiers, known.__contains__):
+            for edge in edges_of(self._catalogue, config.key, config.candidates, identifiers, known.__contains__):
                 edges.setdefault(edge.source.type, []).append(edge)
                 inverse.setdefault(edge.target.type, []).append(edge)
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4, uuid5
 from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictStr
 
 from shared.domain.errors import ConflictError, ForbiddenError, InvalidRequestError
-from shared.domain.resource_type import ResourceKey
+from shared.domain.resource_type import MAX_ID_BYTES, ResourceKey
 from shared.domain.sync_job import Job, JobStatus, iso_time
 from shared.use_cases.get_sync_job import job_answer
 from shared.use_cases.sync_ports import request_key
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MAX_RESOURCES = 1000
 MAX_TOKEN_BYTES = 16 * 1024
-_MAX_ID_BYTES = 256
 # The execution ends after a day, and its credentials at the latest a day after that.
 _LONGEST_CREDENTIALS_S = 49 * 3600
 # Any fixed namespace would do; this one must never change, or a repeated request would make a second job.
@@ -32,8 +31,8 @@ _JOB_IDS = UUID("0c1cf1a4-6a2f-5a0e-8f8e-0b0b8f3a8d51")
 
 
 def _id(value: str) -> str:
-    if not 1 <= len(value.encode(errors="replace")) <= _MAX_ID_BYTES:
-        raise ValueError(f"1 to {_MAX_ID_BYTES} bytes are expected")
+    if not 1 <= len(value.encode(errors="replace")) <= MAX_ID_BYTES:
+        raise ValueError(f"1 to {MAX_ID_BYTES} bytes are expected")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise ValueError("control characters are not allowed")
     return value
@@ -296,8 +295,8 @@ def job_id_of(namespace: UUID, org_id: str, idempotency_key: str | None) -> str:
     """
     if not idempotency_key:
         return str(uuid4())
-    if len(idempotency_key) > _MAX_ID_BYTES or not idempotency_key.isprintable():
-        raise InvalidRequestError(f"Idempotency-Key: up to {_MAX_ID_BYTES} printable characters are expected.")
+    if len(idempotency_key) > MAX_ID_BYTES or not idempotency_key.isprintable():
+        raise InvalidRequestError(f"Idempotency-Key: up to {MAX_ID_BYTES} printable characters are expected.")
     return str(uuid5(uuid5(namespace, org_id), idempotency_key))
 
 

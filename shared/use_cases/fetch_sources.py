@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime
@@ -23,8 +23,8 @@ from shared.domain.errors import (
 )
 from shared.domain.fingerprint import fingerprint, override_fingerprint
 from shared.domain.redaction import redact
-from shared.domain.references import FoundReference, Identified, Identifiers, find_references, resolve, without_secrets
-from shared.domain.resource_type import Form, ResourceKey, ResourceType
+from shared.domain.references import Identifiers, referents_of, without_secrets
+from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Job, Phase, RowError
 from shared.use_cases.closure import Closure, identifiers_from_json, read_identifiers
 from shared.use_cases.list_organisation import list_organisation, list_type, title_of
@@ -234,11 +234,11 @@ class _Crawl:
     def _follow(self, closure: Closure, key: ResourceKey, payload: Payload, identifiers: Identifiers) -> None:
         if key in closure.referents:
             return
-        for found, named in references_of(self._ports.catalogue[key.type], payload, identifiers):
-            other = named.key
-            if other.type not in self._ports.catalogue or other == key:
+        catalogue = self._ports.catalogue
+        for other, by_name in referents_of(catalogue[key.type], payload, identifiers, catalogue).items():
+            if other.type not in catalogue or other == key:
                 continue
-            if not is_by_name(found):
+            if not by_name:
                 closure.by_id.add(other)
             if other in closure.known:
                 continue
@@ -250,21 +250,6 @@ class _Crawl:
                 raise ClosureTooLargeError(
                     f"The selection with its dependencies has over {MAX_CLOSURE:,} resources: select less at a time."
                 )
-
-
-def references_of(
-    resource_type: ResourceType, payload: Payload, identifiers: Identifiers
-) -> Iterator[tuple[FoundReference, Identified]]:
-    """Yield the references of a payload with what they name."""
-    for found in find_references(resource_type, payload, identifiers.__contains__):
-        named = resolve(found, identifiers)
-        if named is not None:
-            yield found, named
-
-
-def is_by_name(found: FoundReference) -> bool:
-    """Tell whether a reference names its referent by something that other organisations have too: slug, key, role."""
-    return found.portable or (found.reference is not None and found.reference.form is Form.ROLE_ID)
 
 
 def merge_patch(value: Any, patch: Any) -> Any:

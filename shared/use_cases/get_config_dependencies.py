@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shared.domain.index_ports import Cursors, IndexReader
     from shared.domain.ports import ConfigRepository
     from shared.domain.references import Identifiers
-    from shared.domain.resource_type import Catalogue, ResourceType
+    from shared.domain.resource_type import Catalogue
 
 _OPERATION = "getConfigDependencies"
 
@@ -64,7 +64,7 @@ def get_config_dependencies(
     pointers = (
         _indexed_pointers(index, org_id, key, readable=readable)
         if entry.get is None
-        else _live_pointers(entry, index, repository, org_id, key, readable=readable)
+        else _live_pointers(catalogue, index, repository, org_id, key, readable=readable)
     )
     pointers.pop(key, None)
     summaries = index.find_summaries(org_id, list(pointers)) if readable else {}
@@ -80,7 +80,7 @@ def get_config_dependencies(
 
 
 def _live_pointers(
-    entry: ResourceType,
+    catalogue: Catalogue,
     index: IndexReader,
     repository: ConfigRepository,
     org_id: str,
@@ -88,6 +88,7 @@ def _live_pointers(
     *,
     readable: bool,
 ) -> dict[ResourceKey, Sequence[str]]:
+    entry = catalogue[key.type]
     try:
         payload = without_secrets(entry, repository.get_config(entry, key.id))
     except (NotFoundError, DownstreamMalformedError) as error:
@@ -97,7 +98,7 @@ def _live_pointers(
     if readable:
         identifiers = index.find_identifiers(org_id, (candidate.identifier for candidate in candidates))
     pointers: dict[ResourceKey, list[str]] = {}
-    for candidate, target in claimed_keys(entry, candidates, identifiers):
+    for candidate, target in claimed_keys(catalogue, entry.name, candidates, identifiers):
         pointers.setdefault(target, []).extend(candidates[candidate])
     return {target: list(dict.fromkeys(places)) for target, places in pointers.items()}
 

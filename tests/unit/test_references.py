@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from shared.domain.references import (
     Identified,
     Replacement,
     find_references,
+    is_by_name,
     is_identifier_shaped,
     referable_fields,
     referents_of,
@@ -202,6 +204,52 @@ def test_a_scanned_id_that_is_known_twice_names_nothing() -> None:
     one, two = Identified(ResourceKey("a", SHORT)), Identified(ResourceKey("b", SHORT))
     assert resolve(scanned, {SHORT: [one]}) == one
     assert resolve(scanned, {SHORT: [one, two]}) is None
+
+
+def test_an_id_goes_before_the_alias_of_another_config() -> None:
+    alias, own = Identified(ResourceKey("t", "other"), "key"), Identified(ResourceKey("t", SHORT))
+    assert resolve(found("$.a", SHORT), {SHORT: [alias, own]}) == own
+    assert resolve(FoundReference(("a",), SHORT, 0, 8), {SHORT: [alias, own]}) == own
+
+
+def test_a_scanned_word_or_key_names_a_config_only_by_an_id_that_the_server_assigned() -> None:
+    word = {name: replace(type_with(), name=name, identity=identity) for name, identity in IDENTITIES.items()}
+    for text, in_key, type_name, path, named in (
+        ("opportunity", False, "server", "id", True),
+        ("opportunity", False, "portable", "id", False),
+        ("opportunity", False, "server", "key", False),
+        (SHORT, False, "portable", "id", True),
+        (SHORT, False, "server", "key", True),
+        (SHORT, True, "server", "id", True),
+        (SHORT, True, "server", "key", False),
+    ):
+        key = ResourceKey(type_name, text if path == "id" else "other")
+        scanned = FoundReference(("a",), text, 0, len(text), in_key=in_key)
+        assert (resolve(scanned, {text: [Identified(key, path)]}, word) is not None) is named, (text, in_key, type_name)
+
+
+def test_what_only_the_scan_found_is_by_name_where_its_identifier_is_portable() -> None:
+    word = {name: replace(type_with(), name=name, identity=identity) for name, identity in IDENTITIES.items()}
+    word["file"] = replace(type_with(strip=("public_url",)), name="file", identity=Identity.SERVER)
+    scanned = FoundReference(("a",), SHORT, 0, 8)
+    for type_name, path, by_name in (
+        ("server", "id", False),
+        ("client", "id", False),
+        ("portable", "id", True),
+        ("role", "id", True),
+        ("server", "code", True),
+        ("file", "public_url", False),
+    ):
+        identified = Identified(ResourceKey(type_name, SHORT if path == "id" else "other"), path)
+        assert is_by_name(scanned, identified, word) is by_name, (type_name, path)
+
+
+IDENTITIES = {
+    "server": Identity.SERVER,
+    "client": Identity.CLIENT,
+    "portable": Identity.PORTABLE,
+    "role": Identity.ORG_PREFIXED,
+}
 
 
 def test_what_is_left_out_is_the_smallest_part_that_makes_sense() -> None:

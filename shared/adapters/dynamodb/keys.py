@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from shared.domain.errors import InvalidRequestError
+from shared.domain.resource_type import MAX_ID_BYTES, can_be_id
 from shared.domain.sync_job import JobKind
 
 if TYPE_CHECKING:
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
 
 Key = dict[str, str]
 
-# A partition key of DynamoDB ends at 2,048 bytes and a sort key at 1,024; a sort key holds at most two ids.
+# A sort key of DynamoDB ends at 1,024 bytes.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_ID_BYTES = 256
-_MAX_ENCODED_ID_BYTES = 480
 MAX_IDENTIFIER_BYTES = 1000
 _MAX_TITLE_BYTES = 400
 
@@ -47,27 +46,11 @@ def config_id(value: str, name: str = "id") -> str:
     """Return an id as key part.
 
     Raises:
-        InvalidRequestError: it is empty, over 256 bytes of UTF-8 (or 480 encoded), or has control characters.
+        InvalidRequestError: it can be no id (`can_be_id`).
     """
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise InvalidRequestError(f"{name}: UTF-8 is expected.") from None
-    encoded = encode(value)
-    if not 0 < size <= MAX_ID_BYTES or len(encoded.encode()) > _MAX_ENCODED_ID_BYTES:
-        raise InvalidRequestError(f"{name}: an id has 1 to {MAX_ID_BYTES} bytes.")
-    if any(unicodedata.category(character) == "Cc" for character in value):
-        raise InvalidRequestError(f"{name}: control characters are not allowed.")
-    return encoded
-
-
-def can_be_id(value: str) -> bool:
-    """Tell whether `config_id` takes a value."""
-    try:
-        config_id(value)
-    except InvalidRequestError:
-        return False
-    return True
+    if not can_be_id(value):
+        raise InvalidRequestError(f"{name}: an id has 1 to {MAX_ID_BYTES} bytes of UTF-8 and no control characters.")
+    return encode(value)
 
 
 def _key(pk: str, sk: str) -> Key:
