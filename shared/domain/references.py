@@ -309,8 +309,8 @@ def resolve(found: FoundReference, identifiers: Identifiers, catalogue: Catalogu
     Returns:
         The known configuration of the likeliest type, by its id rather than by the alias of another; for a certain
         reference that nothing known matches, the configuration it claims, of its first type (not by CONTENT: no id is
-        claimed); None for a text or scanned identifier that is not known, or that is known twice over. A scanned word,
-        and a scanned key, count only as an id that the server assigned.
+        claimed); None for a text or scanned identifier that is not known, or that is known twice over. A scanned word
+        counts only as an id that the server assigned, a scanned key only as that or another value of its own.
     """
     known = identifiers.get(found.identifier, ())
     by_content = found.reference is not None and found.reference.form is Form.CONTENT
@@ -326,8 +326,11 @@ def resolve(found: FoundReference, identifiers: Identifiers, catalogue: Catalogu
         return Identified(ResourceKey(found.to[0], claimed_id(found.identifier)))
     if found.reference is not None and found.reference.form is not Form.URL:
         return None
-    if found.in_key or not is_identifier_shaped(found.identifier):
-        known = [one for one in known if not _is_portable(catalogue, one, found.identifier)]
+    is_word = not is_identifier_shaped(found.identifier)
+    if found.in_key or is_word:
+        known = [one for one in known if not is_portable(catalogue, one, found.identifier)]
+    if is_word:
+        known = [one for one in known if one.key.id == found.identifier]
     known = [one for one in known if one.key.id == found.identifier] or known
     return known[0] if len({one.key for one in known}) == 1 else None
 
@@ -346,8 +349,11 @@ def is_copied(resource_type: ResourceType, path: str) -> bool:
     )
 
 
-def _is_portable(catalogue: Catalogue, identified: Identified, identifier: str) -> bool:
-    """Tell whether an identifier of a config is the same in every organisation: a slug, a key, a code."""
+def is_portable(catalogue: Catalogue, identified: Identified, identifier: str) -> bool:
+    """Tell whether an identifier of a config is the same in every organisation: a slug, a key, a code.
+
+    Others are server-assigned ones of that very config: its id, the address of its file.
+    """
     resource_type = catalogue.get(identified.key.type)
     if identifier == identified.key.id:
         return resource_type is not None and resource_type.identity in PORTABLE_IDENTITIES
@@ -360,7 +366,7 @@ def is_by_name(found: FoundReference, identified: Identified, catalogue: Catalog
     A slug, key, template or role at a typed path does; of what only the scan found, every portable identifier.
     """
     if found.reference is None or found.reference.form is Form.URL:
-        return _is_portable(catalogue, identified, found.identifier)
+        return is_portable(catalogue, identified, found.identifier)
     return found.portable or found.reference.form is Form.ROLE_ID
 
 

@@ -22,9 +22,7 @@ from shared.domain.paths import (
 from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind
 from shared.domain.references import (
     FoundReference,
-    Identifiers,
     Replacement,
-    find_references,
     rewrite,
     sendable,
 )
@@ -32,7 +30,7 @@ from shared.domain.resource_type import EMPTY, ResourceKey, ResourceType
 from shared.domain.sync_job import RowError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from shared.domain.resource_type import ActiveFlag
 
@@ -242,34 +240,6 @@ def _keep_own_fields(resource_type: ResourceType, body: dict[str, Any], target_p
         if current is None or (merges and not (parents and isinstance(follow(body, parents), dict))):
             continue
         set_value(body, path, copy_json(current))
-
-
-def remapped_identifiers(identifiers: Identifiers, id_map: IdMap) -> frozenset[str]:
-    """Return the source identifiers that have another value on the target: none may be left in what was written.
-
-    Args:
-        identifiers: ids and aliases of the source.
-        id_map: every resource of the job with a target, existing ones included.
-    """
-    remapped = set()
-    for identifier, meanings in identifiers.items():
-        known = [(one, id_map[one.key]) for one in meanings if one.key in id_map]
-        if known and len(known) == len(meanings):
-            there = [
-                written.id if one.key.id == identifier else written.fields.get(one.field, identifier)
-                for one, written in known
-            ]
-            if all(isinstance(value, str) and value != identifier for value in there):
-                remapped.add(identifier)
-    return frozenset(remapped)
-
-
-def leftover_source_ids(
-    resource_type: ResourceType, target_payload: Mapping[str, Any], remapped: Collection[str]
-) -> list[tuple[str, str]]:
-    """Return (JSON pointer, identifier) of each source identifier left in a payload of the target."""
-    found = find_references(resource_type, sendable(resource_type, target_payload), remapped.__contains__)
-    return [(one.pointer, one.identifier) for one in found if one.identifier in remapped and not one.portable]
 
 
 def planned_to_json(resource_type: ResourceType, planned: PlannedResource) -> dict[str, Any]:

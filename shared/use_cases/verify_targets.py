@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import ConflictError, DependencyFailedError, NotFoundError
 from shared.domain.fingerprint import agree, canonical, equal_where_sent, fingerprint_of
+from shared.domain.leftovers import SourceIds, leftover_source_ids, remapped_ids
 from shared.domain.memory import references_hash, remember
 from shared.domain.paths import remove_paths
 from shared.domain.plan import Action, ResolutionKind
@@ -16,8 +17,6 @@ from shared.domain.remap import (
     Stage,
     WrittenTarget,
     build_body,
-    leftover_source_ids,
-    remapped_identifiers,
     written_references,
 )
 from shared.domain.resource_type import ResourceKey
@@ -48,7 +47,7 @@ def verify_targets(step: StepInput, ports: SyncPorts) -> StepResult:
 
 
 def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
-    remapped: Collection[str] = _remapped(shop) if tasks else ()
+    remapped = _remapped(shop) if tasks else SourceIds.of(())
     shop.remember_lineage(tasks)
     ways_back = _ways_back(shop, tasks)
 
@@ -57,7 +56,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
             return _settle_what_another_job_made(shop, task)
         target_id = task.row.target_id or ""
         payload = without_secrets(task.resource_type, shop.read_target(task))
-        left = leftover_source_ids(task.resource_type, payload, remapped)
+        left = leftover_source_ids(task.resource_type, task.payload, payload, remapped, task.planned.resolutions)
         row = replace(
             shop.advance(task, target_id, task.row.target_fields),
             leftovers=tuple(dict.fromkeys(identifier for _, identifier in left))[:_MAX_LEFTOVERS],
@@ -177,11 +176,11 @@ def _runs(shop: Workshop, job_id: str) -> bool:
     return False
 
 
-def _remapped(shop: Workshop) -> Collection[str]:
+def _remapped(shop: Workshop) -> SourceIds:
     job = shop.job
     written = {
         row.key: WrittenTarget(row.target_id, row.target_fields)
         for row in shop.ports.jobs.list_rows(job.org_id, job.id)
         if row.target_id is not None
     }
-    return remapped_identifiers(read_identifiers(shop.ports, job.org_id, job.id), written)
+    return remapped_ids(shop.ports.catalogue, read_identifiers(shop.ports, job.org_id, job.id), written)

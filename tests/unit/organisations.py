@@ -17,17 +17,16 @@ from uuid import NAMESPACE_OID, uuid5
 from hypothesis import strategies as st
 
 from shared.domain.fingerprint import fingerprint
+from shared.domain.leftovers import leftover_source_ids, remapped_ids
 from shared.domain.paths import copy_json, find_value, values_at
-from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, TargetConfig
+from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, Resolution, SourceConfig, TargetConfig
 from shared.domain.planner import plan
 from shared.domain.references import Identified, find_references, read_referable_fields, referents_of
 from shared.domain.remap import (
     WrittenTarget,
     activation_body,
     build_body,
-    leftover_source_ids,
     missing_referents,
-    remapped_identifiers,
 )
 from shared.domain.resource_type import (
     ActiveFlag,
@@ -541,6 +540,7 @@ class Sync:
     batch_size: int = 5
     id_map: dict[ResourceKey, WrittenTarget] = field(default_factory=dict)
     failed: set[ResourceKey] = field(default_factory=set)
+    resolutions: dict[ResourceKey, tuple[Resolution, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.payloads = self.organisation.payloads()
@@ -599,6 +599,7 @@ class Sync:
     def run(self, made: Plan | None = None) -> Plan:
         """Carry a plan out the way the steps do: batches, then phases a5 and b, activation, verification."""
         made = made or self.plan()
+        self.resolutions = {planned.key: planned.resolutions for planned in made.resources}
         by_batch: dict[int, list[PlannedResource]] = {}
         for planned in made.resources:
             if planned.batch:
@@ -696,12 +697,16 @@ class Sync:
             )
 
     def leftovers(self) -> list[tuple[str, str]]:
-        remapped = remapped_identifiers(self.identifiers, self.id_map)
+        ids = remapped_ids(CATALOGUE, self.identifiers, self.id_map)
         return [
             found
             for key, there in self.id_map.items()
             for found in leftover_source_ids(
-                CATALOGUE[key.type], self.target.configs[ResourceKey(key.type, there.id)], remapped
+                CATALOGUE[key.type],
+                self.payloads[key],
+                self.target.configs[ResourceKey(key.type, there.id)],
+                ids,
+                self.resolutions.get(key, ()),
             )
         ]
 

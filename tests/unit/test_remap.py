@@ -8,16 +8,14 @@ import pytest
 
 from shared.domain.errors import DependencyFailedError
 from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind
-from shared.domain.references import Identified, find_references
+from shared.domain.references import find_references
 from shared.domain.remap import (
     WrittenTarget,
     activation_body,
     build_body,
-    leftover_source_ids,
     missing_referents,
     planned_from_json,
     planned_to_json,
-    remapped_identifiers,
 )
 from shared.domain.resource_type import ActiveFlag, Reference, ResourceKey, ResourceType, Strength, WriteOperation
 from shared.domain.sync_job import RowError
@@ -146,19 +144,6 @@ def test_of_several_values_of_a_field_the_one_at_the_same_place_is_taken() -> No
     one = replace(one, resolutions=(replace(written, field="parts[].id", position=1),))
     id_map = {REFERENT: WrittenTarget("new", {"parts[].id": ["p0", "p1"]})}
     assert build_body(resource_type, {"soft": ["r"]}, one, id_map, stage="create") == {"soft": ["p1"]}
-
-
-def test_source_ids_left_on_the_target_are_found_with_their_place() -> None:
-    identifiers = {
-        UUID: [Identified(ResourceKey("t", UUID))],
-        "same-id-12": [Identified(ResourceKey("t", "same-id-12"))],
-        "not-mapped-1": [Identified(ResourceKey("t", "not-mapped-1"))],
-    }
-    id_map = {ResourceKey("t", UUID): WrittenTarget("new"), ResourceKey("t", "same-id-12"): WrittenTarget("same-id-12")}
-    remapped = remapped_identifiers(identifiers, id_map)
-    assert remapped == {UUID}
-    payload = {"id": UUID, "text": [f"see {UUID}", "same-id-12"], "hard": "new"}
-    assert leftover_source_ids(updating(merge=False), payload, remapped) == [("/text/0", UUID)]
 
 
 def test_a_planned_resource_is_the_same_after_storage() -> None:
