@@ -32,6 +32,8 @@ _MAX_BATCHES = 300
 # and hands back what is too much.
 _BATCH_SIZE = 200
 _PAIRS_AT_ONCE = 50
+# Contents are kept for 400 days, see `adapters.dynamodb.memory_store`.
+_RENEW_AFTER_S = 100 * 24 * 3600
 #: Counters of rows that are in no batch.
 PLAN_COUNTS = "plan"
 
@@ -221,8 +223,8 @@ class _Planning:
         targets: Mapping[str, Sequence[TargetConfig]],
         entries: Mapping[ResourceKey, LineageEntry],
     ) -> None:
-        """Write the lineage of pairs that say the same already, and remember what they say."""
-        pairs = [one for one in resources if one.record_lineage]
+        """Write the lineage of pairs that say the same already, and remember what they say; also what grows old."""
+        pairs = [one for one in resources if one.record_lineage or self._grows_old(one, entries.get(one.key))]
         wanted = {ResourceKey(one.key.type, one.target_id or "") for one in pairs}
         found = {config.key: config for configs in targets.values() for config in configs if config.key in wanted}
         for block in batched(pairs, _PAIRS_AT_ONCE, strict=False):
@@ -240,6 +242,12 @@ class _Planning:
             self._ports.memory.keep(contents)
             self._ports.lineage.put_entries(paired)
 
+    def _grows_old(self, planned: PlannedResource, entry: LineageEntry | None) -> bool:
+        """Tell whether what is remembered of a pair that this plan confirms has to be kept anew, not to end."""
+        if entry is None or not entry.base or planned.action is not Action.SKIP or not planned.source_fingerprint:
+            return False
+        return entry.remembered_at < iso_time(self._ports.now() - _RENEW_AFTER_S)
+
     def _pair(
         self,
         planned: PlannedResource,
@@ -249,6 +257,7 @@ class _Planning:
         contents: dict[str, Any],
     ) -> LineageEntry:
         job, resource_type = self._job, self._ports.catalogue[planned.key.type]
+        known = earlier if earlier is not None and earlier.target_id == target.key.id else None
         base = remember(contents, job.org_ids, canonical(resource_type, source.payload or {}))
         left = remember(contents, job.org_ids, canonical(resource_type, target.payload))
         return LineageEntry(
@@ -260,14 +269,15 @@ class _Planning:
             source_fingerprint=planned.source_fingerprint,
             target_fingerprint=planned.target_fingerprint,
             override_fingerprint=planned.override_fingerprint,
-            references=planned.references,
+            references=planned.references or (known.references if known else ""),
+            left_out=known.left_out if known else (),
             base=base,
             left=left,
             stamp=earlier.stamp if earlier else "",
             chain=earlier.chain if earlier else "",
             remembered_at=self._now,
-            last_synced_at=self._now,
-            last_sync_job_id=job.id,
+            last_synced_at=(known and known.last_synced_at) or self._now,
+            last_sync_job_id=(known and known.last_sync_job_id) or job.id,
         )
 
     def _events(self, closure: Closure, resources: Sequence[PlannedResource], rows: Sequence[Row]) -> Iterator[Event]:

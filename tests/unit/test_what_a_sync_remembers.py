@@ -339,6 +339,29 @@ def test_a_release_that_strips_more_and_knows_another_set_writes_nothing(world: 
     assert statuses(world, sync(world, FLOW_KEY))[F] == "patched"
 
 
+def test_what_a_sync_confirms_is_remembered_as_long_again_once_it_grows_old(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "x"})
+    sync(world, FLOW_KEY)
+    synced = entry_of(world, FLOW_KEY)
+    world.skipped_s += 99 * 24 * 3600
+    assert_settled(world, FLOW_KEY)
+    assert entry_of(world, FLOW_KEY) == synced
+    world.skipped_s += 2 * 24 * 3600
+    assert_settled(world, FLOW_KEY)
+    renewed = entry_of(world, FLOW_KEY)
+    assert renewed.remembered_at > synced.remembered_at
+    assert replace(renewed, remembered_at="") == replace(synced, remembered_at="")
+
+
+def test_a_pair_that_replaces_one_whose_target_is_gone_is_recorded(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "x"})
+    sync(world, FLOW_KEY)
+    made_anew = {**world.target.configs["flow"].pop(entry_of(world, FLOW_KEY).target_id), "id": "made by hand"}
+    world.target.add(FLOW, made_anew)
+    assert_settled(world, FLOW_KEY)
+    assert entry_of(world, FLOW_KEY).target_id == "made by hand"
+
+
 def test_a_memory_that_is_gone_is_no_error(world: SyncWorld) -> None:
     world.source.add(FLOW, {"id": F, "name": "F", "text": "x"})
     sync(world, FLOW_KEY)
