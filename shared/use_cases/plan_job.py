@@ -12,7 +12,7 @@ from uuid import uuid4
 from shared.domain.errors import ConflictError
 from shared.domain.fingerprint import canonical
 from shared.domain.memory import remember
-from shared.domain.plan import LineageEntry, Plan, PlannedResource, SourceConfig, TargetConfig
+from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, TargetConfig
 from shared.domain.planner import plan, planned_status
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Event, Job, Phase, Row, RowStatus, Work, event_of, iso_time

@@ -12,7 +12,7 @@ import pytest
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.errors import DownstreamRejectedError
 from shared.domain.plan import LineageEntry
-from shared.domain.resource_type import Removal, ResourceKey
+from shared.domain.resource_type import Identity, Removal, ResourceKey
 from shared.domain.sync_job import Job, RowStatus
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
@@ -197,23 +197,35 @@ def test_a_verification_records_nothing_of_what_somebody_wrote_later(world: Sync
     assert (entry_of(world, FLOW_KEY).stamp, entry_of(world, FLOW_KEY).source_fingerprint) == ("another write", "")
 
 
-def test_a_server_that_has_a_form_of_its_own_is_written_at_most_once_more(world: SyncWorld) -> None:
-    world.source.add(FLOW, {"id": F, "name": "F", "text": "loud"})
+def give_the_server_a_form_of_its_own(world: SyncWorld, *, answers: bool) -> None:
+    """Let the target keep texts in capitals, and say so in its answers or answer nothing."""
     for name in ("create_config", "update_config"):
         write = getattr(world.target, name)
 
         def in_own_form(resource_type: Any, *more: Any, write: Any = write, **named: Any) -> Any:
             written = write(resource_type, *more, **named)
             stored = world.target.configs[resource_type.name][written.id]
-            stored["text"] = stored["text"].upper()
-            return written._replace(payload=None)
+            stored["text"] = stored.get("text", "").upper()
+            return written._replace(payload=dict(stored) if answers else None)
 
         setattr(world.target, name, in_own_form)
+
+
+def test_a_server_that_has_a_form_of_its_own_is_written_at_most_once_more(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "loud"})
+    give_the_server_a_form_of_its_own(world, answers=False)
     sync(world, FLOW_KEY)
     sync(world, FLOW_KEY)
     assert_settled(world, FLOW_KEY)
     world.source.configs["flow"][F]["text"] = "louder"
     assert statuses(world, sync(world, FLOW_KEY)) == {F: "patched"}
+
+
+def test_a_server_that_answers_in_its_own_form_is_believed(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "loud"})
+    give_the_server_a_form_of_its_own(world, answers=True)
+    sync(world, FLOW_KEY)
+    assert_settled(world, FLOW_KEY)
 
 
 # What the source dropped
@@ -326,6 +338,7 @@ def test_a_release_that_strips_more_and_knows_another_set_writes_nothing(world: 
     flow = {"id": F, "name": "F", "text": "x", "state": "s", "tags": ["b", "a"], "journeys": [J]}
     world.source.add(FLOW, flow)
     world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "flow": F})
+    give_the_server_a_form_of_its_own(world, answers=True)
     sync(world, FLOW_KEY)
     for place in (world.source, world.target):
         for config in place.configs["flow"].values():
@@ -385,3 +398,62 @@ def test_what_a_chain_replaced_is_kept_without_secrets_with_the_entry_that_was(w
     assert kept["payload"]["text"] == "1"
     assert "secret" not in kept["payload"]
     assert kept["lineage"]["stamp"] == earlier.stamp
+
+
+# One target, one row
+
+
+def paired_wrongly() -> SyncWorld:
+    """A world in which somebody once paired the schema `lead` with the target's `contact`."""
+    world = SyncWorld(MemoryDynamoDB())
+    world.source.add(SCHEMA, {"slug": "lead", "name": "Lead"}, {"slug": "contact", "name": "Contact"})
+    world.target.add(SCHEMA, {"slug": "contact", "name": "Contact of the target"})
+    pair = {"type": "schema", "source_org_id": SOURCE_ORG, "target_org_id": TARGET_ORG, "origin": "manual_confirm"}
+    world.lineage.confirm_entry(LineageEntry(**pair, source_id="lead", target_id="contact"))
+    return world
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_target_that_is_another_ones_by_lineage_is_taken_and_never_written_in_turn(together: bool) -> None:
+    world, keys = paired_wrongly(), [ResourceKey("schema", "lead"), ResourceKey("schema", "contact")]
+    for selection in [keys, keys] if together else [keys[:1], keys[1:], keys[:1], keys[1:]]:
+        rows = world.rows(sync(world, *selection).id)
+        error = rows[keys[1]].error if keys[1] in rows else None
+        assert error is None or error.code == "TARGET_TAKEN"
+        assert (error is not None) == (keys[1] in selection)
+        assert world.target.configs["schema"]["contact"]["name"] == "Lead"
+    assert world.writes() == 1
+
+
+def test_a_taken_name_that_is_only_named_is_left_alone() -> None:
+    world = paired_wrongly()
+    world.source.add(DESIGN, {"id": D, "name": "Blue"})
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "schema": "contact"})
+    assert statuses(world, sync(world, JOURNEY_KEY)) == {D: "created", J: "created", "contact": "skipped"}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_id_of_our_own_choosing_that_exists_is_to_be_decided_not_replaced(dry_run: bool) -> None:
+    chosen = replace(FLOW, identity=Identity.CLIENT, create=replace(FLOW.create, client_id=True))  # type: ignore[type-var]
+    world = SyncWorld(MemoryDynamoDB(), {**CATALOGUE, "flow": chosen})
+    world.source.add(FLOW, {"id": F, "name": "F"})
+    sync(world, FLOW_KEY)
+    (there,) = world.target.configs["flow"].values()
+    there |= {"name": "the target's own by now"}
+    world.lineage.delete_entry(entry_of(world, FLOW_KEY))
+    error = world.rows(sync(world, FLOW_KEY, dry_run=dry_run).id)[FLOW_KEY].error
+    assert error is not None
+    assert error.code == "AMBIGUOUS_MATCH"
+    assert there["id"] in error.message
+    assert there["name"] == "the target's own by now"
+
+
+def test_messages_of_rivals_stay_short_however_many_there_are() -> None:
+    world = SyncWorld(MemoryDynamoDB())
+    world.target.add(FLOW, {"id": "there", "name": "same"})
+    world.source.add(FLOW, *({"id": f"flow-{number:08}", "name": "same"} for number in range(500)))
+    job = sync(world, *(ResourceKey("flow", config_id) for config_id in world.source.configs["flow"]))
+    errors = [row.error for row in world.rows(job.id).values()]
+    assert {error.code for error in errors if error} == {"AMBIGUOUS_MATCH"}
+    assert max(len(str(error)) for error in errors) < 500
+    assert all("and 489 more" in str(error) for error in errors)
