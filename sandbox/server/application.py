@@ -29,6 +29,8 @@ Work = Callable[[], Answer]
 _LOGGER = logging.getLogger(__name__)
 _OVERRIDE_HEADERS = (b"x-epilot-org-id", b"x-ivy-org-id")
 _CUT = Answer(0)
+#: https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+_GATEWAY_SAYS = {502: "Internal server error", 504: "Endpoint request timed out"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +166,11 @@ class Sandbox:
                 return _CUT
             case "late":
                 cut_connection(request.client)
-                task = asyncio.create_task(_after(fault.delay_ms / 1000, work))
-                self._late.add(task)
-                task.add_done_callback(self._late.discard)
+                self._work_later(fault, work)
                 return _CUT
+            case "gateway":
+                self._work_later(fault, work)
+                return Answer(fault.status, encode({"message": _GATEWAY_SAYS.get(fault.status, "Service Unavailable")}))
             case "slow":
                 await asyncio.sleep(fault.delay_ms / 1000)
                 return work()
@@ -179,6 +182,16 @@ class Sandbox:
                 answer = work()
                 status = 200 if answer.status == HTTPStatus.NO_CONTENT else answer.status
                 return Answer(status, b'{"malformed": [' + answer.body[: len(answer.body) // 2])
+
+    def _work_later(self, fault: Fault, work: Work) -> None:
+        self.log.late += 1
+        task = asyncio.create_task(_after(fault.delay_ms / 1000, work))
+        self._late.add(task)
+        task.add_done_callback(self._done_late)
+
+    def _done_late(self, task: asyncio.Task[None]) -> None:
+        self._late.discard(task)
+        self.log.late -= 1
 
     def _serve_object(self, request: _Request) -> Answer:
         signature = parse_qs(request.query_string).get("X-Amz-Signature", [""])[0]

@@ -6,7 +6,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-FAULT_KINDS = ("status", "throttle", "reset", "lost_response", "late", "slow", "hold", "malformed")
+FAULT_KINDS = ("status", "throttle", "reset", "lost_response", "late", "gateway", "slow", "hold", "malformed")
+#: What a fault answers that names no status.
+_STATUS = {"gateway": 504}
 _FAULT_FIELDS = {"host", "operation", "kind", "probability", "count", "status", "delay_ms"}
 _FIELDS = {"latency_ms", "rate_limits", "faults", "seed"}
 
@@ -120,6 +122,6 @@ def _read_fault(item: dict[str, Any]) -> Fault:
         operation=item.get("operation"),
         probability=1.0 if item.get("probability") is None else float(item["probability"]),
         left=item.get("count"),
-        status=int(item.get("status") or 500),
+        status=int(item.get("status") or _STATUS.get(item["kind"], 500)),
         delay_ms=float(item.get("delay_ms") or 0),
     )

@@ -30,11 +30,12 @@ class Entry(NamedTuple):
 
 
 class RequestLog:
-    """Entries, running totals and the numbers of requests in flight and held."""
+    """Entries, running totals, the numbers of requests in flight and held, and of works still to be done late."""
 
     def __init__(self) -> None:
         self.in_flight = 0
         self.held = 0
+        self.late = 0
         self.clear()
 
     def clear(self) -> None:
@@ -79,6 +80,7 @@ class RequestLog:
             "by_status": dict(self._by_status),
             "max_in_flight": self.max_in_flight,
             "held": self.held,
+            "late": self.late,
             "first_at": self._first_at,
             "last_at": self._last_at,
         }
