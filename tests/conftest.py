@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 import pytest_socket
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from moto import mock_aws
 
 from shared.observability import logger
@@ -21,9 +21,26 @@ from tests.aws import REGION, create_tables
 
 os.environ.setdefault("ENVIRONMENT", "test")
 
-settings.register_profile("short", max_examples=200)
-settings.register_profile("long", max_examples=2000)
+# Nothing fails because a busy machine is slow.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("short", _PATIENT, max_examples=200)
+settings.register_profile("long", _PATIENT, max_examples=2000)
 settings.load_profile("short")
+
+_SEED = "hypothesis_seed"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw by one seed, `HUB_SEED` or 1: a run is green or red by the code alone, and another seed by wish."""
+    if config.getoption(_SEED) is None:
+        setattr(config.option, _SEED, os.environ.get("HUB_SEED", "1"))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say by which seed."""
+    return f"seed {config.getoption(_SEED)} (HUB_SEED)"
+
 
 _WITHOUT_NETWORK = frozenset({"unit", "adapters", "functions"})
 
@@ -36,6 +53,12 @@ def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
     pytest_socket.disable_socket(allow_unix_socket=True)
     yield
     pytest_socket.enable_socket()
+
+
+@pytest.fixture(scope="session")
+def seed(request: pytest.FixtureRequest) -> str:
+    """The seed of the run, for choices that a test leaves to chance; printed, so that a failure can be had again."""
+    return str(request.config.getoption(_SEED))
 
 
 @dataclass

@@ -674,14 +674,21 @@ def test_reports_progress_after_every_round(store, monkeypatch):
 
 
 def test_writes_from_several_threads(store, monkeypatch):
-    threads = set()
-    original = store._client.put_item
-    monkeypatch.setattr(
-        store._client, "put_item", lambda **request: (threads.add(threading.get_ident()), original(**request))
-    )
+    original, first, joined = store._client.put_item, threading.get_ident(), threading.Event()
+    writers = set()
+
+    def put_item(**request):
+        writers.add(threading.get_ident())
+        if len(writers) > 1:
+            joined.set()
+        # Nobody goes on before a second thread writes.
+        assert joined.wait(60)
+        return original(**request)
+
+    monkeypatch.setattr(store._client, "put_item", put_item)
     put_nodes(store, *(node(str(number)) for number in range(40)))
 
-    assert len(threads) > 1
+    assert first not in writers
     assert len(listed(store)) == 40
 
 

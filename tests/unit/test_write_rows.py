@@ -1,5 +1,5 @@
 import threading
-import time
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
@@ -154,11 +154,16 @@ class Headers:
 
     def __init__(self):
         self.job = SimpleNamespace(status=JobStatus.IN_PROGRESS, execution_id="mine")
-        self.reads = 0
+        self.reads = SimpleQueue()
 
     def get_job(self, *_):
-        self.reads += 1
+        self.reads.put(None)
         return self.job
+
+    def read_once_more(self):
+        """Return when a read that began from now on has been taken note of: the one behind it has begun."""
+        for _ in range(self.reads.qsize() + 3):
+            self.reads.get(timeout=60)
 
 
 STEP = StepInput(org_id="org", job_id="job", execution_id="mine", deadline=0.0)
@@ -166,11 +171,12 @@ STEP = StepInput(org_id="org", job_id="job", execution_id="mine", deadline=0.0)
 
 def test_the_guard_asks_no_storage_between_writes_and_hears_of_a_cancellation(monkeypatch):
     monkeypatch.setattr(job_guard, "_REFRESH_EVERY_S", 0.01)
+    monkeypatch.setattr(job_guard, "_MAX_AGE_S", float("inf"))
     headers = Headers()
     with JobGuard(headers, STEP) as guard:
         guard.check()
         headers.job = SimpleNamespace(status=JobStatus.CANCELLED, execution_id="mine")
-        time.sleep(0.2)
+        headers.read_once_more()
         with pytest.raises(JobStoppedError):
             guard.check()
 

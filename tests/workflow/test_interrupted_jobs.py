@@ -1,7 +1,6 @@
 """Jobs that lose answers, processes, tokens or races: nothing is created twice, every row is accounted for."""
 
 import random
-import time
 from collections import Counter
 from typing import Any
 
@@ -16,10 +15,17 @@ from shared.domain.errors import (
 )
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import JobStatus, RowStatus
+from shared.use_cases import job_guard
 from tests.fakes.sync_types import DESIGN, FLOW, JOURNEY, SCHEMA
 from tests.fakes.sync_world import SOURCE_ORG, ProcessDiedError, SyncWorld
 
 ENTRY = ResourceKey("journey", "journey-00000001")
+
+
+@pytest.fixture
+def guard_asks_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step hears of a cancellation before its next write, not within the second after it."""
+    monkeypatch.setattr(job_guard, "_MAX_AGE_S", -1.0)
 
 
 def plant_cycle(world: SyncWorld) -> None:
@@ -242,6 +248,7 @@ def test_a_refused_token_ends_the_job_partial_with_rows_left_pending(world: Sync
     assert job_id in world.credentials.limits
 
 
+@pytest.mark.usefixtures("guard_asks_always")
 def test_a_cancelled_job_writes_no_more_and_stays_cancelled(world: SyncWorld) -> None:
     plant_cycle(world)
     create = world.target.create_config
@@ -250,7 +257,6 @@ def test_a_cancelled_job_writes_no_more_and_stays_cancelled(world: SyncWorld) ->
     def cancelling(resource_type: Any, *more: Any, **named: Any) -> Any:
         if resource_type.name == "design":
             world.jobs.cancel_job(SOURCE_ORG, job_id, "2026-01-01T00:00:01.000Z")
-            time.sleep(0.7)  # the guard hears of it
         return create(resource_type, *more, **named)
 
     world.target.create_config = cancelling
@@ -407,6 +413,7 @@ def test_an_id_of_the_source_that_is_left_is_a_warning_and_in_the_sample(world: 
     assert any("design-00000001" in entry["error"] for entry in job.errors_sample)
 
 
+@pytest.mark.usefixtures("guard_asks_always")
 def test_a_retry_finishes_what_a_cancelled_job_left_half_done(world: SyncWorld) -> None:
     plant_cycle(world)
     first = world.create_job(ENTRY)
@@ -415,7 +422,6 @@ def test_a_retry_finishes_what_a_cancelled_job_left_half_done(world: SyncWorld) 
     def cancelling(*args: Any, **named: Any) -> Any:
         if cancels:
             world.jobs.cancel_job(SOURCE_ORG, cancels.pop(), "2026-01-01T00:00:01.000Z")
-            time.sleep(0.7)  # the guard hears of it
         return update(*args, **named)
 
     world.target.update_config = cancelling
@@ -459,7 +465,7 @@ def test_a_hand_edit_on_the_target_is_seen_and_patched(world: SyncWorld) -> None
 
     assert [key.type for key, row in world.rows(second).items() if row.status is RowStatus.PATCHED] == ["design"]
     assert world.writes() == before + 1
-    assert next(iter(world.target.configs["design"].values()))["name"] == "Blue"
+    assert [one["name"] for one in world.target.configs["design"].values()] == ["Blue"]
 
 
 def test_a_target_that_was_deleted_by_hand_is_created_again(world: SyncWorld) -> None:
