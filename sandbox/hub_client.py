@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-#: A job or a build that has not ended by then hangs.
-DEADLINE_S = 300
+#: A job or a build that has not ended by then hangs; on a busy machine some take minutes.
+DEADLINE_S = 600
 
 
 class HubClient:

@@ -31,8 +31,8 @@ ENTITY_API = "entity.sls.epilot.io"
 TWENTY_MINUTES_S = 1200
 #: Resources enough for the least number of calls that an alarm on their share minds.
 FEW = 6
-# Figures stand in the log once an invocation has ended; a cold one takes seconds, on a busy machine many.
-SEEN_WITHIN_S = 60
+# Figures stand in the log once an invocation has ended; a cold one takes seconds, on a busy machine minutes.
+SEEN_WITHIN_S = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +143,9 @@ def test_a_job_is_stuck(watch: Watch, shop: Shop, control: SandboxControl) -> No
     watch.measure()
     assert watch.has_figures("StuckSyncJobAlarm")
     assert not watch.is_on("StuckSyncJobAlarm")
-    control.behave(faults=[{"host": ENTITY_API, "operation": "createEntity", "kind": "slow", "delay_ms": 6000}])
+    control.behave(faults=[{"host": ENTITY_API, "operation": "createEntity", "kind": "hold"}])
     job = shop.start()
-    until(lambda: shop.source.get(f"{JOBS}/{job['id']}").get("current_phase") == "phase_a")
+    until(lambda: control.requests_summary()["held"] > 0)
     watch.measure(in_s=TWENTY_MINUTES_S)
     until(lambda: watch.is_on("StuckSyncJobAlarm"))
 
