@@ -496,11 +496,17 @@ def rewrite(payload: Any, replacements: Iterable[Replacement]) -> Any:
     """
     copied = copy_json(payload)
     by_place: dict[tuple[bool, tuple[Step, ...]], list[Replacement]] = {}
+    # A sibling has its value from the reference beside it, whatever else was found in it.
+    pinned: dict[tuple[Step, ...], Any] = {}
     for replacement in replacements:
         by_place.setdefault((replacement.found.in_key, replacement.found.steps), []).append(replacement)
+        if replacement.value is not None:
+            pinned |= {(*replacement.found.steps[:-1], name): value for name, value in replacement.siblings.items()}
     removals: list[tuple[Step, ...]] = []
     renames: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
     for (is_key, steps), group in by_place.items():
+        if not is_key and steps in pinned:
+            continue
         container = follow(copied, steps[:-1])
         original: str = str(steps[-1]) if is_key else container[steps[-1]]
         parts: list[str] = []
@@ -511,8 +517,6 @@ def rewrite(payload: Any, replacements: Iterable[Replacement]) -> Any:
                 written = escape_like(replacement.value, found.identifier, original, found.start, found.end)
                 parts += (original[last : found.start], written)
                 last = found.end
-                for name, value in replacement.siblings.items():
-                    container[name] = copy_json(value)
             elif found.certain:
                 unit = found.reference.unit if found.reference else 0
                 removals.append(steps[: len(steps) - unit])
@@ -522,6 +526,8 @@ def rewrite(payload: Any, replacements: Iterable[Replacement]) -> Any:
                 renames.setdefault(id(container), (container, {}))[1][str(steps[-1])] = text
             else:
                 container[steps[-1]] = text
+    for steps, value in pinned.items():
+        follow(copied, steps[:-1])[steps[-1]] = copy_json(value)
     remove_places(copied, removals)
     for container, names in renames.values():
         _rename(container, names)

@@ -261,6 +261,20 @@ def test_what_is_left_out_is_the_smallest_part_that_makes_sense() -> None:
     assert rewrite(payload, gone) == {"links": [{"ref": {"id": "b"}}], "text": UUID}
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_sibling_has_its_value_from_the_reference_beside_it_whatever_was_found_in_it(turned: bool) -> None:
+    by_key = Reference(to=("t",), path="$.key", form=Form.CONTENT, field="key", siblings={"url": "url"})
+    payload = {"key": "source/abcd1234", "url": "https://file.example/source/abcd1234/a.png"}
+    pinned = Replacement(
+        FoundReference(("key",), "source/abcd1234", 0, 15, by_key),
+        "target/wxyz6789",
+        {"url": "https://file.example/t/b.png"},
+    )
+    scanned = Replacement(FoundReference(("url",), "abcd1234", 28, 36), "wxyz6789")
+    found = rewrite(payload, [scanned, pinned] if turned else [pinned, scanned])
+    assert found == {"key": "target/wxyz6789", "url": "https://file.example/t/b.png"}
+
+
 def test_keys_and_siblings_are_rewritten_too() -> None:
     keyed = Reference(to=("t",), path="$.map.{key}", form=Form.ID)
     pinned = Reference(to=("t",), path="$.map.{*}.ref.id", siblings={"version": "version"})
