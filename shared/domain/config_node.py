@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-# The summary of a config stands in every edge that leads away from it, so it has an end.
-_MAX_TEXT = 300
+#: Characters of a title, tag or alias. The summary of a config stands in every edge that leads away from it and its
+#: title in its row, and an item of DynamoDB ends at 400 KB.
+MAX_TEXT = 300
 _MAX_TEXTS = 50
 
 
@@ -102,13 +103,13 @@ def read_node(
         for source, path in paths:
             for one in (path,) if isinstance(path, str) else path:
                 found.extend(strings_at(source, one))
-        return tuple(dict.fromkeys(text for text in found if len(text) <= _MAX_TEXT))[:_MAX_TEXTS]
+        return tuple(dict.fromkeys(text for text in found if len(text) <= MAX_TEXT))[:_MAX_TEXTS]
 
     updated_by = first("updated_by")
     return with_usage(
         ConfigNode(
             key=ResourceKey(resource_type.name, str(config_id)),
-            title=_title(resource_type, payload, item)[:_MAX_TEXT] or str(config_id),
+            title=title_of(resource_type, payload, str(config_id), item),
             updated_at=normalise_time(first("updated_at")),
             updated_by=updated_by if isinstance(updated_by, str) else None,
             tags=strings("tags"),
@@ -150,13 +151,26 @@ def _listed(resource_type: ResourceType) -> Fields:
     return resource_type.list_fields or resource_type.fields
 
 
-def _title(resource_type: ResourceType, payload: Mapping[str, Any], item: Mapping[str, Any] | None) -> str:
+def title_of(
+    resource_type: ResourceType,
+    payload: Mapping[str, Any],
+    config_id: str,
+    item: Mapping[str, Any] | None = None,
+) -> str:
+    """Return what a person calls a config, in up to 300 characters: its first title, else its id.
+
+    Args:
+        resource_type: its type.
+        payload: the payload.
+        config_id: its id.
+        item: the list item, where the list is a summary.
+    """
     for source, fields in ((payload, resource_type.fields), (item, _listed(resource_type))):
         for path in fields.title if source is not None else ():
             value = find_value(source, path)
             if isinstance(value, str) and value.strip():
-                return value
-    return ""
+                return value[:MAX_TEXT]
+    return config_id
 
 
 def strings_at(payload: Mapping[str, Any], path: str) -> tuple[str, ...]:

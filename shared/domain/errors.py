@@ -112,6 +112,12 @@ class PayloadTooLargeError(TerminalError):
     code = "PAYLOAD_TOO_LARGE"
 
 
+class TooDeepError(TerminalError):
+    """A payload is nested deeper than the hub goes."""
+
+    code = "TOO_DEEP"
+
+
 class CredentialsExpiredError(TerminalError):
     """The token of a run is gone or a downstream API no longer accepts it."""
 

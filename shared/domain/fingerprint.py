@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.bounds import read_json_text
 from shared.domain.paths import ITEMS, copy_json, parse_path, replace_values, values_at
 from shared.domain.references import sendable
 
@@ -138,13 +139,8 @@ def _with_parsed(payload: dict[str, Any], path: str) -> dict[str, Any]:
 
 def _parsed(value: Any) -> Any:
     """Read a stringified object or array; what is none stays as it is."""
-    if not isinstance(value, str):
-        return value
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        return value
-    return parsed if isinstance(parsed, dict | list) else value
+    parsed = read_json_text(value) if isinstance(value, str) else None
+    return value if parsed is None else parsed
 
 
 def _stringified(value: Any) -> Any:

@@ -8,7 +8,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid5
 
-from shared.domain.errors import AmbiguousMatchError, NotFoundError, OperationUnsupportedError, TargetTakenError
+from shared.domain.bounds import check_depth
+from shared.domain.errors import (
+    AmbiguousMatchError,
+    NotFoundError,
+    OperationUnsupportedError,
+    TargetTakenError,
+    TooDeepError,
+)
 from shared.domain.paths import find_value, parse_path, values_at
 from shared.domain.resource_type import Catalogue, Identity, ResourceKey, ResourceType, SystemManaged
 from shared.domain.sync_job import RowError
@@ -285,6 +292,12 @@ def match(
     is_taken = found.rule == "4" and (found.target.key in taken if owner is None else owner != config.key)
     if is_taken and not protected.untouched:
         return Match("4", error=target_taken(found.target.key, owner))
+    try:
+        if not protected.untouched:
+            check_depth(found.target.payload)
+    except TooDeepError as error:
+        message = f"Its config on the target, {found.target.key.id}, is nested too deep to be compared. {error.message}"
+        return replace(protected, error=RowError(error.code, message))
     return protected
 
 

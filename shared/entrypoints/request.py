@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from shared.domain.errors import InvalidRequestError, PayloadTooLargeError, UnauthorizedError
+from shared.domain.bounds import MAX_DEPTH, check_depth, whole_text
+from shared.domain.errors import InvalidRequestError, PayloadTooLargeError, TooDeepError, UnauthorizedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -80,7 +81,8 @@ class Request:
             raise UnauthorizedError("The token has expired.")
         headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
         many = event.get("multiValueQueryStringParameters")
-        query = many or {name: [value] for name, value in (event.get("queryStringParameters") or {}).items()}
+        sent = many or {name: [value] for name, value in (event.get("queryStringParameters") or {}).items()}
+        query = {name: [whole_text(value) for value in values] for name, values in sent.items()}
         return cls(
             org_id=org_id,
             user_id=str(identity.get("user_id") or ""),
@@ -184,6 +186,7 @@ class Request:
             raise InvalidRequestError("The body must be a JSON object; it is empty.")
         try:
             value = json.loads(self._body, parse_constant=_refuse_constant)
+            check_depth(value)
             if "\\u" in self._body:
                 json.dumps(value, ensure_ascii=False).encode()
         except json.JSONDecodeError as error:
@@ -192,10 +195,10 @@ class Request:
             ) from None
         except UnicodeEncodeError:
             raise InvalidRequestError("The body is not valid JSON: a string holds half of a surrogate pair.") from None
-        except (ValueError, RecursionError):
-            raise InvalidRequestError(
-                "The body is not valid JSON: a number is out of range or it is nested too deeply."
-            ) from None
+        except (RecursionError, TooDeepError):
+            raise InvalidRequestError(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
+        except ValueError:
+            raise InvalidRequestError("The body is not valid JSON: a number is out of range.") from None
         if not isinstance(value, dict):
             raise InvalidRequestError("The body must be a JSON object.")
         return value

@@ -11,6 +11,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from shared.domain.bounds import check_depth
+from shared.domain.config_node import title_of
 from shared.domain.errors import (
     ClosureTooLargeError,
     ConflictError,
@@ -27,7 +29,7 @@ from shared.domain.references import Identifiers, referents_of, without_secrets
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Job, Phase, RowError
 from shared.use_cases.closure import Closure, identifiers_from_json, read_identifiers
-from shared.use_cases.list_organisation import list_organisation, list_type, title_of
+from shared.use_cases.list_organisation import list_organisation, list_type
 from shared.use_cases.recover_creates import recover_creates
 from shared.use_cases.sync_ports import StepInput, SyncPorts, request_key, source_key
 
@@ -203,7 +205,11 @@ class _Crawl:
         return self._source.get_config(resource_type, key.id)
 
     def _prepared(self, key: ResourceKey, payload: Payload) -> dict[str, Any]:
-        """Return what is kept of a payload: no secret is in it, and overrides are applied."""
+        """Return what is kept of a payload: no secret is in it, and overrides are applied.
+
+        Raises:
+            TooDeepError: it is nested too deep to be copied.
+        """
         resource_type = self._ports.catalogue[key.type]
         kept = without_secrets(resource_type, payload)
         override = self._overrides.get(str(key))
@@ -212,6 +218,7 @@ class _Crawl:
             entry["source_fingerprint"] = fingerprint(resource_type, kept)
             entry["override_fingerprint"] = override_fingerprint(override)
             kept = without_secrets(resource_type, merge_patch(kept, override))
+        check_depth(kept)
         return {**entry, "payload": kept}
 
     def _store(self, closure: Closure, key: ResourceKey, entry: dict[str, Any] | None, error: HubError | None) -> None:

@@ -121,9 +121,3 @@ def _read(
     has_id = find_value(item, resource_type.fields.id) is not None
     payload = item if has_id else {**item, resource_type.fields.id: config_id}
     return read_config(resource_type, payload, None, fields[resource_type.name], moment)
-
-
-def title_of(resource_type: ResourceType, payload: Mapping[str, Any], config_id: str) -> str:
-    """Return what a person calls a config: its first title, else its id."""
-    titles = (find_value(payload, path) for path in resource_type.fields.title)
-    return next((title for title in titles if isinstance(title, str) and title.strip()), config_id)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from shared.domain.config_node import title_of
 from shared.domain.errors import InvalidRequestError
 from shared.domain.fingerprint import canonical
 from shared.domain.matching import Pair, TargetIndex, match, may_match, names_another, natural_key_of, portable_id
@@ -15,7 +16,6 @@ from shared.domain.plan import SourceConfig, TargetConfig
 from shared.domain.references import Replacement, find_references, resolve, rewrite
 from shared.domain.resource_type import ResourceKey
 from shared.use_cases.create_sync_job import Id  # noqa: TC001 - pydantic reads it at run time
-from shared.use_cases.list_organisation import title_of
 from shared.use_cases.two_organisations import OtherOrganisation, with_second_token
 
 if TYPE_CHECKING:

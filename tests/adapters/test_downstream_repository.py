@@ -4,11 +4,13 @@ import requests
 from shared.adapters.downstream import paginators
 from shared.adapters.downstream.client import DownstreamClient, new_session
 from shared.adapters.downstream.repository import DownstreamRepository
+from shared.domain.bounds import check_depth
 from shared.domain.config_node import Blueprint
 from shared.domain.errors import (
     DownstreamUnavailableError,
     NotFoundError,
     OperationUnsupportedError,
+    TooDeepError,
     UnknownOutcomeError,
 )
 from shared.domain.ports import ConfigPage, ConfigRepository
@@ -121,6 +123,18 @@ def test_leaves_out_what_a_list_shows_of_other_organisations():
 
     pages = list(repository(FakeApi(Answer(200, {"results": items}))).list_pages(type_of(list=listed)))
     assert pages == [ConfigPage([items[0], items[2]], None)]
+
+
+@pytest.mark.parametrize("levels", [1_000, 20_000, 100_000])
+def test_an_item_that_is_nested_too_deep_takes_no_other_with_it(levels):
+    odd = b'{"id": "odd", "deep": ' + b"[" * levels + b"]" * levels + b"}"
+    page = b'{"results": [{"id": "a"}, ' + odd + b', {"id": "b", "name": "\\ud83d"}]}'
+    [listed] = repository(FakeApi(Answer(body=page))).list_pages(type_of())
+
+    assert [item["id"] for item in listed.items] == ["a", "odd", "b"]
+    assert listed.items[2]["name"] == "\ufffd"
+    with pytest.raises(TooDeepError):
+        check_depth(listed.items[1])
 
 
 def test_says_why_a_type_has_no_list():

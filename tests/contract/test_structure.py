@@ -17,8 +17,9 @@ ALLOWED = {
     "shared.use_cases": {"shared.domain"},
     "shared.catalog": {"shared.domain"},
     "shared.adapters": {"shared.domain"},
-    # What leaves through an entry point is redacted there; which origins may read it is a setting.
+    # What comes in is bounded there, what leaves is redacted; which origins may read it is a setting.
     "shared.entrypoints": {
+        "shared.domain.bounds",
         "shared.domain.errors",
         "shared.domain.redaction",
         "shared.observability",

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import copy
+import json
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from shared.domain.bounds import read_json
 from shared.domain.config_node import Blueprint
 from shared.domain.errors import NotFoundError, OperationUnsupportedError
 from shared.domain.paths import find_value
 from shared.domain.ports import ConfigPage, Payload, WrittenConfig
 from shared.domain.resource_type import ResourceKey, ResourceType
+
+
+def _copy(payload: Any) -> Any:
+    return json.loads(json.dumps(payload))
+
+
+def _answered(payload: Any) -> Any:
+    """Return what comes in when an API answers so."""
+    return read_json(json.dumps(payload))
 
 
 class FakeConfigRepository:
@@ -49,7 +59,7 @@ class FakeConfigRepository:
         """Put configs as they are, without any side effect of an API."""
         for payload in payloads:
             config_id = str(find_value(payload, resource_type.fields.id))
-            self.configs.setdefault(resource_type.name, {})[config_id] = copy.deepcopy(payload)
+            self.configs.setdefault(resource_type.name, {})[config_id] = _copy(payload)
 
     def fail(self, operation: str, type_name: str, error: Exception) -> None:
         """Let an operation (list, get, create, update, delete, content, usage, blueprints) of a type fail."""
@@ -68,7 +78,7 @@ class FakeConfigRepository:
         while True:
             self._called("list", resource_type.name)
             end = start + self.page_size
-            items = copy.deepcopy(listed[start:end])
+            items = _answered(listed[start:end])
             yield ConfigPage(items, end if end < len(listed) else None)
             if end >= len(listed):
                 return
@@ -79,7 +89,7 @@ class FakeConfigRepository:
         if resource_type.get is None:
             raise OperationUnsupportedError(f"{resource_type.name} has no get.")
         self._called("get", resource_type.name)
-        return copy.deepcopy(self._stored(resource_type, config_id))
+        return _answered(self._stored(resource_type, config_id))
 
     def create_config(
         self, resource_type: ResourceType, payload: Payload, config_id: str | None = None, content: bytes | None = None
@@ -88,7 +98,7 @@ class FakeConfigRepository:
         if resource_type.create is None:
             raise OperationUnsupportedError(f"{resource_type.name} has no create.")
         self._called("create", resource_type.name)
-        created = copy.deepcopy(payload)
+        created = _copy(payload)
         id_path = resource_type.fields.id
         config_id = config_id or find_value(created, id_path) or str(uuid.uuid4())
         if "." not in id_path:
@@ -97,7 +107,7 @@ class FakeConfigRepository:
             self.configs.setdefault(resource_type.name, {})[config_id] = created
             if content is not None:
                 self.contents[ResourceKey(resource_type.name, config_id)] = content
-        return WrittenConfig(config_id, copy.deepcopy(created))
+        return WrittenConfig(config_id, _copy(created))
 
     def update_config(
         self, resource_type: ResourceType, config_id: str, payload: Payload, content: bytes | None = None
@@ -107,7 +117,7 @@ class FakeConfigRepository:
             raise OperationUnsupportedError(f"{resource_type.name} has no update.")
         self._called("update", resource_type.name)
         before = self._stored(resource_type, config_id)
-        after = {**before, **copy.deepcopy(payload)} if resource_type.update.merge else copy.deepcopy(payload)
+        after = {**before, **_copy(payload)} if resource_type.update.merge else _copy(payload)
         id_path = resource_type.fields.id
         if "." not in id_path:
             after[id_path] = config_id
@@ -115,7 +125,7 @@ class FakeConfigRepository:
             self.configs[resource_type.name][config_id] = after
             if content is not None:
                 self.contents[ResourceKey(resource_type.name, config_id)] = content
-        return WrittenConfig(config_id, copy.deepcopy(after))
+        return WrittenConfig(config_id, _copy(after))
 
     def delete_config(self, resource_type: ResourceType, config_id: str) -> None:
         """Forget a config."""

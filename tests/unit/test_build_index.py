@@ -281,6 +281,18 @@ def test_leaves_out_a_config_that_the_index_cannot_hold(org):
     assert org.index.state.totals["theme"] == 2
 
 
+def test_what_is_nested_too_deep_is_indexed_by_what_can_be_read_of_it(org):
+    deep = "x"
+    for _ in range(1_000):
+        deep = [deep]
+    org.repository.add(FORM, {"id": "odd", "form_id": "odd", "name": "Odd \ud83d", "theme": "theme-1", "deep": deep})
+    report = org.build()
+
+    assert report.failed_types == {}
+    assert report.warnings == []
+    assert org.nodes()["form:odd"]["summary"]["title"] == "Odd \ufffd"
+
+
 def test_fails_when_no_type_can_be_read(org):
     for name in ("form", "theme", "picture", "board"):
         org.repository.fail("list", name, DownstreamUnavailableError("down"))

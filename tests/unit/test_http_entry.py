@@ -76,7 +76,8 @@ def test_every_retryable_or_foreseen_error_class_has_a_status(name):
     status = status_of(getattr(errors, name)("sentence"))
 
     # Those of a sync row never reach an answer.
-    is_of_a_row = name.startswith(("Terminal", "Target", "Dependency", "DanglingReference", "CycleNotBreakable"))
+    of_rows = "Terminal", "Target", "Dependency", "DanglingReference", "CycleNotBreakable", "TooDeep"
+    is_of_a_row = name.startswith(of_rows)
     assert (status == 500) is is_of_a_row
 
 
@@ -243,6 +244,7 @@ def test_reads_all_values_of_a_repeated_query_parameter():
 
 def test_reads_a_query_without_multiple_values():
     assert request_of(queryStringParameters={"q": "x"}).query("q") == "x"
+    assert request_of(queryStringParameters={"q": "x\ud83d"}).query("q") == "x\ufffd"
 
 
 @pytest.mark.parametrize(("sent", "read"), [("1", 1), ("100", 100), (None, 25), ("", 25)])
@@ -313,7 +315,8 @@ def test_reads_a_json_body_in_either_encoding():
         ('{"a": NaN}', "out of range"),
         ('{"a": ' + "9" * 5000 + "}", "out of range"),
         ('{"a": "\\ud800"}', "surrogate"),
-        ("[" * 200_000, "nested too deeply"),
+        ("[" * 200_000, "nested deeper than 200 levels"),
+        ('{"a": ' + "[" * 200 + "]" * 200 + "}", "nested deeper than 200 levels"),
     ],
 )
 def test_refuses_a_body_that_is_no_json_object_and_says_where(body, message):

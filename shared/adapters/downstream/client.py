@@ -16,6 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
+from shared.domain.bounds import read_json
 from shared.domain.errors import (
     CredentialsExpiredError,
     DownstreamMalformedError,
@@ -396,7 +397,7 @@ def _parsed(answer: requests.Response, name: str, operation: Operation) -> _Answ
     if not answer.content:
         return _Answer(None)
     try:
-        return _Answer(json.loads(answer.content))
+        return _Answer(read_json(answer.content))
     except ValueError:
         return _Outcome(
             DownstreamUnavailableError(f"{name} answered {operation.operation_id} with something that is no JSON."),
@@ -407,7 +408,7 @@ def _parsed(answer: requests.Response, name: str, operation: Operation) -> _Answ
 def _detail(answer: requests.Response) -> str:
     """Return what an error body says, shortened and without credentials; the APIs use four keys for it."""
     try:
-        body = json.loads(answer.content)
+        body = read_json(answer.content)
     except ValueError:
         return ""
     if not isinstance(body, dict):

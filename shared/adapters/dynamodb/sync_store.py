@@ -40,6 +40,8 @@ _SLOT_LEASE_S = 25 * 3600
 # As long as its payloads are kept: what has not ended by then never will.
 _MARK_LIFETIME_S = 7 * 24 * 3600
 _RETRY_AFTER_S = 30
+# Characters; messages name places of payloads, whose keys have no end, and an item of DynamoDB ends at 400 KB.
+_MAX_MESSAGE = 4_000
 _REQUESTS_A_PAGE = 4
 _FILTERED_ITEMS = 100
 
@@ -643,8 +645,8 @@ def event_item(org_id: str, job_id: str, event: Event, seq: int, expires_at: int
         "type": event.key.type if event.key else None,
         "source_id": event.key.id if event.key else None,
         "target_id": event.target_id,
-        "message": event.message,
-        "error": event.error,
+        "message": event.message[:_MAX_MESSAGE],
+        "error": event.error[:_MAX_MESSAGE],
         "expires_at": expires_at,
     }
 
@@ -687,7 +689,11 @@ def _row(item: Mapping[str, Any]) -> Row:
 def _error_item(error: RowError | None) -> dict[str, Any] | None:
     if error is None:
         return None
-    return {"code": error.code, "message": error.message, "root": list(error.root) if error.root else None}
+    return {
+        "code": error.code,
+        "message": error.message[:_MAX_MESSAGE],
+        "root": list(error.root) if error.root else None,
+    }
 
 
 def _error(item: Mapping[str, Any] | None) -> RowError | None:
