@@ -110,41 +110,90 @@ class Counterparts:
         target_id = self.targets.get(key) or portable_id(resource_type, key.id, self.pair)
         return ResourceKey(key.type, target_id) if target_id is not None else None
 
+    def reverse(self) -> Counterparts:
+        """Return the same, seen from the target."""
+        return Counterparts(
+            catalogue=self.catalogue,
+            pair=Pair(self.pair.target_org_id, self.pair.source_org_id),
+            targets={ResourceKey(key.type, target_id): key.id for key, target_id in self.targets.items()},
+            source_identifiers=self.target_identifiers,
+            target_identifiers=self.source_identifiers,
+        )
+
+
+class _Twins:
+    """References of a source payload side by side with those of its target."""
+
+    def __init__(
+        self, resource_type: ResourceType, source: Mapping[str, Any], target: Mapping[str, Any], known: Counterparts
+    ) -> None:
+        self._known = known
+        self._found = find_references(resource_type, source, known.source_identifiers.__contains__)
+        self._there: dict[tuple[str | int | None, ...], list[FoundReference]] = {}
+        for found in find_references(resource_type, target, known.target_identifiers.__contains__):
+            for place in {found.steps, _pattern(found.steps)}:
+                self._there.setdefault(place, []).append(found)
+
+    def list(self) -> Iterator[tuple[FoundReference, Identified, ResourceKey, FoundReference | None]]:
+        """Yield each reference whose counterpart is known: what it names, the counterpart, where the target names that.
+
+        The target may name it by whatever alias: at the same place, else in another item of the same arrays.
+        """
+        names: dict[tuple[str | int, ...], str] = {}
+        for found in self._found:
+            named = None if found.portable else resolve(found, self._known.source_identifiers, self._known.catalogue)
+            counterpart = self._known.target_of(named.key) if named is not None else None
+            if named is None or counterpart is None:
+                continue
+            if found.in_key:
+                key = str(found.steps[-1])
+                names[found.steps] = f"{key[: found.start]}{counterpart.id}{key[found.end :]}"
+            steps = tuple(names.get(found.steps[: depth + 1], step) for depth, step in enumerate(found.steps))
+            candidates = (*self._there.get(steps, ()), *self._there.get(_pattern(steps), ()))
+            yield found, named, counterpart, next((one for one in candidates if self._names(one, counterpart)), None)
+
+    def _names(self, found: FoundReference, key: ResourceKey) -> bool:
+        if found.identifier == key.id:
+            return True
+        named = resolve(found, self._known.target_identifiers, self._known.catalogue)
+        return named is not None and named.key == key
+
+
+def _pattern(steps: tuple[str | int, ...]) -> tuple[str | None, ...]:
+    """Return the steps without the positions of array items."""
+    return tuple(None if isinstance(step, int) else step for step in steps)
+
 
 def remapped(
     resource_type: ResourceType, source: Mapping[str, Any], target: Mapping[str, Any], known: Counterparts
 ) -> Any:
     """Return a source payload with its references as they are on the target.
 
-    Where the target names the counterpart at the same place, by whatever alias, the place counts as the same.
+    Where the target names the counterpart, by whatever alias, the reference counts as the same.
     """
-    there: dict[tuple[str | int, ...], list[FoundReference]] = {}
-    for found in find_references(resource_type, target, known.target_identifiers.__contains__):
-        there.setdefault(found.steps, []).append(found)
     replacements = []
-    for found in find_references(resource_type, source, known.source_identifiers.__contains__):
-        named = None if found.portable else resolve(found, known.source_identifiers, known.catalogue)
-        counterpart = known.target_of(named.key) if named is not None else None
-        if named is None or counterpart is None:
-            continue
-        twin = next((one for one in there.get(found.steps, ()) if _names(one, counterpart, known)), None)
+    for found, named, counterpart, twin in _Twins(resource_type, source, target, known).list():
         if twin is not None:
-            replacements.append(Replacement(found, twin.identifier, _siblings(found, target)))
+            replacements.append(Replacement(found, twin.identifier, _siblings(found, twin, target)))
         elif found.identifier == named.key.id:
             replacements.append(Replacement(found, counterpart.id))
     return rewrite(source, replacements)
 
 
-def _names(found: FoundReference, key: ResourceKey, known: Counterparts) -> bool:
-    if found.identifier == key.id:
-        return True
-    named = resolve(found, known.target_identifiers, known.catalogue)
-    return named is not None and named.key == key
+def unread_counterparts(
+    resource_type: ResourceType, source: Mapping[str, Any], target: Mapping[str, Any], known: Counterparts
+) -> set[ResourceKey]:
+    """Return the configs of the target that a source payload names by an alias whose counterpart is not known."""
+    return {
+        counterpart
+        for found, named, counterpart, twin in _Twins(resource_type, source, target, known).list()
+        if twin is None and found.identifier != named.key.id
+    }
 
 
-def _siblings(found: FoundReference, target: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the derived values beside a reference as the target has them."""
-    container = follow(target, found.steps[:-1])
+def _siblings(found: FoundReference, twin: FoundReference, target: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the derived values beside a reference as the target has them beside its twin."""
+    container = follow(target, twin.steps[:-1])
     names = found.reference.siblings if found.reference is not None else ()
     return {name: container[name] for name in names if isinstance(container, dict) and name in container}
 

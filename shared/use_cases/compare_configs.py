@@ -17,11 +17,13 @@ from shared.domain.comparison import (
     own_identifiers,
     pair_up,
     says_the_same,
+    unread_counterparts,
 )
 from shared.domain.config_node import read_node, summary_of
 from shared.domain.fingerprint import fingerprint
 from shared.domain.index import collect_candidates
 from shared.domain.matching import Pair
+from shared.domain.references import Identified, read_referable_fields
 from shared.domain.resource_type import ResourceKey
 from shared.use_cases.two_organisations import OtherOrganisation, with_second_token
 
@@ -168,7 +170,8 @@ class _Comparison:
         for direction in ("pull", "push"):
             of_direction = {pair: change for pair, change in open_ones.items() if pair.direction == direction}
             if of_direction:
-                known = self._counterparts(direction, [sides[pair] for pair in of_direction])
+                of_both = [sides[pair] for pair in of_direction]
+                known = self._with_aliases(direction, of_both, self._counterparts(direction, of_both))
                 for pair, change in of_direction.items():
                     if change is None and says_the_same(self._type, *sides[pair], known):
                         verdicts[pair] = Change.EQUAL, []
@@ -182,8 +185,11 @@ class _Comparison:
         source_org, target_org = self._own_org, self._other_org
         if direction == "pull":
             source_org, target_org = target_org, source_org
-        entries = self._reading.lineage.list_entries(target_org, source_org)
-        targets = {ResourceKey(entry.type, entry.source_id): entry.target_id for entry in entries}
+        lineage = self._reading.lineage
+        way_back = lineage.list_entries(source_org, target_org)
+        targets = {ResourceKey(entry.type, entry.target_id): entry.source_id for entry in way_back}
+        for entry in lineage.list_entries(target_org, source_org):
+            targets[ResourceKey(entry.type, entry.source_id)] = entry.target_id
         sources = [source for source, _ in sides]
         return Counterparts(
             catalogue=self._reading.catalogue,
@@ -195,6 +201,39 @@ class _Comparison:
                 self._identifiers(target_org, [target for _, target in sides]),
             ),
         )
+
+    def _with_aliases(
+        self, direction: str, sides: Collection[tuple[Payload, Payload]], known: Counterparts
+    ) -> Counterparts:
+        """Ask both organisations for the aliases of counterparts that no index knows, such as those of a new file."""
+        reverse = known.reverse()
+        of_target = {key for ours, theirs in sides for key in unread_counterparts(self._type, ours, theirs, known)}
+        of_source = {key for ours, theirs in sides for key in unread_counterparts(self._type, theirs, ours, reverse)}
+        mine, others = (of_target, of_source) if direction == "pull" else (of_source, of_target)
+        own, other = self._both(
+            lambda: self._read_aliases(self._current, mine), lambda: self._read_aliases(self._other, others)
+        )
+        target_aliases, source_aliases = (own, other) if direction == "pull" else (other, own)
+        return replace(
+            known,
+            source_identifiers={**known.source_identifiers, **source_aliases},
+            target_identifiers={**known.target_identifiers, **target_aliases},
+        )
+
+    def _read_aliases(self, live: LiveConfigs, wanted: Collection[ResourceKey]) -> dict[str, list[Identified]]:
+        """Return the values by which others may name some configs, of types of which one config can be read."""
+        catalogue = self._reading.catalogue
+        found: dict[str, list[Identified]] = {}
+        for type_name in sorted({key.type for key in wanted}):
+            if catalogue[type_name].get is None:
+                continue
+            payloads = live.get_all(catalogue[type_name], {key.id for key in wanted if key.type == type_name})
+            for config_id, payload in payloads.items():
+                for path, value in read_referable_fields(catalogue, type_name, payload).items():
+                    for one in value if isinstance(value, list) else (value,):
+                        if isinstance(one, str) and one:
+                            found.setdefault(one, []).append(Identified(ResourceKey(type_name, config_id), path))
+        return found
 
     def _identifiers(self, org_id: str, payloads: Iterable[Payload]) -> Identifiers:
         """Return what the index knows of the ids and aliases in some payloads; nothing where there is no index."""

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,14 +16,14 @@ from shared.domain.errors import (
 )
 from shared.domain.fingerprint import fingerprint
 from shared.domain.plan import LineageEntry
-from shared.domain.references import without_secrets
-from shared.domain.resource_type import ResourceType
+from shared.domain.references import Identified, without_secrets
+from shared.domain.resource_type import Fields, ResourceKey, ResourceType
 from shared.use_cases.compare_configs import MAX_DIFFERENCES, compare_configs
 from shared.use_cases.live_configs import OutOfTimeError
 from tests.fakes import types
 from tests.fakes.api import Clock
 from tests.fakes.index import FakeIndex
-from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY
+from tests.fakes.sync_types import ATTACHMENT, CATALOGUE, DESIGN, FLOW, JOURNEY
 from tests.unit.two_organisations import HERE, THERE, World
 
 
@@ -52,9 +55,11 @@ def synced(world: World, resource_type: ResourceType, source_id: str, target_id:
     )
 
 
-def compare(world: World, type_name: str = "flow", app_url: str = "", **changes: Any) -> dict[str, Any]:
+def compare(
+    world: World, type_name: str = "flow", app_url: str = "", index: Any = None, **changes: Any
+) -> dict[str, Any]:
     body = {"source_org_id": THERE, "source_auth_token": "token-of-org-b", "type": type_name, **changes}
-    return compare_configs(world.reading(), FakeIndex(world.clock), body, app_url)
+    return compare_configs(world.reading(), index or FakeIndex(world.clock), body, app_url)
 
 
 def row_of(answer: dict[str, Any], current_id: str) -> dict[str, Any]:
@@ -130,6 +135,56 @@ def test_references_to_what_lineage_pairs_do_not_differ(world: World) -> None:
     world.there.configs["flow"]["b1"]["name"] = "Edited"
 
     assert compare(world)["rows"][0]["differences"] == ["/name"]
+
+
+def test_references_to_what_a_sync_of_the_way_back_paired_do_not_differ(world: World) -> None:
+    world.here.add(FLOW, {"id": "a1", "name": "Flow", "journeys": ["j-a"]})
+    world.there.add(FLOW, {"id": "b1", "name": "Flow", "journeys": ["j-b"]})
+    world.here.add(JOURNEY, {"id": "j-a", "name": "Journey"})
+    world.there.add(JOURNEY, {"id": "j-b", "name": "Journey"})
+    synced(world, FLOW, "b1", "a1")
+    synced(world, JOURNEY, "j-a", "j-b", pushed=True)
+    world.there.configs["flow"]["b1"]["name"] = "Edited"
+
+    assert compare(world)["rows"][0]["differences"] == ["/name"]
+
+
+class IndexOf:
+    """The index of one organisation; the other has none."""
+
+    def __init__(self, org_id: str, url: str, key: ResourceKey) -> None:
+        self.org_id = org_id
+        self.known = {url: [Identified(key, "public_url")]}
+
+    def find_state(self, org_id: str) -> Any:
+        return SimpleNamespace(has_nodes=lambda _now: True) if org_id == self.org_id else None
+
+    def find_identifiers(self, _org_id: str, values: Iterable[str]) -> Any:
+        return {value: self.known[value] for value in values if value in self.known}
+
+
+@pytest.mark.parametrize("indexed", [HERE, THERE])
+@pytest.mark.parametrize("pushed", [False, True])
+def test_the_address_of_a_copied_file_does_not_differ_though_one_index_does_not_know_it(
+    indexed: str, pushed: bool
+) -> None:
+    logo = replace(ATTACHMENT, fields=Fields(id="id", title=("name",), aliases=("public_url",)), strip=("public_url",))
+    world = World({**CATALOGUE, "attachment": logo})
+    urls = {HERE: "https://files.example/a/logo.png", THERE: "https://files.example/b/x.png"}
+    files = {HERE: "logo-in-a", THERE: "logo-in-b"}
+    for repository in (world.here, world.there):
+        org_id = repository.org_id
+        repository.add(logo, {"id": files[org_id], "name": "Logo", "public_url": urls[org_id]})
+        repository.add(JOURNEY, {"id": f"j-{org_id}", "name": "J", "logo": {"src": urls[org_id]}})
+    source, target = (HERE, THERE) if pushed else (THERE, HERE)
+    synced(world, JOURNEY, f"j-{source}", f"j-{target}", pushed=pushed)
+    synced(world, logo, files[source], files[target], pushed=pushed)
+    world.there.configs["journey"]["j-org-b"]["name"] = "Edited"
+    index = IndexOf(indexed, urls[indexed], ResourceKey("attachment", files[indexed]))
+
+    assert compare(world, "journey", index=index)["rows"][0]["differences"] == ["/name"]
+    world.here.configs["journey"]["j-org-a"]["logo"]["src"] = "https://files.example/a/another.png"
+    assert compare(world, "journey", index=index)["rows"][0]["differences"] == ["/logo/src", "/name"]
 
 
 def test_a_confirmed_pair_without_a_sync_differs_by_its_content(world: World) -> None:

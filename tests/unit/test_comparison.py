@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from shared.domain.comparison import Change, Counterparts, change_since, differences, own_identifiers, pair_up
+from shared.domain.comparison import (
+    Change,
+    Counterparts,
+    change_since,
+    differences,
+    own_identifiers,
+    pair_up,
+    unread_counterparts,
+)
 from shared.domain.matching import Pair
 from shared.domain.plan import LineageEntry
 from shared.domain.references import Identified
@@ -19,11 +27,14 @@ PAGE = ResourceType(
     identity=Identity.SERVER,
     strip=("id",),
     secrets=("token",),
-    sets=("tags",),
+    sets=("tags", "mappings"),
     stringified=("script",),
     references=(
         Reference(to=("page",), path="$.next"),
         Reference(to=("mapping",), path="$.mapping.id", siblings={"version": "version"}),
+        Reference(to=("mapping",), path="$.mappings[].id", siblings={"version": "version"}),
+        Reference(to=("mapping",), path="$.by_page.{*}.id", siblings={"version": "version"}),
+        Reference(to=("page",), path="$.by_page.{key}"),
         Reference(to=("picture",), path="$.html", form=Form.URL, field="url"),
         Reference(to=("role",), path="$.role", form=Form.ROLE_ID),
     ),
@@ -153,3 +164,44 @@ def test_an_alias_of_the_counterpart_at_the_same_place_is_no_difference() -> Non
     )
     assert differing({"html": f"<img src='{there}'>"}, {"html": f"<img src='{here}'>"}, counterparts) == []
     assert differing({"html": f"<b src='{there}'>"}, {"html": f"<img src='{here}'>"}, counterparts) == ["/html"]
+
+
+def test_items_of_a_set_are_remapped_wherever_they_stand() -> None:
+    counterparts = known({ResourceKey("mapping", f"m{n}-b"): f"m{n}-a" for n in (1, 2)})
+    source = {"mappings": [{"id": "m1-b", "version": 1}, {"id": "m2-b", "version": 2}]}
+    target = {"mappings": [{"id": "m2-a", "version": 8}, {"id": "m1-a", "version": 7}]}
+    assert differing(source, target, counterparts) == []
+    assert differing(source, {"mappings": [*target["mappings"][1:], {"id": "m3-a", "version": 9}]}, counterparts) == [
+        "/mappings"
+    ]
+
+
+def test_what_stands_below_a_key_that_is_an_id_is_compared_with_what_stands_below_its_counterpart() -> None:
+    counterparts = known({ResourceKey("page", "page-0000-b"): "page-0000-a", ResourceKey("mapping", "m-b"): "m-a"})
+    source = {"by_page": {"page-0000-b": {"id": "m-b", "version": 1, "note": "x"}}}
+    target = {"by_page": {"page-0000-a": {"id": "m-a", "version": 7, "note": "x"}}}
+    assert differing(source, target, counterparts) == []
+    target["by_page"]["page-0000-a"]["note"] = "y"
+    assert differing(source, target, counterparts) == ["/by_page/page-0000-a/note"]
+
+
+@pytest.mark.parametrize("shape", ["{}", "see {} there", '{{"a": ["{}"]}}', "group_{}", "https://x.example/?p={}&q=1"])
+@pytest.mark.parametrize("place", ["note", "script"])
+def test_an_id_is_no_difference_whatever_stands_around_it(shape: str, place: str) -> None:
+    counterparts = known({ResourceKey("page", "0b1c2d3e-page-b"): "9f8e7d6c-page-a"})
+    source, target = ({place: shape.format(one)} for one in ("0b1c2d3e-page-b", "9f8e7d6c-page-a"))
+    assert differing(source, target, counterparts) == []
+    assert differing(source, {place: shape.format("another-page-a")}, counterparts) == [f"/{place}"]
+
+
+def test_says_whose_aliases_are_not_known_yet_on_either_side() -> None:
+    there, here = "https://files.example/b/logo.png", "https://files.example/a/x.png"
+    source, target = {"html": f"<img src='{there}'>"}, {"html": f"<img src='{here}'>"}
+    in_b, in_a = ResourceKey("picture", "p-b"), ResourceKey("picture", "p-a")
+    pairs = {in_b: "p-a"}
+    knows_b, knows_a = {there: [Identified(in_b, "url")]}, {here: [Identified(in_a, "url")]}
+
+    assert unread_counterparts(PAGE, source, target, known(pairs, source=knows_b)) == {in_a}
+    assert unread_counterparts(PAGE, source, target, known(pairs, source=knows_b, target=knows_a)) == set()
+    assert unread_counterparts(PAGE, target, source, known(pairs, target=knows_a).reverse()) == {in_b}
+    assert unread_counterparts(PAGE, target, source, known(pairs, source=knows_b).reverse()) == set()
