@@ -1,0 +1,91 @@
+"""A release that changes what counts for comparisons, after a seeded organisation of every type was synced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sandbox.seed.organisations import build
+from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.fingerprint import canonical
+from shared.domain.paths import is_plain
+from shared.domain.ports import WrittenConfig
+from shared.domain.resource_type import ResourceKey, ResourceType
+from shared.domain.sync_job import JobStatus
+from tests.fakes.config_repository import FakeConfigRepository
+from tests.fakes.dynamodb import MemoryDynamoDB
+from tests.fakes.sync_world import SOURCE_ORG, TARGET_ORG, SyncWorld
+
+SEED = 7
+
+
+def of_the_next_release(resource_type: ResourceType, payloads: list[dict[str, Any]]) -> ResourceType:
+    """Return an entry that strips one more property and knows one more set, of those that its payloads have."""
+    contents = [canonical(resource_type, payload) for payload in payloads]
+    needed = {
+        resource_type.fields.id,
+        *resource_type.fields.title,
+        *(update.required if (update := resource_type.update) else ()),
+    }
+    held = {reference.path.removeprefix("$.").split(".")[0].split("[")[0] for reference in resource_type.references}
+    held |= {
+        path.split(".")[0]
+        for fields in (resource_type.natural_key.fields if resource_type.natural_key else ())
+        for path in fields
+    }
+    held |= {resource_type.active.path.split(".")[0]} if resource_type.active else set()
+    texts = sorted(
+        {name for content in contents for name, value in content.items() if isinstance(value, str)} - needed - held
+    )
+    lists = sorted(
+        {name for content in contents for name, value in content.items() if isinstance(value, list) and len(value) > 1}
+    )
+    return replace(
+        resource_type,
+        strip=(*resource_type.strip, *texts[:1]),
+        sets=(*resource_type.sets, *[name for name in lists if name not in resource_type.sets and is_plain(name)][:1]),
+    )
+
+
+class StoringRepository(FakeConfigRepository):
+    """Gives a file its place in the storage, as the file API does."""
+
+    def create_config(self, resource_type: ResourceType, payload: Any, *more: Any, **named: Any) -> WrittenConfig:
+        made = super().create_config(resource_type, payload, *more, **named)
+        if "s3ref" not in resource_type.strip:
+            return made
+        place = {"s3ref": {"key": f"{self.org_id}/{made.id}", "bucket": "files"}}
+        self.configs[resource_type.name][made.id] |= place | {
+            "public_url": f"https://file.example/{self.org_id}/{made.id}"
+        }
+        return made._replace(payload=self.configs[resource_type.name][made.id])
+
+
+def test_a_release_that_strips_more_and_knows_more_sets_writes_nothing_and_sees_no_conflict() -> None:
+    seeded = build(SOURCE_ORG, TARGET_ORG, scale=1, seed=SEED)
+    world = SyncWorld(MemoryDynamoDB(), RESOURCE_TYPES)
+    world.target = StoringRepository(TARGET_ORG, page_size=100)
+    for place, resources in ((world.source, seeded.source), (world.target, seeded.target)):
+        for resource in resources:
+            if resource.type in RESOURCE_TYPES:
+                place.add(RESOURCE_TYPES[resource.type], resource.payload)
+    selection = [ResourceKey(one["type"], one["id"]) for one in seeded.selections["clean"]]
+    first = world.run(world.create_job(*selection))
+    assert first.status is JobStatus.SUCCEEDED
+    rows = world.rows(first.id)
+    assert len(rows) > 100
+    before = world.writes()
+    again = world.run(world.create_job(*selection))
+    assert (again.status, world.writes()) == (JobStatus.SUCCEEDED, before)
+
+    world.catalogue = {
+        name: of_the_next_release(entry, list(world.source.configs.get(name, {}).values()))
+        for name, entry in RESOURCE_TYPES.items()
+    }
+    changed = [name for name, entry in RESOURCE_TYPES.items() if world.catalogue[name] != entry]
+    assert len(changed) > 20, changed
+    for _ in range(2):
+        job = world.run(world.create_job(*selection))
+        assert {row.status.value for row in world.rows(job.id).values()} == {"skipped"}
+        assert world.writes() == before
+        assert not [event for event in world.jobs.list_events(SOURCE_ORG, job.id, 1000) if "CONFLICT" in event.message]
