@@ -123,6 +123,7 @@ class Lost(StrEnum):
     CLAIM = "claim"  # somebody else took the claim over
     TARGET = "target"  # the target config is another source config's already
     STAMP = "stamp"  # somebody wrote the target later
+    WAY_BACK = "way back"  # somebody broke the pair of the other direction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,5 +108,9 @@ def _written_later(commit: RowCommit) -> RowCommit:
     return replace(commit, lineage=None, way_back=None, events=(*commit.events, warning))
 
 
+def _without_way_back(commit: RowCommit) -> RowCommit:
+    return replace(commit, way_back=None)
+
+
 #: What is recorded instead of what could not be.
-_INSTEAD = {Lost.TARGET: _target_taken, Lost.STAMP: _written_later}
+_INSTEAD = {Lost.TARGET: _target_taken, Lost.STAMP: _written_later, Lost.WAY_BACK: _without_way_back}

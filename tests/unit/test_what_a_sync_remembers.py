@@ -310,6 +310,31 @@ def test_the_way_back_finds_what_came_from_there_and_writes_only_what_changed(wo
     assert_settled(world, *ours)
 
 
+def test_a_way_back_that_is_broken_while_a_job_runs_is_not_made_again(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F"})
+    sync(world, FLOW_KEY)
+    (there,) = world.target.configs["flow"]
+    back = turn(world)
+    world.source.configs["flow"][there]["name"] = "G"
+    job_id = world.create_job(ResourceKey("flow", there), **back)
+    planned = plan_only(world, job_id)
+    find = world.lineage.find_entries
+
+    def find_and_break(target_org: str, source_org: str, sources: Any) -> Any:
+        found = find(target_org, source_org, sources)
+        if (target_org, FLOW_KEY) in {(TARGET_ORG, key) for key in found}:
+            world.lineage.delete_entry(found[FLOW_KEY])
+        return found
+
+    world.carry_out(job_id, {**planned, "verify_batches": []})
+    world.lineage.find_entries = find_and_break  # type: ignore[method-assign]
+    world.until_done(job_id, "VerifyTargets", batch=1)
+    assert world.finish(job_id).status.value == "succeeded"
+    world.lineage.find_entries = find  # type: ignore[method-assign]
+    assert find(TARGET_ORG, SOURCE_ORG, [FLOW_KEY]) == {}
+    assert find(SOURCE_ORG, TARGET_ORG, [ResourceKey("flow", there)])[ResourceKey("flow", there)].target_fingerprint
+
+
 def test_edits_of_one_field_on_both_sides_are_a_conflict_in_the_dry_run_with_both_values(world: SyncWorld) -> None:
     world.source.add(FLOW, {"id": F, "name": "F", "text": "was", "same": 1})
     sync(world, FLOW_KEY)

@@ -213,6 +213,13 @@ def lineage_items(
     return update, target
 
 
+def refresh_item(table: str, entry: LineageEntry) -> dict[str, Any]:
+    """Return the update that records an entry anew where its pair still stands."""
+    update, _ = lineage_items(table, entry, None)
+    values = {**update["ExpressionAttributeValues"], ":same": entry.target_id}
+    return {**update, "ConditionExpression": "target_id = :same", "ExpressionAttributeValues": values}
+
+
 #: What of an entry a verification records beside its fingerprints.
 _REMEMBERED = ("references", "base", "left", "remembered_at")
 

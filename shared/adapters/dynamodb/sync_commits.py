@@ -18,7 +18,7 @@ from shared.adapters.dynamodb.claims import (
     run_out,
     wait_for,
 )
-from shared.adapters.dynamodb.lineage_store import lineage_items
+from shared.adapters.dynamodb.lineage_store import lineage_items, refresh_item
 from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, transact
 from shared.adapters.dynamodb.sync_store import RETENTION_S, event_item, row_item
 from shared.domain.plan import Action
@@ -233,7 +233,7 @@ class RowCommits:
             source, target = lineage_items(self._lineage, commit.lineage, commit.inactive, commit.if_stamp)
             parts += [({"Update": source}, Lost.STAMP), ({"Update": target}, Lost.TARGET)]
         if commit.way_back is not None:
-            parts.append(({"Update": lineage_items(self._lineage, commit.way_back, None)[0]}, Lost.STAMP))
+            parts.append(({"Update": refresh_item(self._lineage, commit.way_back)}, Lost.WAY_BACK))
         if commit.hold is not None:
             key, now = commit.before.key, self._clock()
             if commit.keep_claim:
