@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.domain.fingerprint import canonical, equal_where_sent
 from shared.domain.matching import Pair, portable_id
-from shared.domain.paths import ITEMS, follow, parse_path, pointer_of, remove_paths
+from shared.domain.paths import follow, pointer_of, remove_paths
 from shared.domain.references import Identified, Identifiers, Replacement, find_references, resolve, rewrite, sendable
 from shared.domain.resource_type import Catalogue, ResourceKey, ResourceType
+from shared.domain.since_last_sync import differing_places
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from shared.domain.plan import LineageEntry
     from shared.domain.references import FoundReference
-
-_ABSENT = object()
+    from shared.domain.since_last_sync import SinceLastSync
 
 
 class Change(StrEnum):
@@ -73,17 +73,16 @@ def pair_up(
     return paired
 
 
-def change_since(entry: LineageEntry, source_fingerprint: str, target_fingerprint: str) -> Change | None:
-    """Compare fresh fingerprints with those of the last sync; None where there was none to compare with."""
-    if not entry.source_fingerprint or not entry.target_fingerprint:
+def change_of(since: SinceLastSync) -> Change | None:
+    """Say who has changed since the last sync; None where nobody can tell."""
+    if since.source_same is None or since.target_same is None:
         return None
-    changed = (entry.source_fingerprint != source_fingerprint, entry.target_fingerprint != target_fingerprint)
     return {
-        (False, False): Change.EQUAL,
-        (True, False): Change.SOURCE_CHANGED,
-        (False, True): Change.TARGET_CHANGED,
-        (True, True): Change.BOTH_CHANGED,
-    }[changed]
+        (True, True): Change.EQUAL,
+        (False, True): Change.SOURCE_CHANGED,
+        (True, False): Change.TARGET_CHANGED,
+        (False, False): Change.BOTH_CHANGED,
+    }[since.source_same, since.target_same]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +207,7 @@ def differences(
     """
     ours = canonical(resource_type, remapped(resource_type, source, target, known))
     theirs = canonical(resource_type, target)
-    whole = frozenset(parse_path(path) for path in (*resource_type.sets, *resource_type.stringified))
-    return [pointer_of(steps) for steps in _differing(ours, theirs, (), (), whole)]
+    return [pointer_of(steps) for steps in differing_places(resource_type, ours, theirs)]
 
 
 def says_the_same(
@@ -220,23 +218,6 @@ def says_the_same(
     if resource_type.active is not None:
         body = remove_paths(body, (resource_type.active.path,))
     return equal_where_sent(resource_type, body, target)
-
-
-def _differing(
-    ours: Any, theirs: Any, steps: tuple[str | int, ...], path: tuple[str, ...], whole: frozenset[tuple[str, ...]]
-) -> Iterator[tuple[str | int, ...]]:
-    if path not in whole:
-        if isinstance(ours, dict) and isinstance(theirs, dict):
-            for name in sorted(ours.keys() | theirs.keys()):
-                one, other = ours.get(name, _ABSENT), theirs.get(name, _ABSENT)
-                yield from _differing(one, other, (*steps, name), (*path, name), whole)
-            return
-        if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-            for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-                yield from _differing(one, other, (*steps, index), (*path, ITEMS), whole)
-            return
-    if isinstance(ours, bool) is not isinstance(theirs, bool) or ours != theirs:
-        yield steps
 
 
 def own_identifiers(keys: Iterable[ResourceKey], known: Identifiers) -> dict[str, list[Identified]]:

@@ -76,6 +76,15 @@ def memories_wanted(entry: LineageEntry, source_fingerprint: str, target_fingerp
     return tuple(digest for digest in (entry.base, entry.left) if digest)
 
 
+def memories_of_older_forms(entry: LineageEntry, source_fingerprint: str, target_fingerprint: str) -> tuple[str, ...]:
+    """Return the hashes of the memories without which nobody can tell what has changed: what fingerprints do not."""
+    sides = (
+        (entry.source_fingerprint, source_fingerprint, entry.base),
+        (entry.target_fingerprint, target_fingerprint, entry.left),
+    )
+    return tuple(digest for then, now, digest in sides if digest and then and agree(then, now) is None)
+
+
 def since_last_sync(
     resource_type: ResourceType,
     entry: LineageEntry,

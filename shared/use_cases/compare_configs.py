@@ -12,7 +12,7 @@ from shared.domain.comparison import (
     Change,
     Counterparts,
     PairedRow,
-    change_since,
+    change_of,
     differences,
     own_identifiers,
     pair_up,
@@ -25,6 +25,7 @@ from shared.domain.index import collect_candidates
 from shared.domain.matching import Pair
 from shared.domain.references import Identified, read_referable_fields
 from shared.domain.resource_type import ResourceKey
+from shared.domain.since_last_sync import Recall, memories_of_older_forms, since_last_sync
 from shared.use_cases.two_organisations import OtherOrganisation, with_second_token
 
 if TYPE_CHECKING:
@@ -42,7 +43,13 @@ if TYPE_CHECKING:
 MAX_DIFFERENCES = 100
 
 
-def compare_configs(reading: Reading, index: IndexReader, body: Mapping[str, Any], app_url: str = "") -> dict[str, Any]:
+def compare_configs(
+    reading: Reading,
+    index: IndexReader,
+    body: Mapping[str, Any],
+    app_url: str = "",
+    recall: Recall = lambda _digests: {},
+) -> dict[str, Any]:
     """Pair the configs of a type through lineage in both directions, and say what has changed since the last sync.
 
     Args:
@@ -50,6 +57,7 @@ def compare_configs(reading: Reading, index: IndexReader, body: Mapping[str, Any
         index: says what ids and aliases in differing payloads stand for, where an organisation has an index.
         body: the request's body.
         app_url: base URL of deep links; empty leaves them out.
+        recall: returns what is remembered of contents, by their hashes.
 
     Returns:
         The contract's `CompareResponse`; matched rows carry `change` and `differences` (JSON pointers, no values).
@@ -63,7 +71,7 @@ def compare_configs(reading: Reading, index: IndexReader, body: Mapping[str, Any
     """
     request = OtherOrganisation.model_validate(body)
     resource_type, current, other = reading.open(request)
-    return _Comparison(reading, index, app_url, resource_type, request.source_org_id, current, other).answer()
+    return _Comparison(reading, index, app_url, recall, resource_type, request.source_org_id, current, other).answer()
 
 
 class _Comparison:
@@ -72,6 +80,7 @@ class _Comparison:
         reading: Reading,
         index: IndexReader,
         app_url: str,
+        recall: Recall,
         resource_type: ResourceType,
         other_org: str,
         current: LiveConfigs,
@@ -80,6 +89,7 @@ class _Comparison:
         self._reading = reading
         self._index = index
         self._app_url = app_url
+        self._recall = recall
         self._type = resource_type
         self._own_org = reading.current.org_id
         self._other_org = other_org
@@ -161,8 +171,9 @@ class _Comparison:
         """Say of source and target of each pair what has changed and where they differ."""
         verdicts: dict[PairedRow, tuple[Change, list[str]]] = {}
         open_ones: dict[PairedRow, Change | None] = {}
-        for pair, (source, target) in sides.items():
-            change = change_since(pair.entry, fingerprint(self._type, source), fingerprint(self._type, target))
+        changes = self._changes(sides)
+        for pair in sides:
+            change = changes[pair]
             if change is Change.EQUAL:
                 verdicts[pair] = change, []
             else:
@@ -179,6 +190,25 @@ class _Comparison:
                         # Without a last sync nobody can tell whose a difference is.
                         verdicts[pair] = change or Change.BOTH_CHANGED, differences(self._type, *sides[pair], known)
         return verdicts
+
+    def _changes(self, sides: Mapping[PairedRow, tuple[Payload, Payload]]) -> dict[PairedRow, Change | None]:
+        """Say who has changed since the last sync, also where a release has changed what counts as content."""
+        prints = {
+            pair: (fingerprint(self._type, source), fingerprint(self._type, target))
+            for pair, (source, target) in sides.items()
+        }
+        wanted = {
+            digest
+            for pair, (ours, theirs) in prints.items()
+            for digest in memories_of_older_forms(pair.entry, ours, theirs)
+        }
+        recalled = self._recall(wanted) if wanted else {}
+        return {
+            pair: change_of(
+                since_last_sync(self._type, pair.entry, (prints[pair][0], source), (prints[pair][1], target), recalled)
+            )
+            for pair, (source, target) in sides.items()
+        }
 
     def _counterparts(self, direction: str, sides: Collection[tuple[Payload, Payload]]) -> Counterparts:
         """Look up what the references in some pairs of payloads stand for in either organisation."""

@@ -14,7 +14,7 @@ from shared.domain.errors import (
     InvalidRequestError,
     PayloadTooLargeError,
 )
-from shared.domain.fingerprint import fingerprint
+from shared.domain.fingerprint import canonical, fingerprint
 from shared.domain.plan import LineageEntry
 from shared.domain.references import Identified, without_secrets
 from shared.domain.resource_type import Fields, ResourceKey, ResourceType
@@ -332,3 +332,27 @@ def test_configs_without_a_list_are_collected_from_those_that_name_them() -> Non
     answer = compare(world, "mapping")
 
     assert answer["counts"] == {"matched": 0, "only_current": 1, "only_source": 1}
+
+
+def test_a_release_that_changes_what_counts_as_content_is_no_change_of_either_side(world: World) -> None:
+    world.there.add(FLOW, {"id": "s", "name": "F", "state": "theirs", "own": "form"})
+    world.here.add(FLOW, {"id": "t", "name": "F", "state": "mine", "own": "FORM"})
+    synced(world, FLOW, "s", "t")
+    (entry,) = world.lineage.entries
+    world.lineage.entries[:] = [replace(entry, base="base", left="left")]
+    memories = {
+        "base": canonical(FLOW, world.there.configs["flow"]["s"]),
+        "left": canonical(FLOW, world.here.configs["flow"]["t"]),
+    }
+    world.catalogue = {**CATALOGUE, "flow": replace(FLOW, strip=(*FLOW.strip, "state"))}
+    world.here.configs["flow"]["t"]["state"] = "edited"
+
+    def row(**recalled: Any) -> dict[str, Any]:
+        body = {"source_org_id": THERE, "source_auth_token": f"token-of-{THERE}", "type": "flow"}
+        answer = compare_configs(world.reading(), FakeIndex(world.clock), body, recall=lambda _digests: recalled)
+        return answer["rows"][0]
+
+    assert (row(**memories)["change"], row(**memories)["differences"]) == ("equal", [])
+    assert row()["change"] == "both_changed"
+    world.here.configs["flow"]["t"]["name"] = "G"
+    assert row(**memories)["change"] == "target_changed"

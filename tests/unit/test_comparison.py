@@ -7,7 +7,7 @@ import pytest
 from shared.domain.comparison import (
     Change,
     Counterparts,
-    change_since,
+    change_of,
     differences,
     own_identifiers,
     pair_up,
@@ -17,6 +17,7 @@ from shared.domain.matching import Pair
 from shared.domain.plan import LineageEntry
 from shared.domain.references import Identified
 from shared.domain.resource_type import Fields, Form, Identity, Reference, ResourceKey, ResourceType
+from shared.domain.since_last_sync import SinceLastSync
 
 HERE, THERE = "org-a", "org-b"
 _NAMED = {"label": "", "icon": "", "source_api": "", "sdk_client": ""}
@@ -80,12 +81,14 @@ def test_of_rival_pairs_the_one_synced_last_counts() -> None:
     ],
 )
 def test_tells_who_changed_since_the_last_sync(source: str, target: str, change: Change) -> None:
-    assert change_since(an_entry(), source, target) is change
+    then = an_entry()
+    since = SinceLastSync(source_same=then.source_fingerprint == source, target_same=then.target_fingerprint == target)
+    assert change_of(since) is change
 
 
-@pytest.mark.parametrize("absent", ["source_fingerprint", "target_fingerprint"])
-def test_tells_nothing_without_a_last_sync(absent: str) -> None:
-    assert change_since(an_entry(**{absent: ""}), "1", "2") is None
+@pytest.mark.parametrize("absent", ["source_same", "target_same"])
+def test_tells_nothing_where_nobody_can_tell_of_both_sides(absent: str) -> None:
+    assert change_of(SinceLastSync(**({"source_same": True, "target_same": True} | {absent: None}))) is None
 
 
 def known(targets: dict[ResourceKey, str] | None = None, **identifiers: Any) -> Counterparts:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from shared.bootstrap.lineage import memory_store
 from shared.bootstrap.live import app_url, reading
 from shared.bootstrap.reads import index_store
 from shared.entrypoints.http import http_handler
@@ -11,7 +12,7 @@ from shared.use_cases.compare_configs import compare_configs
 
 def operation(request: Request) -> dict[str, Any]:
     """Answer compareConfigs."""
-    return compare_configs(reading(request), index_store(), request.json(), app_url())
+    return compare_configs(reading(request), index_store(), request.json(), app_url(), memory_store().recall)
 
 
 lambda_handler = http_handler(operation)
