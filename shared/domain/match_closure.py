@@ -11,7 +11,7 @@ from shared.domain.matching import (
     TargetIndex,
     ambiguity,
     match,
-    names_another,
+    naming_paths,
     natural_key_of,
     portable_id,
 )
@@ -199,12 +199,8 @@ class _Matching:
 
     def _links_of_natural_key(self, key: ResourceKey) -> list[Link]:
         resource_type, payload = self._catalogue[key.type], self._configs[key].payload
-        if payload is None or resource_type.natural_key is None:
-            return []
-        paths = {
-            path for fields in resource_type.natural_key.fields for path in fields if names_another(resource_type, path)
-        }
-        if not paths:
+        paths = naming_paths(resource_type)
+        if payload is None or not paths:
             return []
         links = self._links.find(resource_type, payload)
         return [link for link in links if any(covers(path, link.found.steps) for path in paths)]

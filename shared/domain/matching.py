@@ -190,6 +190,12 @@ def names_another(resource_type: ResourceType, path: str) -> bool:
     return any(parse_path(r.path)[: len(segments)] == segments for r in resource_type.references)
 
 
+def naming_paths(resource_type: ResourceType) -> tuple[str, ...]:
+    """Return the paths of a type's natural keys at or below which other configs may be named."""
+    keys = resource_type.natural_key.fields if resource_type.natural_key else ()
+    return tuple(dict.fromkeys(path for fields in keys for path in fields if names_another(resource_type, path)))
+
+
 def find_system_managed(resource_type: ResourceType, payload: Mapping[str, Any], org_id: str) -> SystemManaged | None:
     """Return the kind of system-managed config that a payload is, if it is one.
 

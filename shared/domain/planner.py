@@ -701,7 +701,10 @@ class _Planner:
             return self._flag_warnings(node)
         warnings: dict[str, None] = {}
         for link in node.links:
-            text = _WARNINGS.get(self._standing(node, link))
+            standing = self._standing(node, link)
+            text = _WARNINGS.get(standing)
+            if standing is _Standing.EXISTS and not (link.free or link.found.portable) and self._known(link) is None:
+                text = f"has no {link.field} on the target"
             if text is not None and link.referent is not None:
                 kept = link.free or not link.found.certain
                 warnings[

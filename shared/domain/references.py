@@ -8,7 +8,7 @@ not a reference stays as it is, byte for byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
@@ -20,6 +20,7 @@ from shared.domain.paths import (
     ITEMS,
     KEY_ITSELF,
     copy_json,
+    covers,
     find_value,
     follow,
     is_plain,
@@ -415,7 +416,11 @@ def _held_within(resource_type: ResourceType, payload: Any, path: str) -> set[tu
 
 
 def referents_of(
-    resource_type: ResourceType, payload: Any, identifiers: Identifiers, catalogue: Catalogue = EMPTY
+    resource_type: ResourceType,
+    payload: Any,
+    identifiers: Identifiers,
+    catalogue: Catalogue = EMPTY,
+    below: Collection[str] | None = None,
 ) -> dict[ResourceKey, bool]:
     """Return the configs that a payload leads to when it is copied: what a closure follows.
 
@@ -427,12 +432,15 @@ def referents_of(
         payload: the payload as it was fetched.
         identifiers: all ids and aliases that the organisation knows.
         catalogue: as for `resolve`.
+        below: only what stands at or below these paths counts; None: everything.
 
     Returns:
         In payload order; True where it is reached only by name (slug, key, template, role).
     """
     reached: dict[ResourceKey, bool] = {}
     for found in find_references(resource_type, sendable(resource_type, payload), identifiers.__contains__):
+        if below is not None and not any(covers(path, found.steps) for path in below):
+            continue
         identified = resolve(found, identifiers, catalogue)
         if identified is not None and can_be_id(found.identifier):
             reached[identified.key] = reached.get(identified.key, True) and is_by_name(found, identified, catalogue)

@@ -24,6 +24,7 @@ from shared.domain.errors import (
     TransientError,
 )
 from shared.domain.fingerprint import fingerprint, override_fingerprint
+from shared.domain.matching import naming_paths
 from shared.domain.redaction import redact
 from shared.domain.references import Identifiers, referents_of, without_secrets
 from shared.domain.resource_type import ResourceKey
@@ -239,19 +240,23 @@ class _Crawl:
         parts.append(part)
 
     def _follow(self, closure: Closure, key: ResourceKey, payload: Payload, identifiers: Identifiers) -> None:
-        if key in closure.referents:
-            return
         catalogue = self._ports.catalogue
-        for other, by_name in referents_of(catalogue[key.type], payload, identifiers, catalogue).items():
+        # Of what is only resolved, its natural key alone leads further: it cannot be matched without what that names.
+        only_resolved = key in closure.referents
+        paths = naming_paths(catalogue[key.type]) if only_resolved else None
+        for other, by_name in referents_of(catalogue[key.type], payload, identifiers, catalogue, paths).items():
             if other.type not in catalogue or other == key:
                 continue
             if not by_name:
                 closure.by_id.add(other)
-            if other in closure.known:
+            has_row = not only_resolved and self._job.include_dependencies and other not in self._finished
+            if other in closure.known and not (has_row and other in closure.referents):
                 continue
             closure.known.add(other)
             closure.frontier.append(other)
-            if not self._job.include_dependencies or other in self._finished:
+            if has_row:
+                closure.referents.discard(other)
+            else:
                 closure.referents.add(other)
             if len(closure.known) > MAX_CLOSURE:
                 raise ClosureTooLargeError(

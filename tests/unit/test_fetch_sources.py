@@ -10,14 +10,14 @@ from shared.domain.errors import (
     DownstreamUnavailableError,
 )
 from shared.domain.references import Identified
-from shared.domain.resource_type import ResourceKey
+from shared.domain.resource_type import NaturalKey, ResourceKey
 from shared.domain.sync_job import Job, JobStatus
 from shared.use_cases import fetch_sources as module
 from shared.use_cases.closure import read_closure, read_identifiers, read_sources
 from shared.use_cases.fetch_sources import fetch_sources, merge_patch
 from shared.use_cases.sync_ports import StepInput, request_key
 from tests.fakes.config_repository import FakeConfigRepository
-from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, SCHEMA
+from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
 from tests.fakes.sync_world import MemoryPayloads
 
 NOW = 1_800_000_000.0
@@ -273,6 +273,43 @@ def test_a_retry_resolves_what_is_finished_without_a_row(crawl):
     crawl.run()
 
     assert crawl.closure.referents == {ResourceKey("design", "design-00000001")}
+
+
+MAPPING_OF_JOURNEY = replace(MAPPING, natural_key=NaturalKey(fields=(("journey",),)))
+OTHER_KEY = ResourceKey("journey", "journey-00000002")
+MAPPING_KEY = ResourceKey("mapping", "mapping-00000001")
+
+
+def plant_mapping(crawl):
+    """A journey, the mapping that it names, and the journey that the mapping's natural key names."""
+    crawl.catalogue = {**CATALOGUE, "mapping": MAPPING_OF_JOURNEY}
+    crawl.source.add(MAPPING, {"id": MAPPING_KEY.id, "journey": OTHER_KEY.id, "text": "flow-00000001"})
+    crawl.source.add(JOURNEY, {"id": OTHER_KEY.id, "name": "B", "design": "design-00000001"})
+    journey = {"id": JOURNEY_KEY.id, "name": "A", "mapping": {"id": MAPPING_KEY.id}}
+    crawl.source.configs["journey"][JOURNEY_KEY.id] = journey
+    return journey
+
+
+def test_what_the_natural_key_of_a_referent_names_is_a_referent_too(crawl):
+    plant_mapping(crawl)
+    crawl.job = replace(crawl.job, include_dependencies=False)
+    crawl.request(JOURNEY_KEY)
+    crawl.run()
+
+    assert crawl.closure.referents == {MAPPING_KEY, OTHER_KEY}
+    assert crawl.closure.known == {JOURNEY_KEY, MAPPING_KEY, OTHER_KEY}
+
+
+def test_what_a_natural_key_named_first_gets_its_row_once_something_needs_it(crawl):
+    journey = plant_mapping(crawl)
+    journey["flow"] = "flow-00000001"
+    crawl.source.configs["flow"]["flow-00000001"]["journeys"] = ["journey-00000003"]
+    crawl.source.add(JOURNEY, {"id": "journey-00000003", "name": "C", "next": OTHER_KEY.id})
+    crawl.request(JOURNEY_KEY, finished=[[*MAPPING_KEY]])
+    crawl.run()
+
+    assert crawl.closure.referents == {MAPPING_KEY}
+    assert ResourceKey("design", "design-00000001") in crawl.closure.known
 
 
 # https://www.rfc-editor.org/rfc/rfc7386#appendix-A
