@@ -280,6 +280,19 @@ COUPON = entity_type(
     ),
 )
 
+
+def _filter_by_purpose(path: str) -> Reference:
+    return Reference(
+        to=("taxonomy_classification",),
+        path=path,
+        form=Form.URL,
+        strength=Strength.SOFT,
+        when=("key", "_purpose"),
+        evidence="I",
+        assumption="A filter by `_purpose` compares what `_purpose` of an entity holds: ids of classifications.",
+    )
+
+
 TARGET = entity_type(
     "target",
     label="Targets",
@@ -287,6 +300,7 @@ TARGET = entity_type(
     natural_key=NaturalKey(fields=(("name", "entity_schema"),)),
     references=(
         Reference(to=("schema",), path="$.entity_schema", form=Form.SLUG),
+        _filter_by_purpose("$.entity_filters.**"),
         Reference(
             to=("taxonomy_classification",),
             path="$.entity_filters.**",
@@ -595,6 +609,7 @@ SAVED_VIEW = ResourceType(
             prefix="group_",
             strength=Strength.SOFT,
         ),
+        _filter_by_purpose("$.ui_config.**"),
         Reference(
             to=("taxonomy_classification", "flow_template"),
             path="$.ui_config.**",

@@ -22,14 +22,25 @@ _call = partial(Operation, api=_API, host=_HOST)
 _write = partial(WriteOperation, api=_API, host=_HOST)
 
 
-def _filter_reference(path: str) -> Reference:
-    return Reference(
-        to=("flow_template", "usergroup", "workflow_definition"),
-        path=path,
-        form=Form.URL,
-        strength=Strength.SOFT,
-        evidence="I",
-        assumption="Filter values are free-form, in groups too: only ids that the organisation knows count.",
+def _filter_references(path: str) -> tuple[Reference, ...]:
+    return (
+        Reference(
+            to=("flow_template", "workflow_definition"),
+            path=path,
+            form=Form.URL,
+            strength=Strength.SOFT,
+            when=("key", "flow"),
+            evidence="I",
+            assumption="A filter of the key `flow` was seen to hold ids of flow templates.",
+        ),
+        Reference(
+            to=("flow_template", "usergroup", "workflow_definition"),
+            path=path,
+            form=Form.URL,
+            strength=Strength.SOFT,
+            evidence="I",
+            assumption="Filter values are free-form, in groups too: only ids that the organisation knows count.",
+        ),
     )
 
 
@@ -60,8 +71,8 @@ KANBAN = ResourceType(
     identity=Identity.SERVER,
     natural_key=NaturalKey(fields=(("title",),), assumption="Titles are not unique, so a match is weak."),
     references=(
-        _filter_reference("$.config.swimlanes[].filter.**"),
-        _filter_reference("$.config.board_filter.**"),
+        *_filter_references("$.config.swimlanes[].filter.**"),
+        *_filter_references("$.config.board_filter.**"),
     ),
     strip=("id", "org_id", "created_at", "created_by", "updated_at", "updated_by"),
     external_strip=("owners", "shared_with"),

@@ -17,7 +17,14 @@ from shared.domain.errors import (
     TooDeepError,
 )
 from shared.domain.paths import find_value, parse_path, values_at
-from shared.domain.resource_type import Catalogue, Identity, ResourceKey, ResourceType, SystemManaged
+from shared.domain.resource_type import (
+    PORTABLE_IDENTITIES,
+    Catalogue,
+    Identity,
+    ResourceKey,
+    ResourceType,
+    SystemManaged,
+)
 from shared.domain.sync_job import RowError
 
 if TYPE_CHECKING:
@@ -27,9 +34,6 @@ if TYPE_CHECKING:
 
 #: Namespace of the ids that the hub chooses itself; any fixed UUID would do, this one must never change.
 _CHOSEN_IDS = UUID("5f1c7e0e-8f0b-5d0a-9a53-1f6f2a0d7c11")
-
-#: Identities whose id tells by itself which config of the target is meant.
-_BY_NAME = (Identity.PORTABLE, Identity.ORG_PREFIXED)
 
 _MAX_NAMED_CANDIDATES = 20
 
@@ -360,7 +364,7 @@ def _protect(
     What a job of ours left half done exists by that job only: it is completed.
     """
     is_ours = found.rule == "3" and entry is not None and entry.half_done
-    by_name = config.by_name_only or resource_type.identity in _BY_NAME
+    by_name = config.by_name_only or resource_type.identity in PORTABLE_IDENTITIES
     if by_name and not is_ours and not config.selected:
         return replace(found, rule="2a", untouched=True, reason="It exists by name and was not selected.")
     if resource_type.never_overwrite:

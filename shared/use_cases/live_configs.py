@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shared.domain.errors import DownstreamTimeoutError, HubError, NotFoundError, PayloadTooLargeError
 from shared.domain.index import MAX_INDEXED_WHEN_USED
 from shared.domain.references import find_references, without_secrets
+from shared.domain.resource_type import can_be_id
 from shared.use_cases.list_organisation import list_type
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class LiveConfigs:
             owner = self._catalogue[name]
             for payload in self.whole(owner, self.list_items(owner).keys()).values():
                 found = find_references(owner, payload, lambda _: False)
-                named |= {one.identifier for one in found if resource_type.name in one.to}
+                named |= {one.identifier for one in found if resource_type.name in one.to and can_be_id(one.identifier)}
         return named
 
     def _check(self, resource_type: ResourceType, read: str) -> None:

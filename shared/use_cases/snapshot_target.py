@@ -15,7 +15,7 @@ from shared.domain.paths import find_value
 from shared.domain.plan import SourceConfig, TargetConfig
 from shared.domain.redaction import redact
 from shared.domain.references import find_references, without_secrets
-from shared.domain.resource_type import ResourceKey, ResourceType
+from shared.domain.resource_type import ResourceKey, ResourceType, can_be_id
 from shared.domain.sync_job import Job, RowError
 from shared.use_cases.closure import read_closure, read_sources
 from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts, target_key, why_stopped
@@ -149,7 +149,7 @@ class _Snapshot:
         for page in self._target.list_pages(users):
             for config in self._candidates(users, self._items(users, page.items), sources.values(), wanted):
                 found = find_references(users, config.payload, lambda _: False)
-                named |= {one.identifier for one in found if self._type.name in one.to}
+                named |= {one.identifier for one in found if self._type.name in one.to and can_be_id(one.identifier)}
         return named
 
     @staticmethod
