@@ -6,6 +6,7 @@ import html
 import json
 import random
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -129,6 +130,68 @@ def test_a_value_is_rewritten_with_the_escapes_of_its_place_at_any_depth(seed: i
     for encode in rng.choices(ENCODERS, k=rng.randrange(1, 4)):
         source, target = encode(source), encode(target)
     assert remapped({"a": source}) == {"a": target}, f"seed {seed}"
+
+
+FRAGMENTS = [
+    *MAPPED,
+    *(
+        "\\",
+        "\\n",
+        "\\/",
+        '\\"',
+        '"',
+        "%",
+        "%2",
+        "%22",
+        "%25",
+        "%253A",
+        "&amp;",
+        "&",
+        "&#x2F;",
+        "/",
+        "https://",
+        "http:",
+        " ",
+    ),
+    *(
+        "<",
+        ">",
+        "'",
+        "(",
+        ")",
+        ",",
+        ".",
+        "?",
+        "#",
+        "{{",
+        "}}",
+        "-",
+        "_",
+        ":",
+        "é",
+        "%C3%A9",
+        "%C3",
+        "\\u00e9",
+        "abcdefgh",
+        "1",
+    ),
+]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_places_do_not_overlap_and_writing_what_stands_there_changes_nothing(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(200):
+        text = "".join(rng.choices(FRAGMENTS, k=rng.randrange(1, 12)))
+        for encode in rng.choices(ENCODERS, k=rng.randrange(3)):
+            text = encode(text)
+        payload = {"a": text, text: 1}
+        found = find_references(type_with(), payload, MAPPED.__contains__)
+        assert rewrite(payload, [Replacement(one, one.identifier) for one in found]) == payload, (
+            f"seed {seed}: {text!r}"
+        )
+        spans = sorted((one.start, one.end) for one in found if not one.in_key)
+        assert all(one[1] <= other[0] for one, other in pairwise(spans)), f"seed {seed}: {text!r}"
 
 
 def test_a_value_with_quotes_keeps_stringified_json_whole() -> None:
