@@ -564,7 +564,9 @@ class Sync:
             key = queue.pop()
             if key not in self.payloads:
                 continue
-            for referent, name_only in referents_of(CATALOGUE[key.type], self.payloads[key], self.identifiers).items():
+            for referent, name_only in referents_of(
+                CATALOGUE[key.type], self.payloads[key], self.identifiers, CATALOGUE
+            ).items():
                 by_name[referent] = by_name.get(referent, True) and name_only
                 if referent not in seen:
                     seen.add(referent)
