@@ -189,19 +189,31 @@ def read_config(
             f"A {resource_type.name} is left out: its id is too long or has control characters."
         )
     cleaned = without_secrets(resource_type, payload)
-    identifiers = {node.key.id: "id"}
-    for path in fields:
-        for value in strings_at(cleaned, path):
-            identifiers.setdefault(value, path)
-    for alias in node.aliases:
+    identifiers = identifiers_in(cleaned, node.key.id, fields)
+    for alias in filter(is_storable_identifier, node.aliases):
         identifiers.setdefault(alias, "alias")
     return ReadConfig(
         node=node,
         content_hash=fingerprint(resource_type, cleaned),
-        identifiers={value: path for value, path in identifiers.items() if is_storable_identifier(value)},
+        identifiers=identifiers,
         candidates=collect_candidates(resource_type, cleaned),
         manifest=strings_at(cleaned, resource_type.fields.manifest),
     )
+
+
+def identifiers_in(payload: Mapping[str, Any], config_id: str, fields: Sequence[str]) -> dict[str, str]:
+    """Return what names a config: identifier -> the field of its payload whose value it is.
+
+    Args:
+        payload: its payload, without secrets.
+        config_id: its id.
+        fields: fields besides the id whose values name it.
+    """
+    identifiers = {config_id: "id"}
+    for path in fields:
+        for value in strings_at(payload, path):
+            identifiers.setdefault(value, path)
+    return {value: path for value, path in identifiers.items() if is_storable_identifier(value)}
 
 
 def is_storable_identifier(value: str) -> bool:

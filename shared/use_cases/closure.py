@@ -41,6 +41,11 @@ class Closure:
     tries: dict[ResourceKey, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def types(self) -> list[str]:
+        """The types of everything in it."""
+        return sorted({key.type for key in self.known})
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object from which `from_json` makes the same value."""
         return {
@@ -107,9 +112,14 @@ def read_identifiers(ports: SyncPorts, org_id: str, job_id: str) -> Identifiers:
     return identifiers_from_json(ports.payloads.get(source_key(org_id, job_id, "identifiers")))
 
 
-def identifiers_from_json(stored: Mapping[str, Any]) -> Identifiers:
+def identifiers_from_json(stored: Mapping[str, Any]) -> dict[str, list[Identified]]:
     """Return stored identifiers."""
     return {
         name: [Identified(ResourceKey(kind, config_id), path) for kind, config_id, path in known]
         for name, known in stored.items()
     }
+
+
+def identifiers_to_json(identifiers: Identifiers) -> dict[str, Any]:
+    """Return a JSON object from which `identifiers_from_json` makes the same identifiers."""
+    return {name: [[*one.key, one.field] for one in known] for name, known in identifiers.items()}

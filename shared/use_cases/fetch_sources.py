@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from datetime import datetime
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
@@ -26,13 +26,14 @@ from shared.domain.errors import (
 from shared.domain.fingerprint import fingerprint, override_fingerprint
 from shared.domain.matching import naming_paths
 from shared.domain.redaction import redact
-from shared.domain.references import Identifiers, referents_of, without_secrets
+from shared.domain.references import Identified, Identifiers, referents_of, without_secrets
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Job, Phase, RowError
-from shared.use_cases.closure import Closure, identifiers_from_json, read_identifiers
-from shared.use_cases.list_organisation import list_organisation, list_type
+from shared.use_cases.closure import Closure, identifiers_from_json, identifiers_to_json, read_identifiers
+from shared.use_cases.list_organisation import KeptPayloads, Listing, list_organisation, list_type
 from shared.use_cases.recover_creates import recover_creates
 from shared.use_cases.sync_ports import StepInput, SyncPorts, request_key, source_key
+from shared.use_cases.work_off import work_off
 
 if TYPE_CHECKING:
     from shared.domain.index import IndexState
@@ -93,29 +94,35 @@ class _Crawl:
         self._finished = {ResourceKey(*key) for key in self._request.get("finished") or ()}
         self._buffers: dict[str, list[dict[str, Any]]] = {}
         self._listed: dict[str, dict[str, Payload]] = {}
-        self._listing = threading.Lock()
+        self._kept = KeptPayloads()
+        self._lists = threading.Lock()
         self._invocation = uuid4().hex
 
     def run(self) -> Mapping[str, Any]:
+        identifiers = self._identifiers()
+        if identifiers is None:
+            return self._unfinished([], waits=self._has_time())
         closure = self._load()
-        identifiers = self._identifiers(closure)
         waits = self._crawl(closure, identifiers)
         for type_name in list(self._buffers):
             self._flush(closure, type_name)
-        is_done = not closure.frontier
-        if is_done:
-            # The first that comes to the end says what the closure is: the steps behind us read it by now.
-            closure = Closure.from_json(self._ports.payloads.put_once(self._key("closure"), closure.to_json()))
-        else:
+        if closure.frontier:
             self._ports.payloads.put(self._key("state"), closure.to_json())
-        types = sorted({key.type for key in closure.known})
-        if is_done:
-            if wait_s := recover_creates(self._step, self._ports, self._job, closure.known):
-                return {"status": "wait", "code": "BLOCKED", "wait_seconds": ceil(wait_s), "types": types}
-            return {"status": "done", "code": "", "wait_seconds": 0, "types": types}
+            return self._unfinished(closure.types, waits=waits)
+        # The first that comes to the end says what the closure is: the steps behind us read it by now.
+        closure = Closure.from_json(self._ports.payloads.put_once(self._key("closure"), closure.to_json()))
+        if wait_s := recover_creates(self._step, self._ports, self._job, closure.known):
+            return {"status": "wait", "code": "BLOCKED", "wait_seconds": ceil(wait_s), "types": closure.types}
+        return {"status": "done", "code": "", "wait_seconds": 0, "types": closure.types}
+
+    @staticmethod
+    def _unfinished(types: list[str], *, waits: bool) -> Mapping[str, Any]:
         if waits:
             return {"status": "wait", "code": "DOWNSTREAM_UNAVAILABLE", "wait_seconds": _TRY_AGAIN_S, "types": types}
         return {"status": "more", "code": "OUT_OF_TIME", "wait_seconds": 0, "types": types}
+
+    def _has_time(self) -> bool:
+        return self._ports.now() < self._step.hand_back_at
 
     def _key(self, part: str) -> str:
         return source_key(self._job.org_id, self._job.id, part)
@@ -132,8 +139,8 @@ class _Crawl:
             by_id={key for key, how in reached.items() if how != "name"},
         )
 
-    def _identifiers(self, closure: Closure) -> Identifiers:
-        """Return what the source's ids and aliases stand for: from its fresh index, else by listing it."""
+    def _identifiers(self) -> Identifiers | None:
+        """Return what the source's ids and aliases stand for; None where a listing of it has not come to its end."""
         try:
             return read_identifiers(self._ports, self._job.org_id, self._job.id)
         except NotFoundError:
@@ -144,66 +151,88 @@ class _Crawl:
             age = now - datetime.fromisoformat(state.last_built_at).timestamp()
             if age < INDEX_FRESH_S:
                 return self._keep(self._index.load_identifiers(self._job.source_org_id))
-        listing = list_organisation(self._ports.catalogue, self._source, now)
-        closure.warnings += listing.warnings
-        self._listed = listing.payloads
+        return self._list_source()
+
+    def _list_source(self) -> Identifiers | None:
+        """List the source, from where an earlier invocation left off."""
+        progress, parts = self._load_listing()
+        found: dict[str, list[Identified]] = {}
+        for part in parts:
+            for name, known in identifiers_from_json(self._ports.payloads.get(self._key(part))).items():
+                found.setdefault(name, []).extend(known)
+        listing = Listing.from_json(progress, found)
+        list_organisation(self._ports.catalogue, self._source, self._ports.now, listing, self._step.hand_back_at)
+        if not listing.is_done:
+            part = f"listing/{len(parts):05d}-{self._invocation}"
+            self._ports.payloads.put(self._key(part), identifiers_to_json(listing.fresh))
+            progress = {"types": listing.progress_to_json(), "parts": [*parts, part]}
+            self._ports.payloads.put(self._key("listing"), progress)
+            return None
+        self._kept = listing.kept
+        if listing.warnings:
+            # Whoever finds the identifiers finds the warnings, too.
+            closure = self._load()
+            closure.warnings = listing.warnings
+            self._ports.payloads.put(self._key("state"), closure.to_json())
         return self._keep(listing.identifiers)
+
+    def _load_listing(self) -> tuple[Mapping[str, Any], list[str]]:
+        with suppress(NotFoundError):
+            stored = self._ports.payloads.get(self._key("listing"))
+            return stored["types"], stored["parts"]
+        return {}, []
 
     def _keep(self, identifiers: Identifiers) -> Identifiers:
         """Store identifiers for all steps, unless another invocation did, and return what is stored."""
-        value = {name: [[*one.key, one.field] for one in known] for name, known in identifiers.items()}
+        value = identifiers_to_json(identifiers)
         stored = self._ports.payloads.put_once(self._key("identifiers"), value)
         return identifiers if stored is value else identifiers_from_json(stored)
 
     def _crawl(self, closure: Closure, identifiers: Identifiers) -> bool:
         """Fetch until nothing new appears or time runs low; True where something has to be tried again later."""
-        running: dict[Future[Payload], ResourceKey] = {}
         later: list[ResourceKey] = []
-        with ThreadPoolExecutor(_WORKERS) as pool:
-            try:
-                while True:
-                    while closure.frontier and len(running) < _WORKERS and self._ports.now() < self._step.hand_back_at:
-                        key = closure.frontier.pop()
-                        running[pool.submit(self._read, key)] = key
-                    if not running:
-                        break
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        key = running.pop(future)
-                        try:
-                            payload = self._prepared(key, future.result())
-                        except CredentialsExpiredError:
-                            raise
-                        except TransientError as error:
-                            closure.tries[key] = closure.tries.get(key, 0) + 1
-                            if closure.tries[key] < _MAX_TRIES:
-                                later.append(key)
-                            else:
-                                self._store(closure, key, None, error)
-                        except HubError as error:
-                            self._store(closure, key, None, error)
-                        else:
-                            self._store(closure, key, payload, None)
-                            self._follow(closure, key, payload["payload"], identifiers)
-            finally:
-                for future in running:
-                    future.cancel()
+
+        def pick() -> tuple[ResourceKey, Callable[[], Payload]] | None:
+            if not closure.frontier or not self._has_time():
+                return None
+            key = closure.frontier.pop()
+            return key, partial(self._read, key)
+
+        with closing(work_off(pick, _WORKERS)) as ended:
+            for key, outcome in ended:
+                try:
+                    payload = self._prepared(key, outcome.result())
+                except CredentialsExpiredError:
+                    raise
+                except TransientError as error:
+                    closure.tries[key] = closure.tries.get(key, 0) + 1
+                    if closure.tries[key] < _MAX_TRIES:
+                        later.append(key)
+                    else:
+                        self._store(closure, key, None, error)
+                except HubError as error:
+                    self._store(closure, key, None, error)
+                else:
+                    self._store(closure, key, payload, None)
+                    self._follow(closure, key, payload["payload"], identifiers)
         closure.frontier += later
         return bool(later)
 
     def _read(self, key: ResourceKey) -> Payload:
+        kept = self._kept.find(key)
+        if kept is not None:
+            return kept
         resource_type = self._ports.catalogue[key.type]
-        if resource_type.get is None and resource_type.list is not None:
-            with self._listing:
-                if key.type not in self._listed:
-                    self._listed[key.type] = list_type(resource_type, self._source)
-        listed = self._listed.get(key.type, {})
-        if key.id in listed:
-            return listed[key.id]
-        if resource_type.get is None:
-            if key.type in self._listed:
-                raise NotFoundError(f"{resource_type.label}: there is none with the id {key.id}.")
+        if resource_type.get is not None:
+            return self._source.get_config(resource_type, key.id)
+        if resource_type.list is None:
             raise OperationUnsupportedError(resource_type.missing.get("get", f"{resource_type.label} cannot be read."))
-        return self._source.get_config(resource_type, key.id)
+        with self._lists:
+            if key.type not in self._listed:
+                self._listed[key.type] = list_type(resource_type, self._source)
+        if key.id not in self._listed[key.type]:
+            raise NotFoundError(f"{resource_type.label}: there is none with the id {key.id}.")
+        return self._listed[key.type][key.id]
 
     def _prepared(self, key: ResourceKey, payload: Payload) -> dict[str, Any]:
         """Return what is kept of a payload: no secret is in it, and overrides are applied.
