@@ -178,15 +178,15 @@ class _Config(NamedTuple):
     packed: bytes | None = None
 
 
-class _Page(NamedTuple):
-    """What is kept of a page: its configs, or, where each has to be read by itself, only the ids."""
+class _Pages(NamedTuple):
+    """What is kept of pages: their configs, or, where each has to be read by itself, only the ids."""
 
     configs: list[_Config]
     ids: list[str]
     resume: Any
 
 
-#: A type, and the config whose payload is read; None: a page of its list is.
+#: A type, and the config whose payload is read; None: its list is read on.
 _Task = tuple[str, str | None]
 
 
@@ -238,13 +238,13 @@ class _Round:
             if name in self._why_unread:
                 self._give_up_configs(name, progress, list(progress.left))
 
-    def _pick(self) -> tuple[_Task, Callable[[], _Page | _Config]] | None:
+    def _pick(self) -> tuple[_Task, Callable[[], _Pages | _Config]] | None:
         if not self._has_time():
             return None
         if self._lists and self._pages_running < _PAGES_AT_ONCE:
             name = self._lists.popleft()
             self._pages_running += 1
-            return (name, None), partial(self._read_page, self._catalogue[name], self._listing.types[name].resume)
+            return (name, None), partial(self._read_pages, self._catalogue[name], self._listing.types[name].resume)
         while self._details:
             key = self._details.popleft()
             # An API that is down is asked no more in this round.
@@ -254,18 +254,23 @@ class _Round:
 
     # In a worker
 
-    def _read_page(self, entry: ResourceType, resume: Any) -> _Page:
+    def _read_pages(self, entry: ResourceType, resume: Any) -> _Pages:
+        """Read a page, and on to where the list can be resumed or ends."""
         if entry.name not in self._pages:
             self._pages[entry.name] = self._repository.list_pages(entry, resume)
-        page = next(self._pages[entry.name], None)
-        if page is None:
-            return _Page([], [], None)
         path = (entry.list_fields or entry.fields).id
-        found = ((find_value(item, path), item) for item in page.items)
-        items = {str(config_id): item for config_id, item in found if config_id is not None}
-        if entry.list is not None and not entry.list.whole and self._fields[entry.name]:
-            return _Page([], list(items), page.resume)
-        return _Page([self._reduced(entry, *item) for item in items.items()], [], page.resume)
+        is_summary = entry.list is not None and not entry.list.whole and bool(self._fields[entry.name])
+        read = _Pages([], [], None)
+        for page in self._pages[entry.name]:
+            found = ((find_value(item, path), item) for item in page.items)
+            items = {str(config_id): item for config_id, item in found if config_id is not None}
+            if is_summary:
+                read.ids.extend(items)
+            else:
+                read.configs.extend(self._reduced(entry, *item) for item in items.items())
+            if page.resume is not None:
+                return read._replace(resume=page.resume)
+        return read
 
     def _read_config(self, entry: ResourceType, config_id: str) -> _Config:
         return self._reduced(entry, config_id, self._repository.get_config(entry, config_id), whole=True)
@@ -278,7 +283,7 @@ class _Round:
 
     # As a task ends
 
-    def _take(self, name: str, read: _Page | _Config) -> None:
+    def _take(self, name: str, read: _Pages | _Config) -> None:
         self._advanced.add(name)
         progress = self._listing.types[name]
         if isinstance(read, _Config):
