@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,10 +16,11 @@ from shared.domain.sync_job import Job, JobStatus
 from shared.use_cases import fetch_sources as module
 from shared.use_cases.closure import read_closure, read_identifiers, read_sources
 from shared.use_cases.fetch_sources import fetch_sources, merge_patch
+from shared.use_cases.list_organisation import KeptPayloads
 from shared.use_cases.sync_ports import StepInput, request_key
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
-from tests.fakes.sync_world import MemoryPayloads
+from tests.fakes.sync_world import MemoryPayloads, ProcessDiedError
 
 NOW = 1_800_000_000.0
 JOURNEY_KEY = ResourceKey("journey", "journey-00000001")
@@ -83,6 +85,7 @@ class Crawl:
             started_at="",
         )
         self.time_left = 120.0
+        self.time = NOW
         self.source.add(DESIGN, {"id": "design-00000001", "name": "Blue"})
         self.source.add(SCHEMA, {"slug": "contact", "name": "Contact"})
         self.source.add(FLOW, {"id": "flow-00000001", "name": "Flow"})
@@ -106,9 +109,9 @@ class Crawl:
             jobs=self.jobs,
             payloads=self.payloads,
             open_repository=lambda _job, _role: self.source,
-            now=lambda: NOW,
+            now=lambda: self.time,
         )
-        step = StepInput(org_id="org", job_id="job", execution_id="e", deadline=NOW + self.time_left)
+        step = StepInput(org_id="org", job_id="job", execution_id="e", deadline=self.time + self.time_left)
         self.answer = fetch_sources(step, ports, self.index)
         if self.answer["status"] == "done":
             self.closure = read_closure(ports, "org", "job")
@@ -116,10 +119,95 @@ class Crawl:
             self.identifiers = read_identifiers(ports, "org", "job")
         return self.answer
 
+    def run_to_the_end(self):
+        answers = [self.run()["status"]]
+        while answers[-1] in ("more", "wait"):
+            answers.append(self.run()["status"])
+        return answers
+
+
+class SlowSource(FakeConfigRepository):
+    """A source each of whose answers takes a second of the crawl's time.
+
+    Attributes:
+        gets: how often each config was asked for.
+        broken: ids for which it has answers of its own: errors.
+        on_page: called with the number of every page before it is answered.
+    """
+
+    def __init__(self, crawl, page_size):
+        super().__init__("source-org", page_size=page_size)
+        self.crawl = crawl
+        self.gets = Counter()
+        self.broken = {}
+        self.on_page = lambda number: None
+        self.lasts = 1.0
+
+    def get_config(self, resource_type, config_id):
+        with self._lock:
+            self.crawl.time += self.lasts
+            self.gets[config_id] += 1
+        if config_id in self.broken:
+            raise self.broken[config_id]
+        return super().get_config(resource_type, config_id)
+
+    def list_pages(self, resource_type, resume=None):
+        for page in super().list_pages(resource_type, resume):
+            with self._lock:
+                self.crawl.time += self.lasts
+            if resource_type.name == "journey":
+                self.on_page(self.calls["list", "journey"])
+            yield page
+
+
+class Payloads(MemoryPayloads):
+    """Payloads whose process dies, once, at a word that stands in a key: before the value is stored, or behind that."""
+
+    def __init__(self, dies_before="", dies_after=""):
+        super().__init__()
+        self.dies_before, self.dies_after = dies_before, dies_after
+
+    def put(self, key, value):
+        self._die("dies_before", key)
+        super().put(key, value)
+        self._die("dies_after", key)
+
+    def put_once(self, key, value):
+        self._die("dies_before", key)
+        stored = super().put_once(key, value)
+        self._die("dies_after", key)
+        return stored
+
+    def _die(self, name, key):
+        word = getattr(self, name)
+        if word and word in key:
+            setattr(self, name, "")
+            raise ProcessDiedError
+
 
 @pytest.fixture
 def crawl():
     return Crawl()
+
+
+@pytest.fixture
+def large():
+    """A source with a stale index and 300 journeys whose list is a summary: another key of each is in its payload."""
+    crawl = Crawl()
+    known_by_key = replace(
+        JOURNEY, list=replace(JOURNEY.list, whole=False), fields=replace(JOURNEY.fields, aliases=("key",))
+    )
+    crawl.catalogue = CATALOGUE | {"journey": known_by_key}
+    crawl.index = Index({}, status="building")
+    configs = crawl.source.configs
+    crawl.source = SlowSource(crawl, page_size=20)
+    crawl.source.configs = configs
+    for number in range(2, 301):
+        crawl.source.add(
+            JOURNEY, {"id": f"journey-{number:08}", "name": f"Journey {number}", "key": f"key-{number:08}"}
+        )
+    crawl.request(JOURNEY_KEY)
+    return crawl
 
 
 def test_follows_references_until_nothing_new_appears(crawl):
@@ -185,6 +273,202 @@ def test_what_a_live_listing_had_to_get_one_by_one_is_not_fetched_again(crawl):
 
     assert crawl.sources[JOURNEY_KEY].payload["design"] == "design-00000001"
     assert crawl.source.calls["get", "journey"] == 1
+
+
+def key_of(number):
+    return Identified(ResourceKey("journey", f"journey-{number:08}"), "key")
+
+
+def test_a_live_listing_hands_back_in_time_and_goes_on_where_it_was(large):
+    took = []
+    while not took or large.answer["status"] == "more":
+        began = large.time
+        large.run()
+        took.append(large.time - began)
+
+    assert large.answer["status"] == "done"
+    # 300 journeys, their pages and those of the other types at a second each, in 90 seconds and what is on its way.
+    assert len(took) >= 4
+    assert max(took) <= large.time_left - 30 + 16
+    assert [large.identifiers[f"key-{number:08}"] for number in range(2, 301)] == [[key_of(n)] for n in range(2, 301)]
+    assert large.closure.warnings == []
+
+
+def test_a_listing_over_several_invocations_reads_no_page_and_no_payload_twice(large):
+    large.run_to_the_end()
+    # What the crawl itself reads comes on top: an invocation forgets what the earlier ones read.
+    crawled = Counter(key.id for key in large.closure.known)
+
+    assert large.source.gets - crawled == Counter({f"journey-{number:08}": 1 for number in range(1, 301)})
+    assert large.source.calls["list", "journey"] == 15
+
+
+def test_what_one_invocation_lists_and_crawls_is_read_once(large):
+    large.source.lasts = 0.0
+    assert large.run_to_the_end() == ["done"]
+
+    assert set(large.source.gets.values()) == {1}
+    assert large.source.calls["get", "journey"] == 300
+    assert [large.source.calls["get", name] for name in ("flow", "schema")] == [0, 0]
+
+
+def test_of_payloads_a_listing_keeps_no_more_than_fits_into_its_bounds():
+    kept = KeptPayloads(max_bytes=5)
+    kept.keep(JOURNEY_KEY, b"12345")
+    kept.keep(SCHEMA_KEY, b"6")
+
+    assert list(kept._packed) == [JOURNEY_KEY]
+    assert kept.find(SCHEMA_KEY) is None
+
+
+def test_one_journey_that_cannot_be_read_is_a_warning_and_known_by_its_id(large):
+    broken = ResourceKey("journey", "journey-00000007")
+    large.source.broken[broken.id] = DownstreamUnavailableError("It answers 500.")
+    statuses = large.run_to_the_end()
+
+    assert statuses[-6:] == ["wait"] * 5 + ["done"]
+    assert set(statuses[:-6]) == {"more"}
+    assert large.closure.warnings == ["journey: 1 could not be read in the source: It answers 500."]
+    assert large.identifiers[broken.id] == [Identified(broken)]
+    assert "key-00000007" not in large.identifiers
+    assert large.identifiers["key-00000008"]
+    assert large.source.gets[broken.id] <= len(statuses)
+
+
+def test_a_journey_that_cannot_be_read_for_a_lasting_reason_is_asked_for_once(large):
+    large.source.lasts = 0.0
+    large.source.broken["journey-00000007"] = DownstreamRejectedError("It is locked.")
+
+    assert large.run_to_the_end() == ["done"]
+    assert large.closure.warnings == ["journey: 1 could not be read in the source: It is locked."]
+    assert large.source.gets["journey-00000007"] == 1
+
+
+def test_an_api_that_is_down_is_not_asked_for_each_of_its_configs(large):
+    large.source.lasts = 0.0
+    large.source.broken |= {f"journey-{n:08}": DownstreamUnavailableError("It is down.") for n in range(2, 301)}
+
+    assert large.run_to_the_end() == ["wait"] * 5 + ["done"]
+    assert large.closure.warnings == ["journey: 299 could not be read in the source: It is down."]
+    assert large.identifiers["journey-00000300"]
+    # Six rounds; in each as many as run side by side, and those that were begun meanwhile.
+    assert large.source.gets.total() <= 6 * 2 * 16
+
+
+def test_a_list_that_comes_back_is_read_to_its_end(large):
+    large.source.lasts = 0.0
+    outages = iter([DownstreamUnavailableError("It is down.")] * 3)
+
+    def on_page(number):
+        if number == 7:
+            large.source.calls["list", "journey"] -= 1
+        if number == 7 and (error := next(outages, None)):
+            raise error
+
+    large.source.on_page = on_page
+    assert large.run_to_the_end() == ["wait"] * 3 + ["done"]
+    assert large.closure.warnings == []
+    assert large.identifiers["key-00000300"] == [key_of(300)]
+
+
+@pytest.mark.parametrize(
+    ("error", "statuses"),
+    [
+        (DownstreamUnavailableError("It is down."), ["wait"] * 4 + ["done"]),
+        (DownstreamRejectedError("It has no list."), ["done"]),
+    ],
+)
+def test_a_type_that_cannot_be_listed_is_a_warning_and_the_others_are_listed(large, error, statuses):
+    large.source.lasts = 0.0
+    large.source.fail("list", "flow", error)
+
+    assert large.run_to_the_end() == statuses
+    assert large.closure.warnings == [f"flow could not be listed in the source: {error.message}"]
+    assert large.identifiers["key-00000300"] == [key_of(300)]
+
+
+@pytest.mark.parametrize("operation", ["list", "get"])
+def test_a_token_that_expires_while_the_source_is_listed_ends_the_job(large, operation):
+    large.source.fail(operation, "journey", CredentialsExpiredError("401"))
+
+    assert large.run()["code"] == "CREDENTIALS_EXPIRED"
+    assert large.jobs.error.code == "CREDENTIALS_EXPIRED"
+    assert "identifiers" not in repr(large.payloads.values.keys())
+
+
+def test_a_list_that_moves_while_it_is_read_names_each_config_once(large):
+    gone = "journey-00000150"
+
+    def on_page(number):
+        journeys = large.source.configs["journey"]
+        if number == 5:
+            # What comes first moves all that follow: the next page begins with what this one ended with.
+            moved = {"journey-00000000": {"id": "journey-00000000", "name": "First", "key": "key-first"}, **journeys}
+            large.source.configs["journey"] = moved
+        if number == 12:
+            del journeys[gone]
+
+    large.source.on_page = on_page
+    statuses = large.run_to_the_end()
+
+    assert statuses[-1] == "done"
+    assert statuses.count("more") >= 3
+    assert [key for key, known in large.identifiers.items() if len(known) != 1] == []
+    assert large.closure.warnings == []
+    crawled = Counter(key.id for key in large.closure.known)
+    assert max((large.source.gets - crawled).values()) == 1
+
+
+@pytest.mark.parametrize(
+    "death", [{"dies_before": "/identifiers"}, {"dies_after": "/identifiers"}, {"dies_after": "/state"}]
+)
+def test_what_could_not_be_listed_is_told_also_where_the_process_dies(large, death):
+    large.source.lasts = 0.0
+    large.source.fail("list", "flow", DownstreamRejectedError("It has no list."))
+    large.payloads = Payloads(**death)
+    large.request(JOURNEY_KEY)
+    with pytest.raises(ProcessDiedError):
+        large.run()
+
+    assert large.run()["status"] == "done"
+    assert large.closure.warnings == ["flow could not be listed in the source: It has no list."]
+
+
+@pytest.mark.parametrize(
+    "death", [{"dies_before": "/listing/"}, {"dies_after": "/listing/"}, {"dies_after": "/listing."}]
+)
+def test_a_listing_whose_process_dies_as_it_hands_back_goes_on_from_what_was_stored(large, death):
+    large.run()
+    large.payloads.__class__ = Payloads
+    vars(large.payloads).update({"dies_before": "", "dies_after": "", **death})
+    with pytest.raises(ProcessDiedError):
+        large.run()
+
+    assert large.run_to_the_end()[-1] == "done"
+    assert [large.identifiers[f"key-{number:08}"] for number in range(2, 301)] == [[key_of(n)] for n in range(2, 301)]
+
+
+def test_of_two_listings_side_by_side_the_first_that_ends_says_what_is_known(large):
+    large.run()
+    met = []
+
+    def on_page(number):
+        if not met:
+            met.append(number)
+            large.source.on_page = lambda _: None
+            assert large.run_to_the_end()[-1] == "done"
+            large.first = (dict(large.identifiers), set(large.closure.known))
+            # Only the late one sees it.
+            large.source.add(JOURNEY, {"id": "journey-late0001", "name": "Late", "key": "key-late"})
+
+    large.source.on_page = on_page
+    large.time_left = 1000.0
+    answer = large.run()
+
+    assert met
+    assert answer["status"] == "done"
+    assert (dict(large.identifiers), set(large.closure.known)) == large.first
+    assert "key-late" not in large.identifiers
 
 
 def test_without_dependencies_referents_are_fetched_but_get_no_row(crawl):
