@@ -132,7 +132,8 @@ class SlowSource(FakeConfigRepository):
     Attributes:
         gets: how often each config was asked for.
         broken: ids for which it has answers of its own: errors.
-        on_page: called with the number of every page before it is answered.
+        on_page: called with the number of every page of journeys before it is answered.
+        on_get: called with the id of every config before it is answered.
     """
 
     def __init__(self, crawl, page_size):
@@ -141,12 +142,14 @@ class SlowSource(FakeConfigRepository):
         self.gets = Counter()
         self.broken = {}
         self.on_page = lambda number: None
+        self.on_get = lambda config_id: None
         self.lasts = 1.0
 
     def get_config(self, resource_type, config_id):
         with self._lock:
             self.crawl.time += self.lasts
             self.gets[config_id] += 1
+        self.on_get(config_id)
         if config_id in self.broken:
             raise self.broken[config_id]
         return super().get_config(resource_type, config_id)
@@ -396,27 +399,31 @@ def test_a_token_that_expires_while_the_source_is_listed_ends_the_job(large, ope
     assert "identifiers" not in repr(large.payloads.values.keys())
 
 
-def test_a_list_that_moves_while_it_is_read_names_each_config_once(large):
-    gone = "journey-00000150"
+def test_a_list_that_moves_between_two_invocations_names_each_config_once(large):
+    large.source.page_size = 2
+    first = {"journey-00000000": {"id": "journey-00000000", "name": "First", "key": "key-first"}}
+    assert large.run()["status"] == "more"
+    listed = 2 * large.source.calls["list", "journey"]
+    # What comes first moves all that follow: the next page begins with what this one ended with.
+    large.source.configs["journey"] = first | large.source.configs["journey"]
+    del large.source.configs["journey"]["journey-00000290"]
 
-    def on_page(number):
-        journeys = large.source.configs["journey"]
-        if number == 5:
-            # What comes first moves all that follow: the next page begins with what this one ended with.
-            moved = {"journey-00000000": {"id": "journey-00000000", "name": "First", "key": "key-first"}, **journeys}
-            large.source.configs["journey"] = moved
-        if number == 12:
-            del journeys[gone]
-
-    large.source.on_page = on_page
-    statuses = large.run_to_the_end()
-
-    assert statuses[-1] == "done"
-    assert statuses.count("more") >= 3
+    assert large.run_to_the_end()[-1] == "done"
+    assert 0 < listed < 280
     assert [key for key, known in large.identifiers.items() if len(known) != 1] == []
-    assert large.closure.warnings == []
+    assert "journey-00000290" not in large.identifiers
+    assert large.identifiers["key-00000300"] == [key_of(300)]
     crawled = Counter(key.id for key in large.closure.known)
     assert max((large.source.gets - crawled).values()) == 1
+
+
+def test_what_was_deleted_since_it_was_listed_is_no_warning(large):
+    large.source.lasts = 0.0
+    large.source.on_page = lambda number: number == 12 and large.source.configs["journey"].pop("journey-00000150")
+
+    assert large.run_to_the_end() == ["done"]
+    assert "journey-00000150" not in large.identifiers
+    assert large.closure.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -450,25 +457,23 @@ def test_a_listing_whose_process_dies_as_it_hands_back_goes_on_from_what_was_sto
 
 def test_of_two_listings_side_by_side_the_first_that_ends_says_what_is_known(large):
     large.run()
-    met = []
 
-    def on_page(number):
-        if not met:
-            met.append(number)
-            large.source.on_page = lambda _: None
-            assert large.run_to_the_end()[-1] == "done"
-            large.first = (dict(large.identifiers), set(large.closure.known))
-            # Only the late one sees it.
-            large.source.add(JOURNEY, {"id": "journey-late0001", "name": "Late", "key": "key-late"})
+    def run_another(_config_id):
+        large.source.on_get = lambda _: None
+        assert large.run_to_the_end()[-1] == "done"
+        large.first = (dict(large.identifiers), set(large.closure.known))
+        # Only the late one sees these.
+        for number in range(2, 301):
+            large.source.configs["journey"][f"journey-{number:08}"]["key"] = f"late-{number:08}"
 
-    large.source.on_page = on_page
+    large.source.on_get = run_another
     large.time_left = 1000.0
     answer = large.run()
 
-    assert met
     assert answer["status"] == "done"
     assert (dict(large.identifiers), set(large.closure.known)) == large.first
-    assert "key-late" not in large.identifiers
+    assert large.identifiers["key-00000300"] == [key_of(300)]
+    assert [key for key in large.identifiers if key.startswith("late")] == []
 
 
 def test_without_dependencies_referents_are_fetched_but_get_no_row(crawl):
