@@ -419,7 +419,7 @@ def test_a_list_that_moves_between_two_invocations_names_each_config_once(large)
 
 def test_what_was_deleted_since_it_was_listed_is_no_warning(large):
     large.source.lasts = 0.0
-    large.source.on_page = lambda number: number == 12 and large.source.configs["journey"].pop("journey-00000150")
+    large.source.on_page = lambda number: number == 8 and large.source.configs["journey"].pop("journey-00000150")
 
     assert large.run_to_the_end() == ["done"]
     assert "journey-00000150" not in large.identifiers
