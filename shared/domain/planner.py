@@ -151,7 +151,7 @@ class _Standing(StrEnum):
     SELF = "self"
     EXISTS = "exists"
     CREATED = "created"  # by this plan
-    REWRITTEN = "rewritten"  # exists, but this plan writes it and a sibling of the reference changes with that
+    REWRITTEN = "rewritten"  # exists, but this plan writes it, and what the reference says of it may change with that
     FAILED = "failed"
     ABSENT = "absent"  # system-managed and not on the target
     DANGLING = "dangling"  # not even on the source
@@ -463,7 +463,8 @@ class _Planner:
         if other.target is None:
             return _Standing.ABSENT if self._on_target(other.key)[0] is None else _Standing.EXISTS
         pinned = link.found.reference is not None and link.found.reference.siblings
-        return _Standing.REWRITTEN if pinned and other.written else _Standing.EXISTS
+        is_derived = bool(pinned) or link.field in other.type.derived_fields
+        return _Standing.REWRITTEN if is_derived and other.written else _Standing.EXISTS
 
     # Failures and order
 

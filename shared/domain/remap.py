@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from shared.domain.errors import DependencyFailedError
 from shared.domain.memory import WrittenReference, written_value
 from shared.domain.paths import (
+    KEY_ITSELF,
     copy_json,
     find_value,
     follow,
@@ -302,15 +303,17 @@ _PLAIN_FIELDS = tuple(
 
 
 def _resolution_from_json(resource_type: ResourceType, data: Mapping[str, Any]) -> Resolution:
-    reference = data["reference"]
+    reference = None if data["reference"] is None else resource_type.references[data["reference"]]
+    # What an older version wrote says it only by the path of the reference.
+    is_key = reference is not None and reference.path.endswith(KEY_ITSELF)
     return Resolution(
         found=FoundReference(
             steps=tuple(data["steps"]),
             identifier=data["identifier"],
             start=data["span"][0],
             end=data["span"][1],
-            reference=None if reference is None else resource_type.references[reference],
-            in_key=data["in_key"],
+            reference=reference,
+            in_key=data.get("in_key", is_key),
         ),
         kind=ResolutionKind(data["kind"]),
         referent=ResourceKey(*data["referent"]) if data["referent"] else None,

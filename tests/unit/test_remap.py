@@ -157,5 +157,18 @@ def test_a_planned_resource_is_the_same_after_storage() -> None:
     )
     stored = json.loads(json.dumps(planned_to_json(resource_type, one)))
     assert planned_from_json(resource_type, stored) == one
-    del stored["follows"]
+    for added in ("follows", "removals", "references"):
+        del stored[added]
+    for resolution in stored["resolutions"]:
+        del resolution["in_key"]
     assert planned_from_json(resource_type, stored) == one, "what an older version wrote"
+
+
+def test_a_reference_in_a_key_is_read_as_one_from_what_an_older_version_wrote() -> None:
+    keyed = Reference(to=("t",), path="$.map.{key}")
+    resource_type = replace(updating(merge=False), references=(keyed,))
+    one = planned(resource_type, {"map": {"r": 1}}, ResolutionKind.WRITTEN)
+    stored = json.loads(json.dumps(planned_to_json(resource_type, one)))
+    (resolution,) = stored["resolutions"]
+    assert resolution.pop("in_key")
+    assert planned_from_json(resource_type, stored) == one

@@ -122,6 +122,34 @@ def test_a_pinned_version_is_written_again_where_it_moved_without_this_sync(worl
     assert_settled(world, JOURNEY_KEY)
 
 
+def test_the_address_of_a_file_that_is_written_over_is_the_one_that_it_has_then() -> None:
+    world = SyncWorld(MemoryDynamoDB(), RESOURCE_TYPES)
+    f, there, e = (f"0b5c3c1e-1111-4a63-9d3a-00000000a00{number}" for number in (1, 2, 3))
+    address = "https://file.example/{}/a.png"
+    described = {"_schema": "file", "filename": "a.png", "s3ref": {"key": "k", "bucket": "b"}}
+    world.source.add(RESOURCE_TYPES["file"], {"_id": f, **described, "public_url": address.format(f), "_tags": ["new"]})
+    world.target.add(RESOURCE_TYPES["file"], {"_id": there, **described, "public_url": address.format("old")})
+    body = f'<img src="{address.format(f)}">'
+    world.source.add(RESOURCE_TYPES["emailtemplate"], {"_id": e, "name": "M", "subject": "s", "body": body})
+    pair = {"type": "file", "source_org_id": SOURCE_ORG, "target_org_id": TARGET_ORG, "origin": "manual_confirm"}
+    world.lineage.confirm_entry(LineageEntry(**pair, source_id=f, target_id=there))
+    update = world.target.update_config
+
+    def moved(resource_type: Any, *more: Any, **named: Any) -> Any:
+        written = update(resource_type, *more, **named)
+        if resource_type.name != "file":
+            return written
+        stored = world.target.configs["file"][written.id]
+        stored |= described | {"public_url": address.format("moved")}
+        return written._replace(payload=dict(stored))
+
+    world.target.update_config = moved  # type: ignore[method-assign]
+    mail, image = ResourceKey("emailtemplate", e), ResourceKey("file", f)
+    assert statuses(world, sync(world, mail, image)) == {e: "created", f: "patched"}
+    assert on_target(world, "emailtemplate", "M")["body"] == body.replace(f, "moved")
+    assert_settled(world, mail, image)
+
+
 def test_a_soft_reference_to_what_fails_stays_where_its_config_exists(world: SyncWorld) -> None:
     world.source.add(JOURNEY, {"id": J2, "name": "B", "design": D})
     world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "related": [J2]})
