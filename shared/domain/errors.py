@@ -53,9 +53,18 @@ class DownstreamTimeoutError(DownstreamUnavailableError):
 
 
 class UnknownOutcomeError(TransientError):
-    """A write left and its answer never came: it may or may not have been done. Never simply sent again."""
+    """A write left and its answer never came: it may or may not have been done. Never simply sent again.
+
+    Args:
+        message: one clear sentence.
+        ended: the other side said that it failed, or answered something unreadable: what is not done by now never is.
+    """
 
     code = "UNKNOWN_OUTCOME"
+
+    def __init__(self, message: str, *, ended: bool = False) -> None:
+        super().__init__(message)
+        self.ended = ended
 
 
 class StorageThrottledError(TransientError):

@@ -34,6 +34,50 @@ def growing_wait(waited_seconds: float) -> float:
     return min(_LONGEST_WAIT_S, max(_FIRST_WAIT_S, waited_seconds / 2))
 
 
+#: Seconds after a create was sent at which to look for what it made before it is sent again. Where the API itself said
+#: that it failed, its work has ended; behind a lost answer or a gateway's it goes on for as long as a gateway waits.
+_LOOKS_WHEN_ENDED_S = (0, 2)
+_LOOKS_WHEN_LOST_S = (0, 2, 5, 15)
+_LONGEST_LOOK_S = 120
+_MAX_SENDS = 6
+_GIVE_UP_AFTER_S = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A create that was sent and whose answer never came.
+
+    Attributes:
+        times: how often it was sent.
+        first_at, last_at: epoch seconds by which it was on its way, the first and the last time.
+        ended: the last time, what was not done then never is.
+    """
+
+    times: int
+    first_at: float
+    last_at: float
+    ended: bool = False
+
+    @property
+    def looks(self) -> tuple[float, ...]:
+        """When to look for what it made, in epoch seconds: once more, twice as late, for each time that it was sent."""
+        usual = _LOOKS_WHEN_ENDED_S if self.ended else _LOOKS_WHEN_LOST_S
+        more = (min(usual[-1] * 2**number, _LONGEST_LOOK_S) for number in range(1, self.times))
+        return tuple(self.last_at + after for after in (*usual, *more))
+
+    def next_look(self, looked_at: float) -> float | None:
+        """Return when to look the next time; None where it is time to send it again."""
+        return next((at for at in self.looks if at > looked_at), None)
+
+    def may_be_sent_again(self, now: float) -> bool:
+        """Tell whether it is worth to send it once more."""
+        return self.times < _MAX_SENDS and now - self.first_at < _GIVE_UP_AFTER_S
+
+    def again(self, now: float, *, ended: bool) -> Sent:
+        """Return what is known once it was sent again, and not answered again."""
+        return Sent(times=self.times + 1, first_at=self.first_at, last_at=now, ended=ended)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """What an invocation claims for a row: all of it at one moment, or nothing.
@@ -71,6 +115,7 @@ class Claim:
         key: the source config, or what a delete job deletes.
         org_id, job_id, kind: the job that holds it, by the organisation that created that job.
         lease_until: epoch seconds; past it, nothing that the owner sent can still be running.
+        sent: the create that was sent under it and not answered, where its owner came to say so.
     """
 
     key: ResourceKey
@@ -81,6 +126,12 @@ class Claim:
     action: str
     attempt: int
     lease_until: float
+    sent: Sent | None = None
+
+    @property
+    def open_until(self) -> float:
+        """Epoch seconds from which a look tells whether what was sent has been done."""
+        return max(self.lease_until, self.sent.looks[-1] if self.sent else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +155,7 @@ class ClaimOutcome:
         blocked: rows that somebody else holds.
         orphaned: rows that a job which has ended may have created without recording it, with that job's id. Only the
             plan of that job tells what it sent: the next job settles it before it plans.
+        open_creates: what is known of the creates among the claims that were taken over.
         writers: other jobs that wrote the target of a claimed row last, or may have.
         wait_seconds: after which it is worth to ask for the blocked rows again; it grows with the age of their claims.
     """
@@ -112,6 +164,7 @@ class ClaimOutcome:
     taken_over: frozenset[ResourceKey] = frozenset()
     blocked: frozenset[ResourceKey] = frozenset()
     orphaned: Mapping[ResourceKey, str] = field(default_factory=dict)
+    open_creates: Mapping[ResourceKey, Sent] = field(default_factory=dict)
     writers: Mapping[ResourceKey, Writer] = field(default_factory=dict)
     wait_seconds: float = 0
 
@@ -139,6 +192,7 @@ class RowCommit:
         inactive: whether the target config waits to be activated, kept with its lineage; None leaves that as it is.
         hold: the claim that ends with this commit; None where there is none.
         keep_claim: let the claim run out instead, because the outcome of the request is not known.
+        open_create: what the claim then says of it.
         sent: a write left under the claim: the target may be what this job made of it.
     """
 
@@ -152,4 +206,5 @@ class RowCommit:
     inactive: bool | None = None
     hold: Hold | None = None
     keep_claim: bool = False
+    open_create: Sent | None = None
     sent: bool = False

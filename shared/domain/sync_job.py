@@ -149,6 +149,8 @@ class Row:
         batch: number of the batch in which it is created or patched; 0 where nothing is to be done.
         target_fields: fields of the target's config that others refer to (derived values, aliases), once known.
         left: work that is left, in order; empty once nothing is left.
+        sends: how often its create was sent, where that was more than once.
+        doubles: configs of the target that say the same, were not there before and are nobody's: one too many, perhaps.
         stamp: name of its last write, the same in its lineage: who writes later stamps that anew.
         answer: fingerprint of what the API answered to that write; empty where it answered nothing.
         leftovers: identifiers of the source organisation that were found in the target's config when it was read back.
@@ -166,6 +168,8 @@ class Row:
     target_fields: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     attempt: int = 0
     left: tuple[Work, ...] = ()
+    sends: int = 0
+    doubles: tuple[str, ...] = ()
     stamp: str = ""
     answer: str = ""
     error: RowError | None = None
@@ -344,18 +348,28 @@ MAX_ERRORS_SAMPLE = 20
 
 
 def sample_errors(rows: Iterable[Row]) -> tuple[dict[str, str], ...]:
-    """Return up to 20 errors of a job's rows: root causes first, then their dependents, then identifiers left over."""
+    """Return up to 20 errors of a job's rows: root causes first, then their dependents, then what is suspicious."""
     failed = sorted(
-        (row for row in rows if row.error is not None or row.leftovers),
+        (row for row in rows if row.error is not None or row.doubles or row.leftovers),
         key=lambda row: (row.error is None, row.error is not None and row.error.root is not None, row.key),
     )
     return tuple(
         {
             "type": row.key.type,
             "source_id": row.key.id,
-            "error": str(row.error)
-            if row.error
-            else f"SOURCE_ID_LEFT: its config on the target still names {', '.join(row.leftovers)} of the source.",
+            "error": str(row.error) if row.error else suspicion(row) or _leftover(row),
         }
         for row in failed[:MAX_ERRORS_SAMPLE]
     )
+
+
+def suspicion(row: Row) -> str:
+    """Return what is said of a row whose create may have been done twice; empty where it was not."""
+    if not row.doubles:
+        return ""
+    others = ", ".join(row.doubles)
+    return f"DUPLICATE_SUSPECTED: its create was sent {row.sends} times, and {others} says the same as {row.target_id}."
+
+
+def _leftover(row: Row) -> str:
+    return f"SOURCE_ID_LEFT: its config on the target still names {', '.join(row.leftovers)} of the source."

@@ -1,7 +1,8 @@
 """Find what a create of unknown outcome made: the config that was not there before and says what was sent.
 
 request leaves      answer lost, or its sender died
-|--------------------|---- look ---- 2 s ---- look ---- 5 s ---- look ---- 15 s ---- look ----> send again
+|--------------------|- look -- look after 2 s -- look after 5 s ---- look after 15 s ----> send again
+                     |- look -- look after 2 s ----> send again       where the API itself said that it failed
 """
 
 from __future__ import annotations
@@ -15,13 +16,11 @@ from shared.domain.paths import find_value
 from shared.domain.ports import Payload, WrittenConfig
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.use_cases.snapshot_target import read_snapshot_ids
-from shared.use_cases.write_rows import OutOfTimeError, Task, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# A commit that comes late is seen by the last look.
-LOOK_AGAIN_AFTER_S = (0, 2, 7, 22)
+    from shared.use_cases.write_rows import Task, Workshop
 
 
 class Adoption:
@@ -39,28 +38,6 @@ class Adoption:
         self._listings: dict[str, _Listing] = {}
         self._taken: set[ResourceKey] = set()
         self._lock = threading.Lock()
-
-    def find(self, task: Task, body: Payload, since: float | None = None) -> WrittenConfig | None:
-        """Return what a create made, looking again until a late commit would be seen; None where it made nothing.
-
-        Args:
-            task: the row whose create may have been done.
-            body: what was sent.
-            since: epoch seconds at which the request was certainly on its way; by default the beginning of this step.
-
-        Raises:
-            UnknownOutcomeError: it cannot be decided.
-            OutOfTimeError: this invocation ends before the last look.
-        """
-        began_at = self._began_at if since is None else since
-        if task.planned.create_id is not None:
-            return self.find_now(task, body)
-        for after in LOOK_AGAIN_AFTER_S:
-            self._wait_until(began_at + after)
-            found = self.find_now(task, body, began_at + after)
-            if found is not None:
-                return found
-        return None
 
     def find_now(self, task: Task, body: Payload, not_before: float | None = None) -> WrittenConfig | None:
         """Look once for what a create made; None where it made nothing so far.
@@ -81,19 +58,22 @@ class Adoption:
             )
         return self._look(task, body, self._began_at if not_before is None else not_before)
 
+    def find_doubles(self, task: Task, body: Payload) -> list[str]:
+        """Return what else on the target says what a create sent, was not there before and is nobody's.
+
+        Raises:
+            UnknownOutcomeError: it cannot be told.
+        """
+        with self._lock:
+            listing = self._listings.setdefault(task.key.type, _Listing(self._shop, task.resource_type))
+        new = listing.read(self._began_at)
+        return sorted(one for one, payload in new.items() if equal_where_sent(task.resource_type, body, payload))
+
     def _find_by_id(self, resource_type: ResourceType, config_id: str) -> WrittenConfig | None:
         try:
             return WrittenConfig(config_id, self._shop.target.get_config(resource_type, config_id))
         except NotFoundError:
             return None
-
-    def _wait_until(self, moment: float) -> None:
-        pause = moment - self._shop.ports.now()
-        if pause <= 0:
-            return
-        if moment >= self._shop.step.hand_back_at:
-            raise OutOfTimeError("Whether the config was created cannot be told before this invocation ends.")
-        self._shop.ports.sleep(pause)
 
     def _look(self, task: Task, body: Payload, not_before: float) -> WrittenConfig | None:
         with self._lock:
@@ -110,7 +90,7 @@ class Adoption:
             )
             if not same:
                 return None
-            if len(same) > self._unknown_of(task.key.type):
+            if len(same) > self._sent_of(task.key.type):
                 raise UnknownOutcomeError(
                     f"It may have been created: {len(same)} new configs of the target say the same "
                     f"({', '.join(same[:5])})."
@@ -118,8 +98,10 @@ class Adoption:
             self._taken.add(ResourceKey(task.key.type, same[0]))
             return WrittenConfig(same[0], new[same[0]])
 
-    def _unknown_of(self, type_name: str) -> int:
-        return sum(task.outcome_unknown for task in self._tasks.values() if task.key.type == type_name)
+    def _sent_of(self, type_name: str) -> int:
+        """Return how many configs all open creates of a type can have made."""
+        open_ones = [task for task in self._tasks.values() if task.key.type == type_name and task.outcome_unknown]
+        return sum(task.open_create.times if task.open_create else 1 for task in open_ones)
 
 
 class _Listing:

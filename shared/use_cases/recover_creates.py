@@ -19,7 +19,7 @@ from shared.use_cases.job_guard import JobGuard
 from shared.use_cases.write_rows import Task, Workshop, read_pack
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from shared.domain.ports import ConfigRepository
     from shared.domain.row_commit import Claim
@@ -50,7 +50,7 @@ def recover_creates(step: StepInput, ports: SyncPorts, job: Job, sources: Collec
         earlier = ports.jobs.get_job(org_id, job_id)
         if not earlier.status.final:
             continue
-        left_s = max(claim.lease_until for claim in left) - ports.now()
+        left_s = max(claim.open_until for claim in left) - ports.now()
         if left_s > 0:
             wait_s = max(wait_s, left_s)
         else:
@@ -98,7 +98,7 @@ class _Recovery:
             if claim.key not in tasks:
                 self._release(claim)
 
-    def _tasks(self, creates: Collection[ResourceKey]) -> dict[ResourceKey, Task]:
+    def _tasks(self, creates: Mapping[ResourceKey, Claim]) -> dict[ResourceKey, Task]:
         """Return the rows of open creates with the plan that the earlier job had for them; none where that is gone."""
         ports, job = self._ports, self._job
         rows = {row.key: row for row in ports.jobs.list_rows(job.org_id, job.id)}
@@ -116,6 +116,7 @@ class _Recovery:
                     resource_type=ports.catalogue[planned.key.type],
                     row=rows[planned.key],
                     outcome_unknown=True,
+                    open_create=creates[planned.key].sent,
                 )
                 for planned, payload in pack
                 if planned.key in creates

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from shared.domain.errors import NotFoundError, TargetChangedError, UnknownOutcomeError
 from shared.domain.plan import Action, LineageEntry, ResolutionKind
 from shared.domain.remap import Stage, build_body
-from shared.domain.row_commit import RowCommit
+from shared.domain.row_commit import RowCommit, Sent
 from shared.domain.sync_job import RowStatus, Work, event_of
 from shared.use_cases.adopt_target import Adoption
-from shared.use_cases.write_rows import Task, Workshop, is_completed, work_through
+from shared.use_cases.write_rows import OpenOutcomeError, Task, Workshop, is_completed, work_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from shared.domain.ports import Payload, WrittenConfig
     from shared.domain.resource_type import ResourceKey
     from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
-
-
-_MAX_CREATES = 2
 
 
 def sync_batch(step: StepInput, ports: SyncPorts) -> StepResult:
@@ -80,29 +77,60 @@ class ResourceWriter:
         if failure := self._shop.dependency_failure(task, "create"):
             return failure
         body = build_body(task.resource_type, task.payload, task.planned, self._shop.id_map, stage="create")
-        return self._written(task, self._create(task, body), "create")
+        written = self._create(task, body)
+        # Until it is recorded, whoever takes the row up again has to find it.
+        task.outcome_unknown = True
+        return self._written(task, written, "create")
 
     def _create(self, task: Task, body: Payload) -> WrittenConfig:
-        """Create a config, or adopt it where an earlier request may have made it."""
-        with self._shop.content_of(task) as content:
-            since: float | None = None
-            for _ in range(_MAX_CREATES):
-                found = self._adoption.find(task, body, since) if task.outcome_unknown else None
+        """Create a config, or adopt it where an earlier request may have made it.
+
+        Raises:
+            OpenOutcomeError: whether it was made has to be looked for later.
+            UnknownOutcomeError: it cannot be decided.
+        """
+        while True:
+            if task.outcome_unknown:
+                looked_at = task.look_at or self._shop.ports.now()
+                found = self._adoption.find_now(task, body, looked_at)
                 if found is not None:
                     return found
-                self._shop.guard.check()
-                task.sent, task.outcome_unknown = True, False
-                try:
-                    return self._shop.target.create_config(
+                self._wait_for_next_look(task, looked_at)
+            self._shop.guard.check()
+            task.sent, task.outcome_unknown = True, False
+            try:
+                with self._shop.content_of(task) as content:
+                    written = self._shop.target.create_config(
                         task.resource_type, body, config_id=task.planned.create_id, content=content
                     )
-                except UnknownOutcomeError:
-                    task.outcome_unknown = True
-                    since = self._shop.ports.now()
-            found = self._adoption.find(task, body, since)
-            if found is not None:
-                return found
-        raise UnknownOutcomeError("Its create was sent twice, was never answered, and made nothing that can be seen.")
+            except UnknownOutcomeError as error:
+                self._note_sent(task, ended=error.ended)
+            else:
+                task.was_answered = True
+                return written
+
+    def _note_sent(self, task: Task, *, ended: bool) -> None:
+        now, earlier = self._shop.ports.now(), task.open_create
+        task.outcome_unknown, task.look_at = True, now
+        if earlier is None:
+            task.open_create = Sent(times=1, first_at=now, last_at=now, ended=ended)
+        else:
+            task.open_create = earlier.again(now, ended=ended)
+
+    def _wait_for_next_look(self, task: Task, looked_at: float) -> None:
+        """Return where it is time to send a create again, of which nothing was found."""
+        sent = task.open_create
+        if sent is None:
+            return
+        # Under an id of our choice it cannot be made twice.
+        next_look = None if task.planned.create_id else sent.next_look(looked_at)
+        if next_look is not None:
+            task.look_at = next_look
+            raise OpenOutcomeError(next_look)
+        if not sent.may_be_sent_again(self._shop.ports.now()):
+            raise UnknownOutcomeError(
+                f"Its create was sent {sent.times} times, was never answered, and made nothing that can be seen."
+            )
 
     def _refuse_what_others_made(self, task: Task) -> None:
         """Let no create replace what another job has made under the id of our choice since the plan.
@@ -143,10 +171,12 @@ class ResourceWriter:
 
     def _written(self, task: Task, written: WrittenConfig, stage: Stage) -> RowCommit:
         shop = self._shop
-        return shop.written(
+        commit = shop.written(
             task,
             written,
             shop.read_target_fields(task, written),
             lambda row: shop.written_events(task, row, stage),
             inactive=True if Work.ACTIVATE in task.row.left else None,
         )
+        sends = (task.open_create.times if task.open_create else 0) + task.was_answered
+        return replace(commit, after=replace(commit.after, sends=sends)) if sends > 1 else commit

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.errors import ConflictError, DependencyFailedError, NotFoundError
+from shared.domain.errors import ConflictError, DependencyFailedError, NotFoundError, UnknownOutcomeError
 from shared.domain.fingerprint import agree, canonical, equal_where_sent, fingerprint_of
 from shared.domain.leftovers import SourceIds, leftover_source_ids, remapped_ids
 from shared.domain.memory import references_hash, remember
@@ -22,7 +22,8 @@ from shared.domain.remap import (
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import RowCommit
 from shared.domain.since_last_sync import turned
-from shared.domain.sync_job import RowStatus, Work, event_of
+from shared.domain.sync_job import RowStatus, Work, event_of, suspicion
+from shared.use_cases.adopt_target import Adoption
 from shared.use_cases.closure import read_identifiers
 from shared.use_cases.write_rows import BlockedError, Perform, Task, Workshop, is_completed, work_through
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _MAX_LEFTOVERS = 10
 _MAX_LEFT_OUT = 20
+_MAX_DOUBLES = 5
 
 
 def verify_targets(step: StepInput, ports: SyncPorts) -> StepResult:
@@ -50,6 +52,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
     remapped = _remapped(shop) if tasks else SourceIds.of(())
     shop.remember_lineage(tasks)
     ways_back = _ways_back(shop, tasks)
+    adoption = Adoption(shop, tasks)
 
     def verify(task: Task) -> RowCommit:
         if task.row.action == Action.SKIP:
@@ -60,10 +63,12 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
         row = replace(
             shop.advance(task, target_id, task.row.target_fields),
             leftovers=tuple(dict.fromkeys(identifier for _, identifier in left))[:_MAX_LEFTOVERS],
+            doubles=_doubles(shop, adoption, task) if task.row.sends > 1 else (),
         )
         memories: dict[str, Any] = {}
         entry = _entry(shop, task, payload, memories)
-        warnings = [f"The identifier {identifier} of the source is left at {pointer}." for pointer, identifier in left]
+        warnings = [suspicion(row)] if row.doubles else []
+        warnings += [f"The identifier {identifier} of the source is left at {pointer}." for pointer, identifier in left]
         if not entry.target_fingerprint:
             warnings.append("CHANGED_MEANWHILE: the target does not say what this job sent; the next sync looks again.")
         way_back = ways_back.get(ResourceKey(task.key.type, target_id))
@@ -78,6 +83,15 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
         )
 
     return verify
+
+
+def _doubles(shop: Workshop, adoption: Adoption, task: Task) -> tuple[str, ...]:
+    """Look once more for what the creates of a row made beside its target."""
+    try:
+        body = build_body(task.resource_type, task.payload, task.planned, shop.id_map, stage="create")
+        return tuple(adoption.find_doubles(task, body))[:_MAX_DOUBLES]
+    except (DependencyFailedError, UnknownOutcomeError):
+        return ()
 
 
 def _entry(shop: Workshop, task: Task, found: Payload, memories: dict[str, Any]) -> LineageEntry:

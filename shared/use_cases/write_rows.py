@@ -37,7 +37,7 @@ from shared.domain.remap import (
     planned_to_json,
 )
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.domain.row_commit import ClaimOutcome, Hold, RowClaim, RowCommit, Writer, growing_wait
+from shared.domain.row_commit import ClaimOutcome, Hold, RowClaim, RowCommit, Sent, Writer, growing_wait
 from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, event_of, iso_time
 from shared.use_cases.commit_writer import CommitWriter
 from shared.use_cases.job_guard import JobGuard
@@ -72,10 +72,18 @@ def result(status: str, code: str = "", wait_seconds: float = 0) -> StepResult:
     return {"status": status, "wait_seconds": max(1, round(wait_seconds)) if status == "wait" else 0, "code": code}
 
 
-class OutOfTimeError(HubError):
-    """The row cannot be settled before this invocation ends; the next one goes on."""
+class OpenOutcomeError(HubError):
+    """A create was sent and not answered: whether it was done is to be looked for again, and others go on meanwhile.
 
-    code = "OUT_OF_TIME"
+    Args:
+        look_at: when, in epoch seconds.
+    """
+
+    code = "OUTCOME_OPEN"
+
+    def __init__(self, look_at: float) -> None:
+        super().__init__("Whether it was created is not known yet.")
+        self.look_at = look_at
 
 
 class BlockedError(HubError):
@@ -90,6 +98,9 @@ class Task:
 
     Attributes:
         outcome_unknown: a create was sent, by us or an earlier holder of the claim, and may have been done.
+        open_create: what is known of that.
+        look_at: when to look for what it made, in epoch seconds.
+        was_answered: the create was sent, and answered.
         sent: a write left under the claim, or may have.
         last_writer: another job that wrote the target last, or may have.
     """
@@ -99,6 +110,9 @@ class Task:
     resource_type: ResourceType
     row: Row
     outcome_unknown: bool = False
+    open_create: Sent | None = None
+    look_at: float = 0
+    was_answered: bool = False
     sent: bool = False
     last_writer: Writer | None = None
 
@@ -400,11 +414,18 @@ class ReadyQueue:
 
 @dataclass(slots=True)
 class _Run:
-    """How far a step came."""
+    """How far a step came.
+
+    Attributes:
+        looks: when to look for what which open create made, the earliest first.
+        is_idle: all that can be done before the next look has been.
+    """
 
     settled: set[ResourceKey] = field(default_factory=set)
     unsettled: set[ResourceKey] = field(default_factory=set)
     blocked: set[ResourceKey] = field(default_factory=set)
+    looks: list[tuple[float, ResourceKey]] = field(default_factory=list)
+    is_idle: bool = False
     wait_seconds: float = 0
     stopped_by: HubError | None = None
 
@@ -507,7 +528,7 @@ class _BatchRun:
         self._open = set(tasks)
         writer = CommitWriter(shop.ports.commits, shop.job, self._batch, shop.ports.memory)
         try:
-            self._work(ReadyQueue(tasks, self._needs), self._prepare(shop, tasks), writer)
+            self._work(ReadyQueue(tasks, self._needs), tasks, self._prepare(shop, tasks), writer)
             self._give_back(tasks, writer)
         finally:
             writer.close()
@@ -535,23 +556,34 @@ class _BatchRun:
             task = tasks[key]
             task.row = row
             task.sent = key in outcome.taken_over
-            task.outcome_unknown = task.sent and row.target_id is None
+            task.open_create = outcome.open_creates.get(key)
+            task.outcome_unknown = task.open_create is not None
             task.last_writer = outcome.writers.get(key)
         return outcome
 
-    def _work(self, queue: ReadyQueue, perform: Perform, writer: CommitWriter) -> None:
-        state = self._state
+    def _work(
+        self, queue: ReadyQueue, tasks: Mapping[ResourceKey, Task], perform: Perform, writer: CommitWriter
+    ) -> None:
+        """Let workers do what can be done; a create whose outcome is open takes none until its next look is due."""
+        state, ports = self._state, self._shop.ports
         running: dict[Future[RowCommit], Task] = {}
         with ThreadPoolExecutor(WORKERS) as pool:
             try:
                 while True:
-                    while len(running) < WORKERS and self._may_go_on() and (task := queue.take()):
+                    while len(running) < WORKERS and self._may_go_on() and (task := self._next(queue, tasks)):
                         if task.key in self._outcome.blocked:
                             continue
                         running[pool.submit(self._perform, perform, task)] = task
-                    if not running:
+                    pause = max(0.0, state.looks[0][0] - ports.now()) if state.looks else None
+                    if running:
+                        has_room = len(running) < WORKERS and self._may_go_on()
+                        finished, _ = wait(running, timeout=pause if has_room else None, return_when=FIRST_COMPLETED)
+                    elif pause is not None and self._may_go_on(pause):
+                        ports.sleep(pause)
+                        continue
+                    else:
+                        state.is_idle = pause is not None and self._may_go_on()
                         return
-                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in finished:
                         task = running.pop(future)
                         if self._settle(task, future, writer):
@@ -560,6 +592,12 @@ class _BatchRun:
             finally:
                 for future in running:
                     future.cancel()
+
+    def _next(self, queue: ReadyQueue, tasks: Mapping[ResourceKey, Task]) -> Task | None:
+        looks = self._state.looks
+        if looks and looks[0][0] <= self._shop.ports.now():
+            return tasks[heapq.heappop(looks)[1]]
+        return queue.take()
 
     def _perform(self, perform: Perform, task: Task) -> RowCommit:
         """Do a row's work, unless what it would be based on is not known or has changed."""
@@ -571,14 +609,14 @@ class _BatchRun:
             raise TargetChangedError(f"{task.last_writer} wrote it on the target since this job did: sync it again.")
         return perform(task)
 
-    def _may_go_on(self) -> bool:
-        return self._state.stopped_by is None and self._shop.ports.now() < self._shop.step.hand_back_at
+    def _may_go_on(self, in_seconds: float = 0) -> bool:
+        return self._state.stopped_by is None and self._shop.ports.now() + in_seconds < self._shop.step.hand_back_at
 
     def _settle(self, task: Task, future: Future[RowCommit], writer: CommitWriter) -> bool:
         """Record what became of a row; False where it has to be taken up again."""
         commit = self._commit_of(task, future)
         if commit is None:
-            if task.key not in self._state.blocked:
+            if task.key not in self._state.blocked.union(key for _, key in self._state.looks):
                 self._state.unsettled.add(task.key)
             return False
         commit = self._under_claim(task, commit)
@@ -594,14 +632,15 @@ class _BatchRun:
         except (JobStoppedError, CredentialsExpiredError) as error:
             state.stopped_by = state.stopped_by or error
             return None
-        except OutOfTimeError:
+        except OpenOutcomeError as error:
+            heapq.heappush(state.looks, (error.look_at, task.key))
             return None
         except BlockedError:
             state.blocked.add(task.key)
             return None
         except UnknownOutcomeError as error:
             failed = self._failed(task, RowError(error.code, redact(error.message)))
-            return replace(failed, keep_claim=True)
+            return replace(failed, keep_claim=True, open_create=task.open_create)
         except TransientError as error:
             if task.row.attempt < MAX_ATTEMPTS:
                 state.wait_seconds = max(state.wait_seconds, error.retry_after or TRANSIENT_WAIT_S)
@@ -635,6 +674,7 @@ class _BatchRun:
                 attempt = row.attempt + was_tried - is_first
                 after = replace(row, status=status, attempt=attempt, updated_at=shop.now_text())
                 commit = RowCommit(before=row, after=after, keep_claim=tasks[key].outcome_unknown)
+                commit = replace(commit, open_create=tasks[key].open_create)
                 writer.put(self._under_claim(tasks[key], commit))
             elif was_tried and state.stopped_by is None:
                 after = replace(row, attempt=row.attempt + 1, updated_at=shop.now_text())
@@ -650,6 +690,8 @@ class _BatchRun:
         if state.wait_seconds:
             return result("wait", "DOWNSTREAM_UNAVAILABLE", state.wait_seconds)
         unreached = self._open - state.settled
+        if state.is_idle:
+            return result("wait", OpenOutcomeError.code, max(0.0, state.looks[0][0] - self._shop.ports.now()))
         if unreached - blocked - state.blocked and self._shop.ports.now() >= self._shop.step.hand_back_at:
             return result("more", "OUT_OF_TIME")
         if unreached or lost:

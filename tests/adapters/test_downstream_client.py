@@ -181,6 +181,29 @@ def test_never_repeats_a_create_whose_outcome_is_unknown(fault, clock):
     assert len(api.calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("fault", "ended"),
+    [
+        (LOST, False),
+        (SILENT, False),
+        (Answer(500, {"message": "It broke.", "code": "500"}), True),
+        (Answer(500, {"message": "It broke."}), True),
+        (Answer(502, {"message": "Internal server error"}), False),
+        (Answer(502, b"<html>"), False),
+        (Answer(503, {"status": 503, "error": "It is too busy."}), True),
+        (Answer(503, {"message": "Service Unavailable"}), False),
+        (Answer(504, {"message": "Endpoint request timed out"}), False),
+        (Answer(504, {"status": 504, "error": "Somebody behind it was silent."}), False),
+        (Answer(408, {"error": "Too slow."}), False),
+        (Answer(201, b"{"), True),
+    ],
+)
+def test_tells_an_apis_own_failure_from_one_behind_which_it_may_still_be_at_work(fault, ended, clock):
+    _, error = call([fault], CREATE, clock)
+
+    assert (type(error), error.ended) == (UnknownOutcomeError, ended)
+
+
 @pytest.mark.parametrize("fault", [UNREACHABLE, requests.ConnectTimeout(), BUSY, Answer(503, {}, {"Retry-After": "1"})])
 def test_repeats_a_create_that_was_certainly_not_done(fault, clock):
     api, answer = call([fault, Answer(201, {"id": "a"})], CREATE, clock)

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from shared.domain.errors import (
     DownstreamUnavailableError,
     UnknownOutcomeError,
 )
+from shared.domain.ports import WrittenConfig
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import JobStatus, RowStatus
 from shared.use_cases import job_guard
-from tests.fakes.sync_types import DESIGN, FLOW, JOURNEY, SCHEMA
+from tests.fakes.sync_types import DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
 from tests.fakes.sync_world import SOURCE_ORG, ProcessDiedError, SyncWorld
 
 ENTRY = ResourceKey("journey", "journey-00000001")
@@ -100,8 +102,142 @@ def test_a_create_that_was_not_done_is_sent_again_after_the_last_look(world: Syn
 
     job_id = world.create_job(ENTRY)
     assert world.run(job_id).status is JobStatus.SUCCEEDED
-    assert world.skipped_s > 21
+    assert world.skipped_s == pytest.approx(15, abs=1)
     assert_complete(world, job_id)
+
+
+@pytest.mark.parametrize(("ended", "times", "seconds"), [(True, 1, 2), (True, 3, 2 + 4 + 8), (False, 2, 15 + 30)])
+def test_a_create_is_sent_again_the_sooner_where_the_api_said_that_it_failed(
+    world: SyncWorld, ended: bool, times: int, seconds: int
+) -> None:
+    plant_cycle(world)
+    create, left = world.target.create_config, [times]
+
+    def failing(resource_type: Any, *more: Any, **named: Any) -> Any:
+        if resource_type.name == "flow" and left[0]:
+            left[0] -= 1
+            raise UnknownOutcomeError("It failed.", ended=ended)
+        return create(resource_type, *more, **named)
+
+    world.target.create_config = failing
+
+    job_id = world.create_job(ENTRY)
+    assert world.run(job_id).status is JobStatus.SUCCEEDED
+    assert world.skipped_s == pytest.approx(seconds, abs=1)
+    assert_complete(world, job_id)
+
+
+def test_a_create_that_never_shows_is_given_up_after_six_times_and_only_then(world: SyncWorld) -> None:
+    plant_cycle(world)
+    sent = []
+
+    def lost(resource_type: Any, *more: Any, **named: Any) -> Any:
+        if resource_type.name == "flow":
+            sent.append(world.now())
+            raise UnknownOutcomeError("The answer was lost.")
+        return create(resource_type, *more, **named)
+
+    create, world.target.create_config = world.target.create_config, lost
+
+    job_id = world.create_job(ENTRY)
+    assert world.run(job_id).status is JobStatus.PARTIAL
+    row = world.rows(job_id)[ResourceKey("flow", "flow-00000001")]
+    assert str(row.error).startswith("UNKNOWN_OUTCOME: Its create was sent 6 times")
+    assert len(sent) == 6
+    pauses = [later - earlier for earlier, later in pairwise(sent)]
+    assert pauses == pytest.approx([15, 30, 60, 120, 120], abs=2)
+    assert {(name, answer["code"]) for name, answer in world.steps} >= {("SyncBatch", "OUTCOME_OPEN")}
+
+
+def test_a_create_that_is_open_holds_nobody_up_that_does_not_need_it(world: SyncWorld) -> None:
+    plant_cycle(world)
+    world.source.add(DESIGN, *({"id": f"design-1000000{n}", "name": f"Design {n}"} for n in range(9)))
+    create, created = world.target.create_config, {}
+
+    def losing(resource_type: Any, payload: Any, *more: Any, **named: Any) -> Any:
+        if resource_type.name == "flow" and "Flow" not in created:
+            created["Flow"] = 0.0
+            raise UnknownOutcomeError("The answer was lost.")
+        created[payload["name"]] = world.skipped_s
+        return create(resource_type, payload, *more, **named)
+
+    world.target.create_config = losing
+
+    others = [ResourceKey("design", f"design-1000000{n}") for n in range(9)]
+    assert world.run(world.create_job(ENTRY, *others)).status is JobStatus.SUCCEEDED
+    assert {created[f"Design {n}"] for n in range(9)} == {0.0}
+    assert created["Flow"] > 14
+
+
+def test_a_second_one_that_a_create_made_late_is_reported_with_both_ids(world: SyncWorld) -> None:
+    plant_cycle(world)
+    create, late = world.target.create_config, []
+
+    def lost(resource_type: Any, *more: Any, **named: Any) -> Any:
+        if resource_type.name == "flow" and not late:
+            late.append((resource_type, *more))
+            raise UnknownOutcomeError("The answer was lost.")
+        if resource_type.name == "journey" and len(late) == 1:
+            late.append(create(*late[0]).id)
+        return create(resource_type, *more, **named)
+
+    world.target.create_config = lost
+
+    job = world.run(job_id := world.create_job(ENTRY))
+
+    assert job.status is JobStatus.SUCCEEDED
+    row = world.rows(job_id)[ResourceKey("flow", "flow-00000001")]
+    assert (row.status, row.sends, row.doubles) == (RowStatus.CREATED, 2, (late[1],))
+    [said] = [entry["error"] for entry in job.errors_sample]
+    assert said.startswith("DUPLICATE_SUSPECTED: its create was sent 2 times")
+    assert late[1] in said
+    assert row.target_id in said
+    assert said in [event.message for event in world.jobs.list_events(SOURCE_ORG, job_id, 100)]
+
+
+def test_how_often_a_create_was_sent_outlives_the_step_that_sent_it(world: SyncWorld) -> None:
+    plant_cycle(world)
+    world.time_left_s = 32.0
+    create, left = world.target.create_config, [3]
+
+    def lost(resource_type: Any, *more: Any, **named: Any) -> Any:
+        if resource_type.name == "flow" and left[0]:
+            left[0] -= 1
+            raise UnknownOutcomeError("The answer was lost.")
+        return create(resource_type, *more, **named)
+
+    world.target.create_config = lost
+
+    job_id = world.create_job(ENTRY)
+    assert world.run(job_id).status is JobStatus.SUCCEEDED
+    assert world.rows(job_id)[ResourceKey("flow", "flow-00000001")].sends == 4
+    assert [answer["code"] for name, answer in world.steps if name == "SyncBatch"].count("OUTCOME_OPEN") > 3
+    assert 100 < world.skipped_s < 125
+    assert_complete(world, job_id)
+
+
+def test_a_create_that_was_done_is_found_again_where_reading_it_back_fails(world: SyncWorld) -> None:
+    plant_cycle(world)
+    world.source.add(MAPPING, {"id": "mapping-00000001", "name": "Mapping", "journey": "journey-00000001"})
+    world.source.configs["journey"]["journey-00000002"]["mapping"] = {"id": "mapping-00000001", "version": 7}
+    create, read, left = world.target.create_config, world.target.get_config, [1]
+
+    def without_answer(resource_type: Any, *more: Any, **named: Any) -> Any:
+        written = create(resource_type, *more, **named)
+        return WrittenConfig(written.id, None) if resource_type.name == "mapping" else written
+
+    def failing(resource_type: Any, *more: Any) -> Any:
+        if resource_type.name == "mapping" and left[0]:
+            left[0] -= 1
+            raise DownstreamUnavailableError("It is not there.")
+        return read(resource_type, *more)
+
+    world.target.create_config, world.target.get_config = without_answer, failing
+
+    job = world.run(world.create_job(ENTRY))
+    assert job.status is JobStatus.SUCCEEDED, job.errors_sample
+    assert left == [0]
+    assert len(world.target.configs["mapping"]) == 1
 
 
 def test_two_new_configs_that_say_the_same_are_never_guessed_between(world: SyncWorld) -> None:

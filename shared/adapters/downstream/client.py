@@ -52,6 +52,7 @@ MAX_CONTENT_BYTES = 256 * 1024 * 1024
 _MAX_DETAIL = 300
 # Spreads retries; nothing secret comes from it.
 _jitter = random.Random()  # noqa: S311
+_GATEWAY_SAYS = frozenset({"internal server error", "service unavailable", "endpoint request timed out", "bad gateway"})
 _DETAIL_KEYS = ("message", "error", "reason", "code")
 
 
@@ -87,12 +88,14 @@ class _Outcome:
     Attributes:
         error: what to raise when the tries run out.
         may_be_done: the other side may have done the work.
+        ended: whatever it did has come to its end.
         retry_after_s: how long it asked us to wait.
         throttled: it answered 429, so it did nothing.
     """
 
     error: HubError
     may_be_done: bool = False
+    ended: bool = False
     retry_after_s: float | None = None
     throttled: bool = False
 
@@ -299,7 +302,8 @@ class DownstreamClient:
             if is_last or (is_create and may_be_done):
                 if may_be_done:
                     raise UnknownOutcomeError(
-                        f"{answered.error.message} Whether {operation.operation_id} was done is not known."
+                        f"{answered.error.message} Whether {operation.operation_id} was done is not known.",
+                        ended=answered.ended,
                     )
                 raise answered.error
             self._sleep(wait)
@@ -360,6 +364,7 @@ class DownstreamClient:
             return _Outcome(
                 DownstreamUnavailableError(message, retry_after_s),
                 may_be_done=not was_turned_away,
+                ended=_is_its_own_word(answer),
                 retry_after_s=retry_after_s,
             )
         if status == 401:
@@ -402,7 +407,22 @@ def _parsed(answer: requests.Response, name: str, operation: Operation) -> _Answ
         return _Outcome(
             DownstreamUnavailableError(f"{name} answered {operation.operation_id} with something that is no JSON."),
             may_be_done=True,
+            ended=True,
         )
+
+
+def _is_its_own_word(answer: requests.Response) -> bool:
+    """Tell an API's own error from that of the gateway before it, behind which the API may still be at work.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+    """
+    try:
+        body = json.loads(answer.content)
+    except ValueError:
+        return False
+    if answer.status_code in (408, 504) or not isinstance(body, dict):
+        return False
+    return body.keys() != {"message"} or str(body["message"]).rstrip(".").casefold() not in _GATEWAY_SAYS
 
 
 def _detail(answer: requests.Response) -> str:

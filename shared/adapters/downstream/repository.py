@@ -154,7 +154,9 @@ class DownstreamRepository:
         answer = self._write(resource_type, operation, payload, config_id, content)
         written_id = (find_value(answer, operation.answer_id) if operation.answer_id else None) or config_id
         if not written_id:
-            raise UnknownOutcomeError(f"The {operation.api} API answered {operation.operation_id} without an id.")
+            raise UnknownOutcomeError(
+                f"The {operation.api} API answered {operation.operation_id} without an id.", ended=True
+            )
         return WrittenConfig(str(written_id), _written_payload(operation, answer))
 
     def update_config(

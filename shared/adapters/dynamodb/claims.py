@@ -9,11 +9,12 @@ claimed (owner, lease) ---- released: written_by is this job where a write left,
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
 from shared.domain.resource_type import ResourceKey
-from shared.domain.row_commit import Claim, Hold, Writer, growing_wait
+from shared.domain.row_commit import Claim, Hold, Sent, Writer, growing_wait
 from shared.domain.sync_job import Job, JobKind
 
 if TYPE_CHECKING:
@@ -61,7 +62,16 @@ def read_claim(item: Mapping[str, Any]) -> Claim:
         action=item["action"],
         attempt=int(item["attempt"]),
         lease_until=float(item["lease_until"]),
+        sent=open_create(item, float(item["sent_at"])) if "sent_at" in item else None,
     )
+
+
+def open_create(item: Mapping[str, Any], now: float) -> Sent:
+    """Return what a claim says of the create that was sent under it: once more where its owner did not come to say."""
+    if "sent_at" in item:
+        times, first_at, last_at = (item[name] for name in ("sends", "first_sent_at", "sent_at"))
+        return Sent(times=int(times), first_at=float(first_at), last_at=float(last_at), ended=bool(item["ended"]))
+    return Sent(times=int(item.get("sends", 0)) + 1, first_at=float(item.get("first_sent_at", now)), last_at=now)
 
 
 def claim_source(table: str, job: Job, claim: Claim, now: float, earlier: Mapping[str, Any] | None) -> Item:
@@ -74,8 +84,8 @@ def claim_source(table: str, job: Job, claim: Claim, now: float, earlier: Mappin
         now: epoch seconds.
         earlier: the item as it was read; it must still be that one's.
     """
-    key = keys.claim(job.target_org_id, claim.key, job.source_org_id)
-    put: Item = {"TableName": table, "Item": {**key, **_claim_values(claim, now)}}
+    so_far = {name: earlier[name] for name in ("sends", "first_sent_at") if name in earlier} if earlier else {}
+    put: Item = {"TableName": table, "Item": {**_source(job, claim.key), **_claim_values(claim, now), **so_far}}
     return {"Put": {**put, **(_owned_by(earlier["owner"]) if earlier else _IS_NEW)}}
 
 
@@ -130,11 +140,21 @@ def release(table: str, job: Job, key: ResourceKey, hold: Hold, writer: Writer |
     return parts
 
 
-def run_out(table: str, job: Job, key: ResourceKey, hold: Hold, now: float) -> list[Item]:
+def run_out(table: str, job: Job, key: ResourceKey, hold: Hold, sent: Sent | None, now: float) -> list[Item]:
     """Return the parts of a transaction that let a claim run out now and leave it to whoever finds out."""
-    places = [_source(job, key)] if hold.source else []
-    places += [_target(job, key, hold.target_id)] if hold.target_id is not None else []
-    return [{"Update": _update(table, place, {"lease_until": int(now)}, _owned_by(hold.owner))} for place in places]
+    ends: Item = {"lease_until": int(now)}
+    tells: Item = {}
+    if sent is not None:
+        # A second later rather than sooner: the table's numbers are whole.
+        times: Item = {"first_sent_at": ceil(sent.first_at), "sent_at": ceil(sent.last_at)}
+        tells = {"sends": sent.times, "ended": sent.ended, **times}
+    owned = _owned_by(hold.owner)
+    parts: list[Item] = []
+    if hold.source:
+        parts.append({"Update": _update(table, _source(job, key), ends | tells, owned)})
+    if hold.target_id is not None:
+        parts.append({"Update": _update(table, _target(job, key, hold.target_id), ends, owned)})
+    return parts
 
 
 def _source(job: Job, key: ResourceKey) -> keys.Key:

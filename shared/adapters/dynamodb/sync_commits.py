@@ -14,6 +14,7 @@ from shared.adapters.dynamodb.claims import (
     holder_of,
     is_held,
     last_writer,
+    open_create,
     release,
     run_out,
     wait_for,
@@ -23,7 +24,7 @@ from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, t
 from shared.adapters.dynamodb.sync_store import RETENTION_S, event_item, row_item
 from shared.domain.plan import Action
 from shared.domain.resource_type import ResourceKey
-from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowClaim, RowCommit, Writer, growing_wait
+from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowClaim, RowCommit, Sent, Writer, growing_wait
 from shared.domain.sync_job import Job, JobKind, JobStatus, Row, count_change
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class RowCommits:
         claimed: dict[ResourceKey, Row] = {}
         taken_over: set[ResourceKey] = set()
         orphaned: dict[ResourceKey, str] = {}
+        open_creates: dict[ResourceKey, Sent] = {}
         writers: dict[ResourceKey, Writer] = {}
         blocked: dict[ResourceKey, float] = {}
         for block in _blocks(claims):
@@ -97,7 +99,9 @@ class RowCommits:
             for claim in self._take(job, batch, free, found, lease_until, blocked):
                 key, source, target = claim.before.key, found.source(claim), found.target(claim)
                 claimed[key] = replace(claim.after, version=claim.before.version + 1)
-                if (claim.hold.source and source) or (target and is_held(target)):
+                if claim.hold.source and source:
+                    open_creates[key] = open_create(source, self._clock())
+                if key in open_creates or (target and is_held(target)):
                     taken_over.add(key)
                 if target and (writer := last_writer(target, job)) and writer.job_id != job.id:
                     writers[key] = writer
@@ -106,6 +110,7 @@ class RowCommits:
             taken_over=frozenset(taken_over),
             blocked=frozenset(blocked),
             orphaned=orphaned,
+            open_creates=open_creates,
             writers=writers,
             wait_seconds=min(blocked.values(), default=0),
         )
@@ -237,7 +242,7 @@ class RowCommits:
         if commit.hold is not None:
             key, now = commit.before.key, self._clock()
             if commit.keep_claim:
-                ends = run_out(self._lineage, job, key, commit.hold, now)
+                ends = run_out(self._lineage, job, key, commit.hold, commit.open_create, now)
             else:
                 writer = Writer(job.id, job.kind) if commit.sent else None
                 ends = release(self._lineage, job, key, commit.hold, writer, now)
