@@ -124,7 +124,7 @@ def test_edits_are_found_where_they_were_made_and_nowhere_else(
             said = [
                 one for one in places if find_value(source[ResourceKey(*key)], one[1:].replace("/", ".")) is not None
             ]
-            assert said == [pointer]
+            assert said == [pointer], key
 
 
 def test_the_second_token_must_act_for_the_other_organisation(compared: tuple[Pair, list[Json]]) -> None:
