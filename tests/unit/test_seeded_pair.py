@@ -1,7 +1,8 @@
-"""A release that changes what counts for comparisons, after a seeded organisation of every type was synced."""
+"""Jobs one after the other over a seeded pair of organisations that have every type."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.fingerprint import canonical
 from shared.domain.paths import is_plain
 from shared.domain.ports import WrittenConfig
-from shared.domain.resource_type import ResourceKey, ResourceType
+from shared.domain.resource_type import Identity, ResourceKey, ResourceType
 from shared.domain.sync_job import JobStatus
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.dynamodb import MemoryDynamoDB
@@ -61,22 +62,35 @@ class StoringRepository(FakeConfigRepository):
         return made._replace(payload=self.configs[resource_type.name][made.id])
 
 
-def test_a_release_that_strips_more_and_knows_more_sets_writes_nothing_and_sees_no_conflict() -> None:
+def seeded_world() -> tuple[SyncWorld, list[ResourceKey]]:
+    """Return a seeded pair of organisations, and the selection that ends without a failure."""
     seeded = build(SOURCE_ORG, TARGET_ORG, scale=1, seed=SEED)
     world = SyncWorld(MemoryDynamoDB(), RESOURCE_TYPES)
+    world.source = StoringRepository(SOURCE_ORG, page_size=100)
     world.target = StoringRepository(TARGET_ORG, page_size=100)
     for place, resources in ((world.source, seeded.source), (world.target, seeded.target)):
         for resource in resources:
             if resource.type in RESOURCE_TYPES:
                 place.add(RESOURCE_TYPES[resource.type], resource.payload)
-    selection = [ResourceKey(one["type"], one["id"]) for one in seeded.selections["clean"]]
-    first = world.run(world.create_job(*selection))
-    assert first.status is JobStatus.SUCCEEDED
-    rows = world.rows(first.id)
-    assert len(rows) > 100
+    return world, [ResourceKey(one["type"], one["id"]) for one in seeded.selections["clean"]]
+
+
+def sync(world: SyncWorld, selection: Iterable[ResourceKey], **more: Any) -> dict[str, set[ResourceKey]]:
+    """Run a job that succeeds; returns status -> source configs."""
+    job = world.run(world.create_job(*selection, **more))
+    assert job.status is JobStatus.SUCCEEDED
+    assert not [event for event in world.jobs.list_events(SOURCE_ORG, job.id, 1000) if "CONFLICT" in event.message]
+    statuses: dict[str, set[ResourceKey]] = {}
+    for row in world.rows(job.id).values():
+        statuses.setdefault(row.status.value, set()).add(row.key)
+    return statuses
+
+
+def test_a_release_that_strips_more_and_knows_more_sets_writes_nothing_and_sees_no_conflict() -> None:
+    world, selection = seeded_world()
+    assert sum(map(len, sync(world, selection).values())) > 100
     before = world.writes()
-    again = world.run(world.create_job(*selection))
-    assert (again.status, world.writes()) == (JobStatus.SUCCEEDED, before)
+    assert sync(world, selection).keys() == {"skipped"}
 
     world.catalogue = {
         name: of_the_next_release(entry, list(world.source.configs.get(name, {}).values()))
@@ -85,7 +99,31 @@ def test_a_release_that_strips_more_and_knows_more_sets_writes_nothing_and_sees_
     changed = [name for name, entry in RESOURCE_TYPES.items() if world.catalogue[name] != entry]
     assert len(changed) > 20, changed
     for _ in range(2):
-        job = world.run(world.create_job(*selection))
-        assert {row.status.value for row in world.rows(job.id).values()} == {"skipped"}
+        assert sync(world, selection).keys() == {"skipped"}
         assert world.writes() == before
-        assert not [event for event in world.jobs.list_events(SOURCE_ORG, job.id, 1000) if "CONFLICT" in event.message]
+
+
+def test_there_and_back_and_there_again_creates_nothing_and_writes_only_the_renames() -> None:
+    world, selection = seeded_world()
+    job = world.run(world.create_job(*selection))
+    there = {
+        key: ResourceKey(key.type, row.target_id or "")
+        for key, row in world.rows(job.id).items()
+        if row.status.value in ("created", "patched")
+    }
+    renamed = set()
+    for key in sorted(there)[::7]:
+        resource_type, config = RESOURCE_TYPES[key.type], world.target.configs[key.type][there[key].id]
+        title = resource_type.fields.title[0]
+        if resource_type.identity in (Identity.SERVER, Identity.CLIENT) and isinstance(config.get(title), str):
+            config[title] += ", renamed"
+            renamed.add(there[key])
+    assert len({key.type for key in renamed}) > 5, renamed
+
+    way_back = {"source_org_id": TARGET_ORG, "target_org_id": SOURCE_ORG}
+    world.source, world.target = world.target, world.source
+    back = sync(world, there.values(), **way_back)
+    assert (back.keys(), back["patched"]) == ({"patched", "skipped"}, renamed)
+    assert sync(world, there.values(), **way_back).keys() == {"skipped"}
+    world.source, world.target = world.target, world.source
+    assert sync(world, selection).keys() == {"skipped"}
