@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
+from itertools import repeat, starmap
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.bounds import read_json_text
@@ -109,7 +110,8 @@ def equal_where_sent(resource_type: ResourceType, body: Mapping[str, Any], targe
 
     Only the properties of the body count, at every depth, so that defaults which the server filled in do not. Arrays
     count as a whole: as many items, in the same order, each by the properties of the body's item; in sets the order is
-    free.
+    free. Null counts as missing. An empty text, object or array does not: an API may well take it for `none` and fill
+    in a default for what is missing. At worst that costs one more write, after which the fingerprints decide.
 
     Args:
         resource_type: the type of both.
@@ -166,16 +168,18 @@ def _sort_sets(resource_type: ResourceType, content: Any) -> None:
 
 
 def _is_within(ours: Any, theirs: Any, path: tuple[str, ...], sets: frozenset[tuple[str, ...]]) -> bool:
+    # One frame a level: a payload and the JSON in one of its texts may each be as deep as their bound.
     if isinstance(ours, dict):
         if not isinstance(theirs, dict):
             return False
-        return all(_is_within(value, theirs.get(name), (*path, name), sets) for name, value in ours.items())
+        pairs = ((value, theirs.get(name), (*path, name), sets) for name, value in ours.items())
+        return all(starmap(_is_within, pairs))
     if isinstance(ours, list):
         if not isinstance(theirs, list) or len(ours) != len(theirs):
             return False
         below = (*path, ITEMS)
         if path not in sets:
-            return all(_is_within(one, other, below, sets) for one, other in zip(ours, theirs, strict=True))
+            return all(map(_is_within, ours, theirs, repeat(below), repeat(sets)))
         return _pairs_up(ours, theirs, below, sets)
     return type(_number(ours)) is type(_number(theirs)) and ours == theirs
 
@@ -186,17 +190,51 @@ def _number(value: Any) -> Any:
 
 
 def _pairs_up(ours: list[Any], theirs: list[Any], path: tuple[str, ...], sets: frozenset[tuple[str, ...]]) -> bool:
-    """Find a partner of its own for every item: equal ones first, then those that carry more properties."""
-    left = list(theirs)
-    unequal: list[Any] = []
-    for item in ours:
-        if item in left:
-            left.remove(item)
-        else:
-            unequal.append(item)
-    for item in unequal:
-        partner = next((index for index, other in enumerate(left) if _is_within(item, other, path, sets)), None)
-        if partner is None:
+    """Tell whether every item can have a partner of its own that carries all that it says.
+
+    Equal ones go together first: whoever else fits one of them fits the partner that the other has instead. What is
+    left is a bipartite matching, grown by one augmenting path for each item.
+    """
+    left: dict[str, list[Any]] = {}
+    for item in theirs:
+        left.setdefault(_text(_normalised(item)), []).append(item)
+    unequal = [item for item in ours if not _take(left, _text(_normalised(item)))]
+    others = [item for items in left.values() for item in items]
+    # A plain value has equals only.
+    if len(unequal) > len(others) or not all(isinstance(item, dict | list) for item in unequal):
+        return False
+
+    @cache
+    def fits(one: int, place: int) -> bool:
+        return _is_within(unequal[one], others[place], path, sets)
+
+    owners: dict[int, int] = {}
+    places: dict[int, int] = {}
+    for number in range(len(unequal)):
+        reached: dict[int, int] = {}
+        queue, free = [number], None
+        for one in queue:
+            for place in range(len(others)):
+                if place not in reached and fits(one, place):
+                    reached[place] = one
+                    if place not in owners:
+                        free = place
+                        break
+                    queue.append(owners[place])
+            if free is not None:
+                break
+        if free is None:
             return False
-        del left[partner]
+        while free is not None:
+            one = reached[free]
+            owners[free] = one
+            places[one], free = free, places.get(one)
     return True
+
+
+def _take(items: dict[str, list[Any]], text: str) -> bool:
+    """Take one of the items that say so out; False where there is none left."""
+    if items.get(text):
+        items[text].pop()
+        return True
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -137,11 +138,25 @@ def _text(fields: tuple[str, ...], read: Callable[[str], list[Any]]) -> str | No
 
 
 def _values(resource_type: ResourceType, payload: Any, path: str) -> list[Any]:
-    """Return the values at a path that say something; sets sorted, whole numbers as integers."""
-    values = [value for value in values_at(payload, path) if value not in (None, "", [], {})]
+    """Return the values at a path that say something; sets sorted, whole numbers as integers.
+
+    Texts that a person cannot tell apart are the same: blanks around them and the Unicode form do not count. Case does:
+    no API states that it ignores it, and two configs whose names differ in case stand side by side in the app.
+    """
+    values = [_comparable(value) for value in values_at(payload, path)]
     if path in resource_type.sets:
         values = [sorted(value, key=repr) if isinstance(value, list) else value for value in values]
-    return [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
+    return [value for value in values if value not in (None, "", [], {})]
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value).strip()
+    if isinstance(value, list):
+        return [_comparable(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _comparable(item) for name, item in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _reader(resource_type: ResourceType, config: TargetConfig) -> Callable[[str], list[Any]]:

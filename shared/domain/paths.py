@@ -131,18 +131,20 @@ def _descend(node: Any) -> Iterator[Any]:
 
 
 def set_value(payload: Any, path: str, value: Any) -> None:
-    """Set a value at a path of plain property names, in place, making the objects on the way.
+    """Set a value at a path of plain property names, in place; what is no object on the way gives place to one.
 
     Raises:
-        ValueError: the path has a wildcard, an empty segment, or leads through something that is no object.
+        ValueError: the path has a wildcard, an empty segment, or leads nowhere; or the payload is no object.
     """
-    segments = parse_path(path)
-    node = payload
-    for name in segments[:-1]:
-        node = node.setdefault(name, {}) if isinstance(node, dict) else None
-    if not isinstance(node, dict) or not is_plain(path):
+    *parents, last = parse_path(path) or (ITEMS,)
+    if not isinstance(payload, dict) or not is_plain(path) or last == ITEMS:
         raise ValueError(f"cannot set a value at {path!r}")
-    node[segments[-1]] = value
+    node = payload
+    for name in parents:
+        if not isinstance(node.get(name), dict):
+            node[name] = {}
+        node = node[name]
+    node[last] = value
 
 
 def places_at(payload: Any, path: str) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -237,10 +237,8 @@ def _keep_own_fields(resource_type: ResourceType, body: dict[str, Any], target_p
     merges = resource_type.update is not None and resource_type.update.merge
     for path in resource_type.keep_target:
         current = find_value(target_payload, path)
-        *parents, _ = parse_path(path)
-        if current is None or (merges and not (parents and isinstance(follow(body, parents), dict))):
-            continue
-        set_value(body, path, copy_json(current))
+        if current is not None and not (merges and parse_path(path)[0] not in body):
+            set_value(body, path, copy_json(current))
 
 
 def planned_to_json(resource_type: ResourceType, planned: PlannedResource) -> dict[str, Any]:

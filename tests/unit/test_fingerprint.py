@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.bounds import MAX_DEPTH
 from shared.domain.fingerprint import (
+    _pairs_up,
     canonical,
     canonical_again,
     catalogue_version,
@@ -162,3 +164,46 @@ def test_canonical_content_of_todays_entry_stays_as_it_is(config: Any) -> None:
 def test_older_canonical_content_becomes_what_todays_entry_makes_of_the_payload(today: ResourceType) -> None:
     payload = {**PAYLOAD, "more": {"text": '{"a": 1.0}'}}
     assert canonical_again(today, canonical(TYPE, payload)) == canonical(today, payload)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "equal"),
+    [
+        ([{"a": 1}, {"a": 1, "b": 2}], [{"a": 1, "b": 2, "c": 3}, {"a": 1, "c": 3}], True),
+        ([{"a": 1}, {"b": 2}, {"c": 3}], [{"a": 1, "b": 2}, {"b": 2, "c": 3}, {"c": 3, "a": 1}], True),
+        ([{"a": 1}, {"a": 1}], [{"a": 1, "b": 2}, {"b": 2}], False),
+        ([{"a": 1}], [{"a": 1}, {"a": 1}], True),
+        ([1], [True], False),
+        ([{"a": 0}], [{"a": False}], False),
+        ([1], [1.0], True),
+        (["a"], [["a"]], False),
+        ([{"a": None}], [{}], True),
+    ],
+)
+def test_items_of_a_set_pair_up_wherever_each_can_have_a_partner(
+    ours: list[Any], theirs: list[Any], equal: bool
+) -> None:
+    for turned in (ours, ours[::-1]):
+        assert _pairs_up(turned, theirs, (), frozenset()) is equal
+
+
+def test_sets_of_many_items_pair_up() -> None:
+    ours = [{"n": number % 2, **({} if number % 3 else {"x": number})} for number in range(600)]
+    theirs = [{"n": number % 2, "x": number, "y": number} for number in range(600)]
+    assert equal_where_sent(replace(TYPE, sets=("s",)), {"s": ours}, {"s": theirs})
+    assert not equal_where_sent(replace(TYPE, sets=("s",)), {"s": [*ours[1:], {"n": 3}]}, {"s": theirs})
+
+
+@pytest.mark.parametrize(("empty", "equal"), [([], False), ({}, False), ("", False), (None, True)])
+def test_an_empty_value_is_not_a_missing_one(empty: Any, equal: bool) -> None:
+    assert equal_where_sent(TYPE, {"a": empty}, {}) is equal
+
+
+def test_the_deepest_payload_with_the_deepest_text_can_be_compared() -> None:
+    deep: Any = []
+    for _ in range(MAX_DEPTH - 3):
+        deep = [deep]
+    payload = {"in": {"config": "[" * MAX_DEPTH + "]" * MAX_DEPTH}, "deep": deep}
+    entry = replace(TYPE, stringified=("in.config",), sets=("deep",))
+    assert equal_where_sent(entry, payload, payload)
+    assert canonical_again(entry, canonical(entry, payload)) == canonical(entry, payload)

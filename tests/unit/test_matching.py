@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from typing import Any
 
@@ -187,9 +188,26 @@ def test_7_lineage_only_creates_what_a_name_would_match() -> None:
     assert summary(found) == ("7", None, False)
 
 
-@pytest.mark.parametrize("payload", [{"kind": 1}, {"name": ""}, {"name": None}, {}])
+@pytest.mark.parametrize("payload", [{"kind": 1}, {"name": ""}, {"name": "\u00a0 "}, {"name": None}, {}])
 def test_an_incomplete_natural_key_matches_nothing(payload: dict[str, Any]) -> None:
     assert natural_key_of(a_type(), payload) is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "rule"),
+    [
+        ("Größe", unicodedata.normalize("NFD", "Größe"), "5"),
+        ("Solar", "Solar ", "5"),
+        ("Solar", "\u00a0Solar\u00a0", "5"),
+        (["Größe", "a"], [unicodedata.normalize("NFD", "Größe") + " ", "a"], "5"),
+        ("Solar", "solar", "7"),
+        ("Solar Plus", "SolarPlus", "7"),
+    ],
+)
+def test_blanks_around_a_name_and_its_unicode_form_do_not_count_and_case_does(
+    ours: Any, theirs: Any, rule: str
+) -> None:
+    assert matched(a_type(), a_source({"name": ours}), a_target("x", name=theirs)).rule == rule
 
 
 def test_sets_in_a_natural_key_match_in_any_order() -> None:

@@ -90,10 +90,12 @@ def test_setting_makes_the_objects_on_the_way() -> None:
     payload: dict[str, object] = {}
     set_value(payload, "a.b", 1)
     assert payload == {"a": {"b": 1}}
-    with pytest.raises(ValueError, match="cannot set"):
-        set_value(payload, "a.b.c", 1)
-    with pytest.raises(ValueError, match="cannot set"):
-        set_value(payload, "a[].c", 1)
+    set_value(payload, "a.b.c", 1)
+    assert payload == {"a": {"b": {"c": 1}}}
+    for path in ("a[].c", "a.{*}", "a[]", ""):
+        with pytest.raises(ValueError, match="cannot set"):
+            set_value(payload, path, 1)
+    assert payload == {"a": {"b": {"c": 1}}}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import time
 
 import pytest
 
@@ -52,3 +53,16 @@ def test_no_field_of_a_log_line_carries_a_token():
     line = stream.getvalue()
     assert json.loads(line)["exception_name"] == "ValueError"
     assert "eyJ" not in line
+
+
+@pytest.mark.parametrize("word", ["eyJ", "eyJaaaaa", "bearer ", "bearer  +%20", "X-Amz-Signature=", "eyJaaaaaa."])
+def test_time_grows_with_the_text_and_not_faster(word):
+    text = word * (400_000 // len(word))
+    began = time.process_time()
+    redact(text)
+    # A search that begins anew at each word takes minutes.
+    assert time.process_time() - began < 3
+
+
+def test_finds_a_token_inside_of_a_longer_word():
+    assert "c2lnbmF0dXJl" not in redact(f"prefix_{TOKEN} eyJeyJ{TOKEN}")

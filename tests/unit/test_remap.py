@@ -93,6 +93,17 @@ def test_patching_keeps_the_active_flag_and_the_targets_own_fields(merge: bool) 
     assert body == (expected if merge else {**expected, "mine": "t"})
 
 
+@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("settings", [None, {}, {"deep": None}, {"deep": {}}, {"deep": "text"}, "text"])
+def test_what_is_the_targets_own_stays_below_what_the_source_has_as_null(merge: bool, settings: Any) -> None:
+    resource_type = updating(merge=merge, keep_target=("settings.deep.own",))
+    payload = {"settings": settings}
+    one = planned(resource_type, payload, action=Action.PATCH)
+    target = {"id": "y", "settings": {"deep": {"own": [1], "other": 2}}}
+    body = build_body(resource_type, payload, one, {}, stage="patch", target_payload=target)
+    assert body == {"settings": {"deep": {"own": [1]}}}
+
+
 def test_patching_leaves_the_active_flag_out_where_the_target_does_not_say() -> None:
     resource_type = updating(merge=True)
     one = planned(resource_type, {"active": True}, action=Action.PATCH)
