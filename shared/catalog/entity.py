@@ -199,6 +199,12 @@ def _files(attribute: str) -> tuple[Reference, ...]:
     return (_related(attribute, "file", strength=Strength.SOFT), *_embedded_files(attribute))
 
 
+def _stored_parts(*attributes: str) -> tuple[str, ...]:
+    """Return what a whole file inside of another entity says of its storage and its organisation."""
+    parts = ("versions", "_org", "_created_at", "_updated_at")
+    return tuple(f"{attribute}[].{part}" for attribute in attributes for part in parts)
+
+
 _SWITCH = ActiveFlag(path="active")
 
 PRODUCT = entity_type(
@@ -217,8 +223,12 @@ PRODUCT = entity_type(
         *_files("product_downloads"),
         *_embedded_files("_availability_files"),
     ),
+    strip=_stored_parts("product_images", "product_downloads", "_availability_files"),
     link="/app/pricing-hub/product/{id}",
-    assumptions=("Conditional variants of a product are records of the pricing API and are not copied.",),
+    assumptions=(
+        "Conditional variants of a product are records of the pricing API and are not copied.",
+        "What a file inside of a product says of its storage comes from the file itself and is not sent.",
+    ),
 )
 
 PRICE = entity_type(

@@ -15,6 +15,7 @@ from shared.adapters.downstream.paginators import PAGINATORS
 from shared.catalog.registry import RESOURCE_TYPES, get_resource_type
 from shared.domain.errors import InvalidRequestError
 from shared.domain.paths import ANY_KEY, DEEP, ITEMS, KEY_ITSELF, parse_path
+from shared.domain.references import sendable
 from shared.domain.resource_type import (
     PORTABLE_FORMS,
     Form,
@@ -630,3 +631,15 @@ def test_strong_natural_keys_are_those_that_the_apis_keep_unique() -> None:
 @pytest.mark.parametrize(("path", "write"), generate.PAGES, ids=lambda value: getattr(value, "name", None))
 def test_generated_pages_are_up_to_date(path: Any, write: Any) -> None:
     assert path.read_text(encoding="utf-8") == write(), f"run `python -m docs.generate`: {path.name} is stale"
+
+
+def test_a_file_inside_of_a_product_is_sent_without_what_its_storage_says() -> None:
+    file = {"_id": "f", "$relation": {"entity_id": "f"}, "filename": "a.png", "_org": "source"}
+    versions = {"versions": [{"s3ref": {"bucket": "b", "key": "source/f/a.png"}}]}
+    product = {"name": "P", "product_images": [file | versions], "_availability_files": [file | versions]}
+    kept = [{name: value for name, value in file.items() if name != "_org"}]
+    assert sendable(RESOURCE_TYPES["product"], product) == {
+        "name": "P",
+        "product_images": kept,
+        "_availability_files": kept,
+    }
