@@ -25,6 +25,22 @@ _write = partial(WriteOperation, api=_API, host=_HOST)
 
 _CONFIGURATION = "use_cases[].configuration"
 _ENTITIES = f"$.{_CONFIGURATION}.entities[]"
+#: Where credentials must be templates by contract. Literals there are credentials of the source organisation.
+_CREDENTIALS = (
+    "connector_config.auth.client_secret",
+    "connector_config.auth.api_key",
+    "connector_config.auth.token",
+    "connector_config.auth.body_params.{*}",
+    "connector_config.auth.headers.{*}",
+    "connector_config.auth.query_params.{*}",
+    f"{_CONFIGURATION}.auth.client_secret",
+    f"{_CONFIGURATION}.auth.password",
+    f"{_CONFIGURATION}.auth.body_params.{{*}}",
+    f"{_CONFIGURATION}.auth.headers.{{*}}",
+    f"{_CONFIGURATION}.auth.query_params.{{*}}",
+    f"{_CONFIGURATION}.steps[].headers.{{*}}",
+    f"{_CONFIGURATION}.operation.headers.{{*}}",
+)
 
 INTEGRATION = ResourceType(
     name="integration",
@@ -110,7 +126,13 @@ INTEGRATION = ResourceType(
     ),
     external_strip=("settings.notifications.recipients[]",),
     keep_target=("_manifest", "settings.notifications.recipients"),
-    secret_note="Credentials of an integration are environment variables: set their values.",
+    secrets=_CREDENTIALS,
+    secrets_sent_back=_CREDENTIALS,
+    drop_without={f"{_CONFIGURATION}.auth": "client_secret"},
+    secret_note=(
+        "Credentials of an integration are environment variables: set their values, and enter those again that stood"
+        " in it as plain text."
+    ),
     system_managed=(
         SystemManaged(path="protected", reason="The integration is protected: it must not be changed by a job."),
     ),
@@ -119,7 +141,10 @@ INTEGRATION = ResourceType(
         "An integration has no flag of its own: each use case has one, which is copied.",
         "The PUT is declarative: a use case that is missing from it is deleted, so it is always sent whole.",
         "Ids of use cases are chosen by the client and are kept.",
-        "Secrets of connectors and proxies are environment templates by contract; the payload holds none.",
+        "Secrets of connectors and proxies are environment templates by contract: plain text there is not copied.",
+        "Headers and parameters of a sign-in may be secrets: plain text is copied under names such as Accept only.",
+        "How a file proxy signs in is not sent without its secret, which the API requires.",
+        "Query parameters of a managed call are arguments, not credentials, and are copied.",
         "A portal is looked up by a filter when the integration runs: there is no id to copy or to rewrite.",
         "Which network a secure proxy may reach is set by the platform's staff and is not copied.",
         "Which app belongs to which integration is kept outside of the payload and is not copied.",

@@ -77,8 +77,15 @@ WEBHOOK = ResourceType(
         "auth.basicAuthConfig.password",
         "auth.oauthConfig.clientSecret",
         "auth.apiKeyConfig.keyValue",
+        "auth.oauthConfig.customParameterList[].value",
+        "payloadConfiguration.custom_headers.{*}",
     ),
-    secret_note="Enter the password, client secret or API key again, and give the receiver the new signing secret.",
+    secrets_sent_back=("auth.oauthConfig.customParameterList[].value", "payloadConfiguration.custom_headers.{*}"),
+    drop_without={"auth.oauthConfig.customParameterList[]": "value"},
+    secret_note=(
+        "Enter the password, client secret or API key again, headers and OAuth parameters that held credentials as"
+        " plain text, too, and give the receiver the new signing secret."
+    ),
     system_managed=(
         SystemManaged(path="protected", reason="The webhook is protected: it must not be changed by a job."),
     ),
@@ -86,7 +93,9 @@ WEBHOOK = ResourceType(
     assumptions=(
         "On an update a secret that is left out stays, and null would clear it: a secret is never sent.",
         "What get answers for a stored secret is not stated: whatever stands there is removed.",
-        "Custom headers and extra OAuth parameters are ordinary readable fields for the API and are copied.",
+        "Headers and OAuth parameters are shown in clear: plain text is copied under names such as Content-Type only.",
+        "An extra OAuth parameter without a value is not sent: the API requires one.",
+        "Extra fields of a multipart body are expressions over the event, not credentials, and are copied.",
         "The values of the filter name webhooks only where it filters by `metadata.webhook_id`.",
     ),
 )

@@ -372,7 +372,7 @@ def is_by_name(found: FoundReference, identified: Identified, catalogue: Catalog
 
 
 def without_secrets(resource_type: ResourceType, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a payload without its secrets; one that is nothing but an environment template is none."""
+    """Return a copy of a payload without its secrets; what says nothing but templates is none."""
     copied: dict[str, Any] = copy_json(payload)
     _remove_secrets(resource_type, copied)
     return copied
@@ -380,12 +380,53 @@ def without_secrets(resource_type: ResourceType, payload: Mapping[str, Any]) -> 
 
 def _remove_secrets(resource_type: ResourceType, payload: Any) -> None:
     for path in resource_type.secrets:
-        places = places_at(payload, path)
-        remove_places(payload, [steps for steps, value in places if not _is_environment_template(value)])
+        remove_places(payload, [steps for steps, _ in secrets_at(payload, path)])
 
 
-def _is_environment_template(value: Any) -> bool:
-    return isinstance(value, str) and _ENV_PATTERN.fullmatch(value.strip()) is not None
+#: Headers and parameters that carry no credential, in lower case with hyphens.
+_NO_CREDENTIALS = frozenset(
+    {
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "audience",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "grant-type",
+        "odata-maxversion",
+        "odata-version",
+        "prefer",
+        "resource",
+        "response-type",
+        "scope",
+        "user-agent",
+    }
+)
+_TEMPLATE = re.compile(r"\{\{\{?\s*+[A-Za-z_][A-Za-z0-9_.-]*+\s*+\}?\}\}")
+_SCHEME = re.compile(r"\s*+(?:basic|bearer|token|apikey)?[\s:]*+", re.IGNORECASE)
+
+
+def secrets_at(payload: Any, path: str) -> list[tuple[tuple[Step, ...], Any]]:
+    """Return the places at a path of `ResourceType.secrets`, and the values, that are secrets indeed."""
+    return [(steps, value) for steps, value in places_at(payload, path) if _is_secret(payload, path, steps, value)]
+
+
+def _is_secret(payload: Any, path: str, steps: tuple[Step, ...], value: Any) -> bool:
+    name = None
+    if path.endswith(ANY_KEY):
+        name = steps[-1]
+    elif path.endswith("[].value"):
+        name = follow(payload, (*steps[:-1], "key"))
+    if isinstance(name, str) and name.strip().lower().replace("_", "-") in _NO_CREDENTIALS:
+        return False
+    if not isinstance(value, str):
+        return True
+    rest = _TEMPLATE.sub("", value)
+    return rest == value or _SCHEME.fullmatch(rest) is None
 
 
 def sendable(resource_type: ResourceType, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from shared.domain.references import (
     FoundReference,
     Replacement,
     rewrite,
+    secrets_at,
     sendable,
 )
 from shared.domain.resource_type import EMPTY, ResourceKey, ResourceType
@@ -188,7 +189,7 @@ def _set_active_flag(flag: ActiveFlag, body: dict[str, Any], value: Any) -> None
 def _keep_active_flag(flag: ActiveFlag, body: dict[str, Any], target_payload: Mapping[str, Any]) -> None:
     """Give the active flag the value that it has on the target; leave it out where the target does not say.
 
-    A flag of array items is that of the target's item of the same slug, id or name; a new item keeps its own.
+    A flag of array items is that of the target's item of the same slug, id, name or key; a new item keeps its own.
     """
     if is_plain(flag.path):
         current = find_value(target_payload, flag.path)
@@ -229,7 +230,7 @@ def _counterpart(body: Any, target_payload: Any, steps: Sequence[str | int]) -> 
 def _is_same_item(ours: Any, theirs: Any) -> bool:
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         return bool(ours == theirs)
-    return next((ours[name] == theirs.get(name) for name in ("slug", "id", "name") if ours.get(name)), False)
+    return next((ours[name] == theirs.get(name) for name in ("slug", "id", "name", "key") if ours.get(name)), False)
 
 
 def _keep_own_fields(resource_type: ResourceType, body: dict[str, Any], target_payload: Mapping[str, Any]) -> None:
@@ -239,6 +240,24 @@ def _keep_own_fields(resource_type: ResourceType, body: dict[str, Any], target_p
         current = find_value(target_payload, path)
         if current is not None and not (merges and parse_path(path)[0] not in body):
             set_value(body, path, copy_json(current))
+    for path in resource_type.secrets_sent_back:
+        for steps, _ in secrets_at(target_payload, path):
+            _send_back(body, target_payload, steps)
+
+
+def _send_back(body: Any, target_payload: Any, steps: Sequence[str | int]) -> None:
+    """Put into a body what the target has at a place, with the object or array item around it where that is lacking."""
+    for depth in range(max(0, len(steps) - 2), len(steps)):
+        step = steps[depth]
+        container = _counterpart(target_payload, body, steps[:depth])
+        theirs = follow(target_payload, steps[: depth + 1])
+        if isinstance(step, int) and isinstance(container, list) and isinstance(theirs, dict) and "key" in theirs:
+            if not any(_is_same_item(theirs, item) for item in container):
+                container.append(copy_json(theirs))
+                return
+        elif isinstance(step, str) and isinstance(container, dict) and container.get(step) is None:
+            container[step] = copy_json(theirs)
+            return
 
 
 def planned_to_json(resource_type: ResourceType, planned: PlannedResource) -> dict[str, Any]:

@@ -341,11 +341,15 @@ class ResourceType:
         external_strip: field paths with values of the source organisation that cannot be carried over (users, domains);
             a value there that a reference of the entry holds stays.
         keep_only: where set, the only properties that are sent.
-        drop_without: array path -> property; an item that lacks the property is not sent.
+        drop_without: path -> property; an array item or an object there that lacks the property is not sent.
         keep_target: field paths, without wildcards, whose value on the target stays on an update. The source's own
             value is stripped, so a create sends none.
-        secrets: field paths removed before a payload leaves memory; on an update the target's own stay. A value that is
-            nothing but one environment template (`{{ env.key }}`) is no secret and stays.
+        secrets: field paths removed before a payload leaves memory; on an update the target's own stay. A text that
+            says nothing but templates (`{{ env.key }}`), a scheme such as `Bearer` in front of them or not, is no
+            secret and stays. Of headers and parameters, at paths that end in `{*}`, or in `[].value` beside a `key`,
+            those stay, too, whose names plainly say that they are no credentials.
+        secrets_sent_back: those of `secrets` that the API shows in clear and that a replacing update without them
+            would lose: it sends the target's own.
         secret_note: what a person must set by hand afterwards.
         system_managed: kinds that the platform owns.
         skip_sync: reason why a job never writes this type; empty for all others.
@@ -388,6 +392,7 @@ class ResourceType:
     drop_without: Mapping[str, str] = EMPTY
     keep_target: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    secrets_sent_back: tuple[str, ...] = ()
     secret_note: str = ""
     system_managed: tuple[SystemManaged, ...] = ()
     skip_sync: str = ""

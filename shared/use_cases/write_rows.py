@@ -220,7 +220,7 @@ class Workshop:
         found = without_secrets(resource_type, current)
         is_as_planned = agree(planned.target_fingerprint, fingerprint(resource_type, found))
         # An earlier try of this row may have been done, and its answer lost.
-        may_be_ours = task.row.attempt > 1 and equal_where_sent(resource_type, body, found)
+        may_be_ours = task.row.attempt > 1 and equal_where_sent(resource_type, body, current)
         if is_as_planned is False and not may_be_ours:
             raise TargetChangedError(
                 f"{task.row.target_id} was changed on the target since the job was planned: sync it again."

@@ -15,7 +15,7 @@ from shared.adapters.downstream.paginators import PAGINATORS
 from shared.catalog.registry import RESOURCE_TYPES, get_resource_type
 from shared.domain.errors import InvalidRequestError
 from shared.domain.paths import ANY_KEY, DEEP, ITEMS, KEY_ITSELF, parse_path
-from shared.domain.references import sendable
+from shared.domain.references import sendable, without_secrets
 from shared.domain.resource_type import (
     PORTABLE_FORMS,
     Form,
@@ -508,7 +508,8 @@ def test_what_create_does_not_take_is_stripped(entry: ResourceType) -> None:
 def test_nothing_that_create_requires_is_stripped(entry: ResourceType) -> None:
     if entry.create is None or entry.skip_sync:
         return
-    for path in (*entry.strip, *entry.external_strip, *entry.secrets):
+    dropped = {f"{holder}.{name}" for holder, name in entry.drop_without.items()}
+    for path in {*entry.strip, *entry.external_strip, *entry.secrets} - dropped:
         *parents, last = parse_path(path)
         place = body_of(entry.create)
         for segment in parents:
@@ -643,3 +644,62 @@ def test_a_file_inside_of_a_product_is_sent_without_what_its_storage_says() -> N
         "product_images": kept,
         "_availability_files": kept,
     }
+
+
+def _planted(path: str, value: Any, name: str = "X-Any") -> dict[str, Any]:
+    """Return a payload that has a value at a path; `name` is what the value belongs to in maps and lists of pairs."""
+    node: Any = value
+    beside = {"key": name} if path.endswith("[].value") else {}
+    for segment in reversed(parse_path(path)):
+        node = [node] if segment == ITEMS else {name if segment == ANY_KEY else segment: node, **beside}
+        beside = {}
+    return dict(node)
+
+
+_SECRETS = [(entry, path) for entry in TYPES for path in entry.secrets]
+
+
+@pytest.mark.parametrize(("entry", "path"), _SECRETS, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize("literal", ["abc123", "Bearer abc123", "{{ env.a }}abc123", "Bearer {{ env.a }} abc123", "{{"])
+def test_a_credential_in_plain_text_goes_nowhere(entry: ResourceType, path: str, literal: str) -> None:
+    payload = _planted(path, literal)
+    for left in (without_secrets(entry, payload), sendable(entry, payload)):
+        assert literal not in repr(left)
+    assert entry.secret_note
+
+
+@pytest.mark.parametrize(("entry", "path"), _SECRETS, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize("template", ["{{ env.a.b }}", "{{env.a}}", "Bearer {{ env.a }}", "Basic {{env.a}}:{{env.b}}"])
+def test_a_credential_that_is_a_template_stays(entry: ResourceType, path: str, template: str) -> None:
+    payload = _planted(path, template)
+    assert without_secrets(entry, payload) == payload
+
+
+@pytest.mark.parametrize(
+    ("entry", "path"),
+    [(entry, path) for entry, path in _SECRETS if path.endswith((ANY_KEY, "[].value"))],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_headers_and_parameters_that_are_plainly_no_credentials_stay(entry: ResourceType, path: str) -> None:
+    for name in ("Content-Type", "accept", "grant_type"):
+        payload = _planted(path, "text/plain", name)
+        assert without_secrets(entry, payload) == payload
+
+
+def test_whatever_must_be_a_template_by_contract_is_a_secret() -> None:
+    entry = RESOURCE_TYPES["integration"]
+    assert entry.create is not None
+    place = body_of(entry.create).step("connector_config").step("auth")
+    by_contract = {
+        f"connector_config.auth.{name}"
+        for name, declared in place.properties.items()
+        for _, node in Place(*declared).nodes
+        if "Must be an {{env.key}} reference" in node.get("description", "")
+    }
+    assert len(by_contract) == 3
+    assert by_contract <= set(entry.secrets)
+
+
+def test_what_is_sent_back_is_a_secret() -> None:
+    for entry in TYPES:
+        assert set(entry.secrets_sent_back) <= set(entry.secrets)
