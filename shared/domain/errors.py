@@ -58,13 +58,15 @@ class UnknownOutcomeError(TransientError):
     Args:
         message: one clear sentence.
         ended: the other side said that it failed, or answered something unreadable: what is not done by now never is.
+        outlived: it took longer than anybody waits for it, and may be at work still.
     """
 
     code = "UNKNOWN_OUTCOME"
 
-    def __init__(self, message: str, *, ended: bool = False) -> None:
+    def __init__(self, message: str, *, ended: bool = False, outlived: bool = False) -> None:
         super().__init__(message)
         self.ended = ended
+        self.outlived = outlived
 
 
 class StorageThrottledError(TransientError):

@@ -51,12 +51,16 @@ class Sent:
         times: how often it was sent.
         first_at, last_at: epoch seconds by which it was on its way, the first and the last time.
         ended: the last time, what was not done then never is.
+        lost_at: the last time that this could not be said; 0 where it always could.
+        outlived: the API was seen to work on behind an answer that it was too slow for.
     """
 
     times: int
     first_at: float
     last_at: float
     ended: bool = False
+    lost_at: float = 0
+    outlived: bool = False
 
     @property
     def looks(self) -> tuple[float, ...]:
@@ -73,9 +77,17 @@ class Sent:
         """Tell whether it is worth to send it once more."""
         return self.times < _MAX_SENDS and now - self.first_at < _GIVE_UP_AFTER_S
 
-    def again(self, now: float, *, ended: bool) -> Sent:
-        """Return what is known once it was sent again, and not answered again."""
-        return Sent(times=self.times + 1, first_at=self.first_at, last_at=now, ended=ended)
+
+def sent_again(earlier: Sent | None, now: float, *, ended: bool, outlived: bool) -> Sent:
+    """Return what is known of a create once it was sent, or sent again, and not answered."""
+    return Sent(
+        times=earlier.times + 1 if earlier else 1,
+        first_at=earlier.first_at if earlier else now,
+        last_at=now,
+        ended=ended,
+        lost_at=now if not ended else earlier.lost_at if earlier else 0,
+        outlived=outlived or (earlier is not None and earlier.outlived),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

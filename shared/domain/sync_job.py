@@ -150,6 +150,8 @@ class Row:
         target_fields: fields of the target's config that others refer to (derived values, aliases), once known.
         left: work that is left, in order; empty once nothing is left.
         sends: how often its create was sent, where that was more than once.
+        lost_at: epoch seconds at which it was last sent so that the API may have been at work still; 0 where never.
+        outlived: the API was seen to work on behind an answer that it was too slow for.
         doubles: configs of the target that say the same, were not there before and are nobody's: one too many, perhaps.
         stamp: name of its last write, the same in its lineage: who writes later stamps that anew.
         answer: fingerprint of what the API answered to that write; empty where it answered nothing.
@@ -169,6 +171,8 @@ class Row:
     attempt: int = 0
     left: tuple[Work, ...] = ()
     sends: int = 0
+    lost_at: int = 0
+    outlived: bool = False
     doubles: tuple[str, ...] = ()
     stamp: str = ""
     answer: str = ""

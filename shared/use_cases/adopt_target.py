@@ -58,15 +58,20 @@ class Adoption:
             )
         return self._look(task, body, self._began_at if not_before is None else not_before)
 
-    def find_doubles(self, task: Task, body: Payload) -> list[str]:
+    def find_doubles(self, task: Task, body: Payload, not_before: float) -> list[str]:
         """Return what else on the target says what a create sent, was not there before and is nobody's.
+
+        Args:
+            task: the row, which is done.
+            body: what was sent.
+            not_before: epoch seconds at which the look must begin at the earliest.
 
         Raises:
             UnknownOutcomeError: it cannot be told.
         """
         with self._lock:
             listing = self._listings.setdefault(task.key.type, _Listing(self._shop, task.resource_type))
-        new = listing.read(self._began_at)
+        new = listing.read(max(self._began_at, not_before))
         return sorted(one for one, payload in new.items() if equal_where_sent(task.resource_type, body, payload))
 
     def _find_by_id(self, resource_type: ResourceType, config_id: str) -> WrittenConfig | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import NotFoundError, TargetChangedError, UnknownOutcomeError
 from shared.domain.plan import Action, LineageEntry, ResolutionKind
 from shared.domain.remap import Stage, build_body
-from shared.domain.row_commit import RowCommit, Sent
+from shared.domain.row_commit import RowCommit, sent_again
 from shared.domain.sync_job import RowStatus, Work, event_of
 from shared.use_cases.adopt_target import Adoption
 from shared.use_cases.write_rows import OpenOutcomeError, Task, Workshop, is_completed, work_through
@@ -104,18 +105,12 @@ class ResourceWriter:
                         task.resource_type, body, config_id=task.planned.create_id, content=content
                     )
             except UnknownOutcomeError as error:
-                self._note_sent(task, ended=error.ended)
+                now = self._shop.ports.now()
+                task.outcome_unknown, task.look_at = True, now
+                task.open_create = sent_again(task.open_create, now, ended=error.ended, outlived=error.outlived)
             else:
                 task.was_answered = True
                 return written
-
-    def _note_sent(self, task: Task, *, ended: bool) -> None:
-        now, earlier = self._shop.ports.now(), task.open_create
-        task.outcome_unknown, task.look_at = True, now
-        if earlier is None:
-            task.open_create = Sent(times=1, first_at=now, last_at=now, ended=ended)
-        else:
-            task.open_create = earlier.again(now, ended=ended)
 
     def _wait_for_next_look(self, task: Task, looked_at: float) -> None:
         """Return where it is time to send a create again, of which nothing was found."""
@@ -178,5 +173,12 @@ class ResourceWriter:
             lambda row: shop.written_events(task, row, stage),
             inactive=True if Work.ACTIVATE in task.row.left else None,
         )
-        sends = (task.open_create.times if task.open_create else 0) + task.was_answered
-        return replace(commit, after=replace(commit.after, sends=sends)) if sends > 1 else commit
+        if (sent := task.open_create) is None:
+            return commit
+        after = replace(
+            commit.after,
+            sends=sent.times + task.was_answered,
+            lost_at=ceil(sent.lost_at),
+            outlived=sent.outlived,
+        )
+        return replace(commit, after=after)

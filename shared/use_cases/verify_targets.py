@@ -25,18 +25,29 @@ from shared.domain.since_last_sync import turned
 from shared.domain.sync_job import RowStatus, Work, event_of, suspicion
 from shared.use_cases.adopt_target import Adoption
 from shared.use_cases.closure import read_identifiers
-from shared.use_cases.write_rows import BlockedError, Perform, Task, Workshop, is_completed, work_through
+from shared.use_cases.write_rows import (
+    BlockedError,
+    OpenOutcomeError,
+    Perform,
+    Task,
+    Workshop,
+    is_completed,
+    work_through,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from shared.domain.plan import LineageEntry
     from shared.domain.ports import Payload
+    from shared.domain.sync_job import Row
     from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
 
 _MAX_LEFTOVERS = 10
 _MAX_LEFT_OUT = 20
 _MAX_DOUBLES = 5
+# Where an API was seen to work on behind its answers, what it may have made beside is looked for this long afterwards.
+_LATEST_COMMIT_S = 65
 
 
 def verify_targets(step: StepInput, ports: SyncPorts) -> StepResult:
@@ -49,7 +60,9 @@ def verify_targets(step: StepInput, ports: SyncPorts) -> StepResult:
 
 
 def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
-    remapped = _remapped(shop) if tasks else SourceIds.of(())
+    rows = list(shop.ports.jobs.list_rows(shop.job.org_id, shop.job.id)) if tasks else []
+    remapped = _remapped(shop, rows) if tasks else SourceIds.of(())
+    work_outlives_answers = any(row.outlived for row in rows)
     shop.remember_lineage(tasks)
     ways_back = _ways_back(shop, tasks)
     adoption = Adoption(shop, tasks)
@@ -57,13 +70,16 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
     def verify(task: Task) -> RowCommit:
         if task.row.action == Action.SKIP:
             return _settle_what_another_job_made(shop, task)
+        last_look = task.row.lost_at + _LATEST_COMMIT_S if work_outlives_answers else 0
+        if task.row.sends > 1 and shop.ports.now() < last_look:
+            raise OpenOutcomeError(last_look)
         target_id = task.row.target_id or ""
         payload = without_secrets(task.resource_type, shop.read_target(task))
         left = leftover_source_ids(task.resource_type, task.payload, payload, remapped, task.planned.resolutions)
         row = replace(
             shop.advance(task, target_id, task.row.target_fields),
             leftovers=tuple(dict.fromkeys(identifier for _, identifier in left))[:_MAX_LEFTOVERS],
-            doubles=_doubles(shop, adoption, task) if task.row.sends > 1 else (),
+            doubles=_doubles(shop, adoption, task, last_look) if task.row.sends > 1 else (),
         )
         memories: dict[str, Any] = {}
         entry = _entry(shop, task, payload, memories)
@@ -85,11 +101,11 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
     return verify
 
 
-def _doubles(shop: Workshop, adoption: Adoption, task: Task) -> tuple[str, ...]:
+def _doubles(shop: Workshop, adoption: Adoption, task: Task, not_before: float) -> tuple[str, ...]:
     """Look once more for what the creates of a row made beside its target."""
     try:
         body = build_body(task.resource_type, task.payload, task.planned, shop.id_map, stage="create")
-        return tuple(adoption.find_doubles(task, body))[:_MAX_DOUBLES]
+        return tuple(adoption.find_doubles(task, body, not_before))[:_MAX_DOUBLES]
     except (DependencyFailedError, UnknownOutcomeError):
         return ()
 
@@ -190,11 +206,7 @@ def _runs(shop: Workshop, job_id: str) -> bool:
     return False
 
 
-def _remapped(shop: Workshop) -> SourceIds:
+def _remapped(shop: Workshop, rows: Iterable[Row]) -> SourceIds:
     job = shop.job
-    written = {
-        row.key: WrittenTarget(row.target_id, row.target_fields)
-        for row in shop.ports.jobs.list_rows(job.org_id, job.id)
-        if row.target_id is not None
-    }
+    written = {row.key: WrittenTarget(row.target_id, row.target_fields) for row in rows if row.target_id is not None}
     return remapped_ids(shop.ports.catalogue, read_identifiers(shop.ports, job.org_id, job.id), written)

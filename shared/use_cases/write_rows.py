@@ -73,7 +73,7 @@ def result(status: str, code: str = "", wait_seconds: float = 0) -> StepResult:
 
 
 class OpenOutcomeError(HubError):
-    """A create was sent and not answered: whether it was done is to be looked for again, and others go on meanwhile.
+    """A create was sent and not answered: what it made is to be looked for later, and others go on meanwhile.
 
     Args:
         look_at: when, in epoch seconds.

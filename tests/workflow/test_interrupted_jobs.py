@@ -195,6 +195,33 @@ def test_a_second_one_that_a_create_made_late_is_reported_with_both_ids(world: S
     assert said in [event.message for event in world.jobs.list_events(SOURCE_ORG, job_id, 100)]
 
 
+def test_where_an_api_works_on_behind_its_gateway_the_last_look_waits_for_what_comes_latest(world: SyncWorld) -> None:
+    plant_cycle(world)
+    create, later = world.target.create_config, []
+
+    def outlived(resource_type: Any, *more: Any, **named: Any) -> Any:
+        if resource_type.name == "flow" and not later:
+            later.append((world.now() + 60, (resource_type, *more)))
+            raise UnknownOutcomeError("The gateway gave up.", outlived=True)
+        return create(resource_type, *more, **named)
+
+    def passes(seconds: float) -> None:
+        world.skipped_s += seconds
+        if later and later[0][0] <= world.now():
+            made.append(create(*later.pop()[1]).id)
+            later.append((float("inf"), ()))
+
+    made: list[str] = []
+    world.target.create_config, world.sleep = outlived, passes
+
+    job = world.run(job_id := world.create_job(ENTRY))
+
+    row = world.rows(job_id)[ResourceKey("flow", "flow-00000001")]
+    assert (job.status, row.status, row.doubles) == (JobStatus.SUCCEEDED, RowStatus.CREATED, tuple(made))
+    assert [entry["error"].partition(":")[0] for entry in job.errors_sample] == ["DUPLICATE_SUSPECTED"]
+    assert world.skipped_s == pytest.approx(66, abs=2)
+
+
 def test_how_often_a_create_was_sent_outlives_the_step_that_sent_it(world: SyncWorld) -> None:
     plant_cycle(world)
     world.time_left_s = 32.0

@@ -155,3 +155,45 @@ def test_a_delete_job_beside_a_sync_leaves_every_row_decided_and_the_next_sync_m
     while deleted_at(boundary):
         boundary += 1
     assert boundary > 80
+
+
+def colours(world: BesideWorld) -> set[str]:
+    return {one["colour"] for configs in world.target.configs.values() for one in configs.values()}
+
+
+def older_beside_newer(boundary: int, *, there_before: bool) -> bool:
+    """Delay a job at a boundary while another writes a newer version of the source; False where it has ended."""
+    world = a_world(boundary)
+    if there_before:
+        plant(world.target, "9999999", "old")
+    first = planned(world, created(world))
+    plant(world.source, "0000000", "newer")
+    second = created(world)
+    world.meanwhile = lambda: world.run(second)
+
+    world.run(first)
+    reached = world.passed >= boundary
+    world.at = 0
+    world.run(second)
+    assert_decided(world.rows(first))
+    assert_decided(world.rows(second))
+    assert_nothing_is_held(world)
+    if colours(world) != {"newer"}:
+        assert world.run(created(world)).status is JobStatus.SUCCEEDED
+
+    assert colours(world) == {"newer"}
+    assert {name: len(configs) for name, configs in world.target.configs.items()} == {
+        name: len(configs) for name, configs in world.source.configs.items()
+    }
+    before = world.writes()
+    assert world.run(created(world)).status is JobStatus.SUCCEEDED
+    assert world.writes() == before
+    return reached
+
+
+@pytest.mark.parametrize("there_before", [True, False])
+def test_what_an_older_job_wrote_over_a_newer_one_is_mended_by_the_next_sync(there_before: bool) -> None:
+    boundary = 1
+    while older_beside_newer(boundary, there_before=there_before):
+        boundary += 1
+    assert boundary > 80

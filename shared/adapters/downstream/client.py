@@ -52,6 +52,7 @@ MAX_CONTENT_BYTES = 256 * 1024 * 1024
 _MAX_DETAIL = 300
 # Spreads retries; nothing secret comes from it.
 _jitter = random.Random()  # noqa: S311
+_TOOK_TOO_LONG = (408, 504)
 _GATEWAY_SAYS = frozenset({"internal server error", "service unavailable", "endpoint request timed out", "bad gateway"})
 _DETAIL_KEYS = ("message", "error", "reason", "code")
 
@@ -89,6 +90,7 @@ class _Outcome:
         error: what to raise when the tries run out.
         may_be_done: the other side may have done the work.
         ended: whatever it did has come to its end.
+        outlived: we, or the gateway before it, did not wait for its end.
         retry_after_s: how long it asked us to wait.
         throttled: it answered 429, so it did nothing.
     """
@@ -96,6 +98,7 @@ class _Outcome:
     error: HubError
     may_be_done: bool = False
     ended: bool = False
+    outlived: bool = False
     retry_after_s: float | None = None
     throttled: bool = False
 
@@ -304,6 +307,7 @@ class DownstreamClient:
                     raise UnknownOutcomeError(
                         f"{answered.error.message} Whether {operation.operation_id} was done is not known.",
                         ended=answered.ended,
+                        outlived=answered.outlived,
                     )
                 raise answered.error
             self._sleep(wait)
@@ -340,7 +344,9 @@ class DownstreamClient:
             return _Outcome(DownstreamUnavailableError(f"{name} could not be reached in time."))
         except requests.ReadTimeout:
             return _Outcome(
-                DownstreamTimeoutError(f"{name} did not answer {operation.operation_id} in time."), may_be_done=True
+                DownstreamTimeoutError(f"{name} did not answer {operation.operation_id} in time."),
+                may_be_done=True,
+                outlived=True,
             )
         except requests.RequestException as error:
             if _was_never_sent(error):
@@ -365,6 +371,7 @@ class DownstreamClient:
                 DownstreamUnavailableError(message, retry_after_s),
                 may_be_done=not was_turned_away,
                 ended=_is_its_own_word(answer),
+                outlived=status in _TOOK_TOO_LONG,
                 retry_after_s=retry_after_s,
             )
         if status == 401:
@@ -420,7 +427,7 @@ def _is_its_own_word(answer: requests.Response) -> bool:
         body = json.loads(answer.content)
     except ValueError:
         return False
-    if answer.status_code in (408, 504) or not isinstance(body, dict):
+    if answer.status_code in _TOOK_TOO_LONG or not isinstance(body, dict):
         return False
     return body.keys() != {"message"} or str(body["message"]).rstrip(".").casefold() not in _GATEWAY_SAYS
 

@@ -68,10 +68,15 @@ def read_claim(item: Mapping[str, Any]) -> Claim:
 
 def open_create(item: Mapping[str, Any], now: float) -> Sent:
     """Return what a claim says of the create that was sent under it: once more where its owner did not come to say."""
-    if "sent_at" in item:
-        times, first_at, last_at = (item[name] for name in ("sends", "first_sent_at", "sent_at"))
-        return Sent(times=int(times), first_at=float(first_at), last_at=float(last_at), ended=bool(item["ended"]))
-    return Sent(times=int(item.get("sends", 0)) + 1, first_at=float(item.get("first_sent_at", now)), last_at=now)
+    is_told = "sent_at" in item
+    return Sent(
+        times=int(item.get("sends", 0)) + (not is_told),
+        first_at=float(item.get("first_sent_at", now)),
+        last_at=float(item["sent_at"]) if is_told else now,
+        ended=is_told and bool(item["ended"]),
+        lost_at=float(item["lost_at"]) if is_told else now,
+        outlived=bool(item.get("outlived")),
+    )
 
 
 def claim_source(table: str, job: Job, claim: Claim, now: float, earlier: Mapping[str, Any] | None) -> Item:
@@ -84,7 +89,9 @@ def claim_source(table: str, job: Job, claim: Claim, now: float, earlier: Mappin
         now: epoch seconds.
         earlier: the item as it was read; it must still be that one's.
     """
-    so_far = {name: earlier[name] for name in ("sends", "first_sent_at") if name in earlier} if earlier else {}
+    so_far = (
+        {name: earlier[name] for name in ("sends", "first_sent_at", "outlived") if name in earlier} if earlier else {}
+    )
     put: Item = {"TableName": table, "Item": {**_source(job, claim.key), **_claim_values(claim, now), **so_far}}
     return {"Put": {**put, **(_owned_by(earlier["owner"]) if earlier else _IS_NEW)}}
 
@@ -146,8 +153,9 @@ def run_out(table: str, job: Job, key: ResourceKey, hold: Hold, sent: Sent | Non
     tells: Item = {}
     if sent is not None:
         # A second later rather than sooner: the table's numbers are whole.
-        times: Item = {"first_sent_at": ceil(sent.first_at), "sent_at": ceil(sent.last_at)}
-        tells = {"sends": sent.times, "ended": sent.ended, **times}
+        times: Item = {"first_sent_at": sent.first_at, "sent_at": sent.last_at, "lost_at": sent.lost_at}
+        tells = {name: ceil(moment) for name, moment in times.items()}
+        tells |= {"sends": sent.times, "ended": sent.ended, "outlived": sent.outlived}
     owned = _owned_by(hold.owner)
     parts: list[Item] = []
     if hold.source:
