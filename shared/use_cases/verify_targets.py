@@ -10,7 +10,6 @@ from shared.domain.errors import ConflictError, DependencyFailedError, NotFoundE
 from shared.domain.fingerprint import agree, canonical, equal_where_sent, fingerprint_of
 from shared.domain.leftovers import SourceIds, leftover_source_ids, remapped_ids
 from shared.domain.memory import references_hash, remember
-from shared.domain.paths import remove_paths
 from shared.domain.plan import Action, ResolutionKind
 from shared.domain.references import without_secrets
 from shared.domain.remap import (
@@ -94,6 +93,8 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
             events=tuple(event_of(row, message) for message in (task.planned.reason, *warnings[:_MAX_LEFTOVERS])),
             lineage=entry,
             if_stamp=task.row.stamp,
+            # Where an earlier write came late, what it says of the flag is not what was meant to stand.
+            inactive=True if task.planned.activate and not entry.target_fingerprint else None,
             way_back=_refreshed(way_back, entry) if way_back is not None and entry.target_fingerprint else None,
             memories=memories,
         )
@@ -147,14 +148,12 @@ def _entry(shop: Workshop, task: Task, found: Payload, memories: dict[str, Any])
 def _holds_what_was_sent(shop: Workshop, task: Task, found: Payload) -> bool:
     """Tell whether a target says what the last write of a row sent."""
     stage: Stage = "full" if task.row.action == Action.CREATE else "patch"
+    # By now it is activated.
+    planned = replace(task.planned, activate=False)
     try:
-        body = build_body(
-            task.resource_type, task.payload, task.planned, shop.id_map, stage=stage, target_payload=found
-        )
+        body = build_body(task.resource_type, task.payload, planned, shop.id_map, stage=stage, target_payload=found)
     except DependencyFailedError:
         return False
-    if task.resource_type.active is not None:
-        body = remove_paths(body, (task.resource_type.active.path,))
     return equal_where_sent(task.resource_type, body, found)
 
 

@@ -204,6 +204,23 @@ def test_an_edit_between_write_and_verification_is_told_and_the_next_sync_looks_
     assert_settled(world, FLOW_KEY)
 
 
+def test_an_activation_that_an_earlier_write_undid_by_coming_late_is_made_good_by_the_next_sync(
+    world: SyncWorld,
+) -> None:
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "next": J, "enabled": True})
+    job_id = world.create_job(JOURNEY_KEY)
+    planned = plan_only(world, job_id)
+    world.carry_out(job_id, {**planned, "verify_batches": []})
+    assert on_target(world, "journey", "A")["enabled"] is True
+    on_target(world, "journey", "A")["enabled"] = False
+    for batch in planned["verify_batches"]:
+        world.until_done(job_id, "VerifyTargets", batch=batch)
+    assert any(message.startswith("CHANGED_MEANWHILE") for message in messages(world, world.finish(job_id)))
+    assert statuses(world, sync(world, JOURNEY_KEY))[J] == "patched"
+    assert on_target(world, "journey", "A")["enabled"] is True
+    assert_settled(world, JOURNEY_KEY)
+
+
 def test_a_verification_records_nothing_of_what_somebody_wrote_later(world: SyncWorld) -> None:
     world.source.add(FLOW, {"id": F, "name": "F", "text": "1"})
     job_id = world.create_job(FLOW_KEY)
