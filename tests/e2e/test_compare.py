@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import Any
 
@@ -15,12 +16,9 @@ from shared.domain.resource_type import ResourceKey
 from tests.e2e.conftest import Pair, make_pair
 from tests.published import violations
 
-#: Three edits at each side and one at both, over types whose lists carry payloads and one whose list does not.
-EDITED = {
-    "source_changed": ("journey", "product", "emailtemplate"),
-    "target_changed": ("journey", "designbuilder", "webhook"),
-    "both_changed": ("validation_rule",),
-}
+#: Types whose configs are edited; the list of one does not carry payloads.
+EDITED = ("journey", "product", "emailtemplate", "designbuilder", "webhook", "validation_rule")
+CHANGES = ("equal", "source_changed", "target_changed", "both_changed")
 
 
 @pytest.fixture(scope="module")
@@ -87,44 +85,44 @@ def test_counts_tell_how_many_rows_of_each_kind_there_are(compared: tuple[Pair, 
 
 
 def test_edits_are_found_where_they_were_made_and_nowhere_else(
-    compared: tuple[Pair, list[Json]], control: SandboxControl
+    compared: tuple[Pair, list[Json]], control: SandboxControl, seed: str
 ) -> None:
+    """Each config of some types stays as it is, or is edited at one side or at both."""
     pair, rows = compared
+    written = [row for row in rows if row["status"] in ("created", "patched")]
+    chance = random.Random(seed)
     made: dict[tuple[str, str], tuple[str, str]] = {}
-    for change, types in EDITED.items():
-        for type_name in types:
-            row = next(
-                row
-                for row in rows
-                if row["type"] == type_name
-                and row["status"] in ("created", "patched")
-                and (type_name, row["source_id"]) not in made
-            )
-            pointer = ""
-            if change != "target_changed":
-                pointer = edit(control, pair.source_id, type_name, row["source_id"])
-            if change != "source_changed":
-                pointer = edit(control, pair.target_id, type_name, row["target_id"])
-            made[type_name, row["source_id"]] = (change, pointer)
+    # Ids are new each time; titles are the same for the same seed.
+    for row in sorted((row for row in written if row["type"] in EDITED), key=lambda row: (row["type"], row["title"])):
+        change, pointer = chance.choice(CHANGES), ""
+        if change in ("source_changed", "both_changed"):
+            pointer = edit(control, pair.source_id, row["type"], row["source_id"])
+        if change in ("target_changed", "both_changed"):
+            pointer = edit(control, pair.target_id, row["type"], row["target_id"])
+        if pointer:
+            made[row["type"], row["source_id"]] = (change, pointer)
+        print(f"seed {seed}: {row['type']} {row['title']}: {change} {pointer}")
+    assert {change for change, _ in made.values()} == {*CHANGES} - {"equal"}
 
     source = control.dump(RESOURCE_TYPES, pair.source_id)
     for as_source in (False, True):
         found = {}
-        for type_name in {row["type"] for row in rows if row["status"] in ("created", "patched")}:
+        for type_name in {row["type"] for row in written}:
             answer = compare(pair, type_name, as_source=as_source)
             for source_id, row in matched_by_source(answer, "current" if as_source else "source").items():
                 if row["change"] != "equal":
                     found[type_name, source_id] = row
         assert {key: row["change"] for key, row in found.items()} == {key: change for key, (change, _) in made.items()}
+        said = {}
         for key, (_, pointer) in made.items():
             places = found[key]["differences"]
             assert pointer in places
             assert found[key]["differences_count"] == len(places)
             # What the target filled in by default, and the source never said, differs as well.
-            said = [
+            said[key] = [
                 one for one in places if find_value(source[ResourceKey(*key)], one[1:].replace("/", ".")) is not None
             ]
-            assert said == [pointer], key
+        assert said == {key: [pointer] for key, (_, pointer) in made.items()}
 
 
 def test_the_second_token_must_act_for_the_other_organisation(compared: tuple[Pair, list[Json]]) -> None:
@@ -192,10 +190,9 @@ def test_a_person_resolves_an_ambiguous_match_and_the_next_sync_patches_it(
     assert {key: after[key]["target_id"] for key in confirmed} == confirmed
     # What was equal already is not written again.
     assert {after[key]["status"] for key in confirmed} == {"patched", "skipped"}
-    type_name, source_id = next(iter(confirmed))
-    row = matched_by_source(compare(pair, type_name))[source_id]
-    assert row["lineage"]["origin"] == "manual_confirm"
-    assert row["change"] == "equal"
+    for type_name, source_id in confirmed:
+        row = matched_by_source(compare(pair, type_name))[source_id]
+        assert (row["lineage"]["origin"], row["change"]) == ("manual_confirm", "equal"), row
 
 
 def test_what_was_not_synced_is_suggested_by_its_natural_key_only_where_it_agrees(
@@ -210,18 +207,18 @@ def test_what_was_not_synced_is_suggested_by_its_natural_key_only_where_it_agree
 
 def test_lineage_is_confirmed_once_and_broken_once(compared: tuple[Pair, list[Json]]) -> None:
     pair, rows = compared
-    first, second = [row for row in rows if row["type"] == "product" and row["status"] == "created"][-2:]
-    pairing = {"type": "product", "source_id": first["source_id"], "target_id": second["target_id"]}
+    first, second = [row for row in rows if row["type"] == "price" and row["status"] == "created"][-2:]
+    pairing = {"type": "price", "source_id": first["source_id"], "target_id": second["target_id"]}
 
     assert lineage(pair, "POST", **pairing).status_code == 409
     assert lineage(pair, "POST", **pairing | {"source_id": "another-source"}).status_code == 409
-    assert lineage(pair, "POST", **pairing | {"target_id": "no-such-product"}).status_code == 400
-    named = {"type": "product", "source_id": first["source_id"]}
+    assert lineage(pair, "POST", **pairing | {"target_id": "no-such-price"}).status_code == 400
+    named = {"type": "price", "source_id": first["source_id"]}
     assert lineage(pair, "DELETE", **named).json() == {"deleted": True}
     assert lineage(pair, "DELETE", **named).status_code == 404
-    assert first["source_id"] not in matched_by_source(compare(pair, "product"))
+    assert first["source_id"] not in matched_by_source(compare(pair, "price"))
     assert lineage(pair, "POST", **named, target_id=first["target_id"]).status_code == 201
-    assert matched_by_source(compare(pair, "product"))[first["source_id"]]["change"] == "equal"
+    assert matched_by_source(compare(pair, "price"))[first["source_id"]]["change"] == "equal"
 
 
 def test_an_inventory_lists_what_the_organisation_has(
