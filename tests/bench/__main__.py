@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -11,13 +12,15 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from docs.costs import PRICES
 from sandbox.control import SandboxControl
 from shared.use_cases import write_rows
-from tests.bench.bare import BarePosts, Stages
+from tests.bench.bare import BareRequests, Stages
+from tests.bench.costs import Meter
 from tests.bench.machine import Machine, enter_environment
-from tests.bench.organisations import Graph, chain, graph_of_generations, plant
-from tests.bench.report import CHAIN_THREADS, LATENCY_MS, RUNS, draw, flat_report, missed, read_environment
-from tests.bench.requests_log import Write, read_writes, span_s
+from tests.bench.organisations import Graph, chain, edit, graph_of_generations, plant
+from tests.bench.report import CHAIN_THREADS, LATENCY_MS, RUNS, STORAGE, draw, flat_report, missed, read_environment
+from tests.bench.requests_log import Write, read_patches, read_writes, span_s
 from tests.bench.stack_job import run_on_stack
 
 STACK_FILE = Path(".local/stack.json")
@@ -44,6 +47,13 @@ class Measured(NamedTuple):
     writes_per_created: float
 
 
+class Patched(NamedTuple):
+    """One run of a job that changes everything, and the bare GETs and PATCHes that followed it."""
+
+    span_s: float
+    bare_span_s: float
+
+
 class Bench:
     """Measures against one stack.
 
@@ -59,7 +69,13 @@ class Bench:
         """Return all figures."""
         self._control.behave(latency_ms=LATENCY_MS)
         try:
-            return {**self._sync_200(), **self._chain_51(), **self._stack_sync_200()}
+            return {
+                **self._sync_200(),
+                **self._patch_200(),
+                **self._storage_per_row(),
+                **self._chain_51(),
+                **self._stack_sync_200(),
+            }
         finally:
             self._control.reset("behaviour")
 
@@ -70,6 +86,48 @@ class Bench:
             "sync_200_over_bare": _over_bare(runs),
             "writes_per_created": max(run.writes_per_created for run in runs),
         }
+
+    def _patch_200(self) -> dict[str, float]:
+        runs = [self._measure_patches(amount) for amount in range(200, 200 + RUNS)]
+        return {
+            "patch_200_span_s": median(run.span_s for run in runs),
+            "patch_200_over_bare": _over_bare(runs),
+        }
+
+    def _measure_patches(self, amount: int) -> Patched:
+        """Change all prices of a source that was synced before, and let a job carry it over."""
+        changes = {"unit_amount": amount, "unit_amount_decimal": f"{amount / 100:.2f}"}
+        source_org_id, ids = plant(self._control, SYNC_200)
+        source, target = self._side(source_org_id), self._side(self._control.make_organisation())
+        tokens, names = {"source": source[1], "target": target[1]}, {one: name for name, one in ids.items()}
+        first = Machine(source_org_id)
+        created = _planned(first.run(tokens, target[0], _selection(ids)).stages, first, names)
+        edit(self._control, source_org_id, changes)
+        began_at, second = time.time(), Machine(source_org_id)
+        patched = _planned(second.run(tokens, target[0], _selection(ids)).stages, second, names)
+        span = span_s(read_patches(self._control, target[0], began_at))
+        bare = self._side(self._control.make_organisation())
+        requests = BareRequests(self._stack["sandbox_url"], bare[1], write_rows.WORKERS)
+        requests.send(SYNC_200, created)
+        began_at = time.time()
+        requests.patch(SYNC_200, patched, changes)
+        measured = Patched(span, span_s(read_patches(self._control, bare[0], began_at)))
+        console.print(f"patch_200: {measured.span_s:.3f} s, bare {measured.bare_span_s:.3f} s")
+        return measured
+
+    def _storage_per_row(self) -> dict[str, float]:
+        """Count, in runs that nobody times, what a row costs: units from createSyncJob to the end, calls of the steps."""
+        source_org_id, ids = plant(self._control, SYNC_200)
+        source, target = self._side(source_org_id), self._side(self._control.make_organisation())
+        counted: dict[str, float] = {}
+        for name in ("sync_200", "patch_200"):
+            figures, machine = dict.fromkeys(PRICES, 0.0), Machine(source_org_id)
+            with Meter(self._stack).stored(figures):
+                machine.run({"source": source[1], "target": target[1]}, target[0], _selection(ids))
+            figures["storage_calls"] = len(machine.storage_calls)
+            counted |= {f"{name}_{what}_per_row": figures[what] / len(ids) for what in STORAGE}
+            edit(self._control, source_org_id, {"unit_amount": 300, "unit_amount_decimal": "3.00"})
+        return counted
 
     def _chain_51(self) -> dict[str, float]:
         by_threads = {
@@ -109,7 +167,7 @@ class Bench:
         writes = read_writes(self._control, target[0])
         stages = _planned(job.stages, machine, {config_id: name for name, config_id in ids.items()})
         bare = self._side(self._control.make_organisation())
-        BarePosts(self._stack["sandbox_url"], bare[1], threads or write_rows.WORKERS).send(graph, stages)
+        BareRequests(self._stack["sandbox_url"], bare[1], threads or write_rows.WORKERS).send(graph, stages)
         measured = Measured(
             span_s=span_s(writes),
             bare_span_s=span_s(read_writes(self._control, bare[0])),
@@ -147,7 +205,7 @@ def _spans_of_steps(machine: Machine, writes: Sequence[Write]) -> Iterator[tuple
                 yield began[0], began[-1]
 
 
-def _over_bare(runs: Sequence[Measured]) -> float:
+def _over_bare(runs: Sequence[Measured | Patched]) -> float:
     return median(run.span_s for run in runs) / median(run.bare_span_s for run in runs)
 
 

@@ -60,3 +60,10 @@ def plant(control: SandboxControl, graph: Graph) -> tuple[str, dict[str, str]]:
         resources.append({"type": "price", "payload": payload})
     control.call("POST", f"/orgs/{org_id}/resources", {"resources": resources})
     return org_id, ids
+
+
+def edit(control: SandboxControl, org_id: str, changes: Mapping[str, Any]) -> None:
+    """Change every price of an organisation, behind everybody's back."""
+    there = control.call("GET", f"/orgs/{org_id}/resources", type="price")["resources"]
+    changed = [{"type": "price", "payload": {**one["payload"], **changes}} for one in there]
+    control.call("POST", f"/orgs/{org_id}/resources", {"resources": changed})

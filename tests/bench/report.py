@@ -13,10 +13,16 @@ from rich.table import Column, Table
 RUNS = 5
 LATENCY_MS = 50
 CHAIN_THREADS = (1, 8, 32, 100)
+#: What storage is asked for.
+STORAGE = ("storage_calls", "write_units", "read_units")
 #: key -> the most that it may be; keys without a target are None.
 TARGETS: Mapping[str, float | None] = {
     "sync_200_span_s": None,
     "sync_200_over_bare": 1.35,
+    **{f"sync_200_{what}_per_row": None for what in STORAGE},
+    "patch_200_span_s": None,
+    "patch_200_over_bare": 1.35,
+    **{f"patch_200_{what}_per_row": None for what in STORAGE},
     "chain_51_span_s": None,
     "chain_51_over_bare": 1.10,
     **{f"chain_51_over_bare_{threads}_threads": 1.10 for threads in CHAIN_THREADS},

@@ -13,6 +13,7 @@ from tests.bench.stack_job import split_by_phase
 KEYS_OF_THE_ISSUE = {
     "sync_200_span_s",
     "sync_200_over_bare",
+    "patch_200_over_bare",
     "chain_51_span_s",
     "chain_51_over_bare",
     "storage_calls_between_links",
