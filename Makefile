@@ -88,9 +88,9 @@ test-api: setup ## 8,000 random requests and chains of requests to the running s
 test-scale: stack ## 10,000 configs at 50 ms a downstream call: inventory, compare, delete job, and clear errors beyond
 	@$(PYTHON) -m pytest tests/e2e/test_large_organisations.py -m long
 
-test-faults: setup ## 20 jobs of 200 rows while a tenth of all requests fails in every way, then the same with work done up to 60 s late
+test-faults: setup ## 20 jobs of 200 rows while a tenth of all requests fails in every way, then the same with work done up to 60 s late, and one whose workers are killed
 	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
-	@$(PYTHON) -m pytest tests/e2e/test_faults.py -m long
+	@$(PYTHON) -m pytest tests/e2e/test_faults.py tests/e2e/test_killed_steps.py -m long --capture no
 
 bench: setup ## the benchmarks, on the running stack: prints a table, writes .local/bench.json
 	@HUB_SANDBOX_VALIDATE=0 $(PYTHON) -m sandbox.stack up

@@ -154,7 +154,7 @@ class Soak:
     def _run(self, seed: int, retries: int) -> Callable[[], Soaked]:
         # Of its own in every thread: a session is not for several.
         control = SandboxControl(self._stack["sandbox_url"])
-        pair = self._make_pair(control, seed)
+        pair = make_pair_to_create(self._stack, control, seed)
         before = control.dump(RESOURCE_TYPES, pair.target_id)
         hub = pair.source
         jobs = [hub.run_job(hub.post(JOBS, pair.request(resources=selected(pair)))["id"])]
@@ -162,21 +162,22 @@ class Soak:
             jobs.append(hub.run_job(hub.post(f"{JOBS}/{jobs[0]['id']}/retry")["id"]))
         # Nothing of it disturbs the next.
         pair.target.wait("/v1/configs/index", lambda state: state["status"] in ("ready", "failed"))
-        return lambda: _judge(control, pair, seed, jobs, before)
-
-    def _make_pair(self, control: SandboxControl, seed: int) -> Pair:
-        """Return a seeded source, and a target that has what the platform gives it and nothing else: all is created."""
-        made = make_pair(self._stack, control, seed)
-        target_id = control.make_organisation()
-        load(control, target_id, list(given_by_the_platform(control, made.target_id, target_id)))
-        token = control.make_token(target_id)
-        hub = HubClient(self._stack["api_url"], token)
-        return replace(made, target_id=target_id, target_token=token, target=hub)
+        return lambda: judge(control, pair, seed, jobs, before)
 
 
-def _judge(
+def make_pair_to_create(stack: Json, control: SandboxControl, seed: int) -> Pair:
+    """Return a seeded source, and a target that has what the platform gives it and nothing else: all is created."""
+    made = make_pair(stack, control, seed)
+    target_id = control.make_organisation()
+    load(control, target_id, list(given_by_the_platform(control, made.target_id, target_id)))
+    token = control.make_token(target_id)
+    return replace(made, target_id=target_id, target_token=token, target=HubClient(stack["api_url"], token))
+
+
+def judge(
     control: SandboxControl, pair: Pair, seed: int, jobs: Sequence[Json], before: Mapping[ResourceKey, Any]
 ) -> Soaked:
+    """Return what became of a pair, given its jobs and what the target had before them."""
     rows = {
         ResourceKey(row["type"], row["source_id"]): row
         for job in jobs
@@ -231,13 +232,11 @@ def assert_whole(soaked: Sequence[Soaked]) -> None:
 
 
 @pytest.fixture
-def soak(stack: Json, control: SandboxControl, capsys: pytest.CaptureFixture[str]) -> Iterator[Soak]:
-    with capsys.disabled():
-        yield Soak(stack, control)
+def soak(stack: Json, control: SandboxControl) -> Iterator[Soak]:
+    yield Soak(stack, control)
     control.reset("behaviour")
 
 
-@pytest.mark.long
 def test_a_sample_of_jobs_outlives_all_kinds_of_faults(soak: Soak, seed: str) -> None:
     first = 100 * int(seed)
     soaked = soak.side_by_side(range(first, first + FEW), MIXED)
