@@ -116,7 +116,7 @@ class Bench:
         return measured
 
     def _storage_per_row(self) -> dict[str, float]:
-        """Count, in runs that nobody times, what a row costs: units from createSyncJob to the end, calls of the steps."""
+        """Count, in runs that nobody times, what a row takes: units from createSyncJob to the end, calls of steps."""
         source_org_id, ids = plant(self._control, SYNC_200)
         source, target = self._side(source_org_id), self._side(self._control.make_organisation())
         counted: dict[str, float] = {}
