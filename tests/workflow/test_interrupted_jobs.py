@@ -564,6 +564,9 @@ def test_a_step_that_broke_off_again_and_again_fails_its_rows_and_the_job_ends(w
 
 def test_an_id_of_the_source_that_is_left_is_a_warning_and_in_the_sample(world: SyncWorld) -> None:
     plant_cycle(world)
+    for configs in world.source.configs.values():
+        for config in configs.values():
+            config["note"] = "see design-00000001"
     update = world.target.update_config
 
     def spoiling(resource_type: Any, config_id: str, payload: Any, **named: Any) -> Any:
