@@ -71,6 +71,11 @@ class MemoryDynamoDB:
             ]
         return {"Items": _copy((found if ScanIndexForward else found[::-1])[:Limit])}
 
+    def get_paginator(self, operation: str) -> SimpleNamespace:
+        """Everything is one page."""
+        call = getattr(self, operation)
+        return SimpleNamespace(paginate=lambda **request: [call(**request)])
+
     def scan(self, *, TableName: str) -> Item:  # noqa: N803 - DynamoDB's names
         return {"Items": _copy([*self._table(TableName).values()])}
 

@@ -68,7 +68,7 @@ class OneLockClient:
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._client, name)
 
-        def locked(**request: Any) -> Any:
+        def locked(*arguments: Any, **request: Any) -> Any:
             if self.dead:
                 raise ProcessDiedError
             self.before_call(name)
@@ -76,7 +76,7 @@ class OneLockClient:
                 self.calls.append(name)
                 if self.dead:
                     raise ProcessDiedError
-                answer = call(**request)
+                answer = call(*arguments, **request)
             self.after_call(name)
             return answer
 
