@@ -314,9 +314,9 @@ def match(
         return found
     protected = _protect(resource_type, config, found, found.target, pair, entry)
     owner = owners.get(found.target.key)
-    is_taken = found.rule == "4" and (found.target.key in taken if owner is None else owner != config.key)
+    is_taken = found.rule in ("4", "5") and (found.target.key in taken if owner is None else owner != config.key)
     if is_taken and not protected.untouched:
-        return Match("4", error=target_taken(found.target.key, owner))
+        return Match(found.rule, error=target_taken(found.target.key, owner))
     try:
         if not protected.untouched:
             check_depth(found.target.payload)
@@ -350,15 +350,17 @@ def _find_target(
         target = index.find(ResourceKey(config.key.type, same_id))
         if target is not None:
             return Match("4", target=target, reason=stale)
+    named_so = index.candidates(config.key.type, natural_key) if natural_key is not None else []
     if natural_key is not None and pair.heuristic:
-        candidates = [
-            candidate for candidate in index.candidates(config.key.type, natural_key) if candidate.key not in taken
-        ]
+        candidates = [candidate for candidate in named_so if candidate.key not in taken]
         if len(candidates) > 1:
             return Match("6", error=ambiguity(natural_key, [candidate.key.id for candidate in candidates]))
         if candidates:
             reason = f"{_agreement(natural_key)} {stale}".strip()
             return Match("5", target=candidates[0], reason=reason)
+    if natural_key is not None and natural_key.strong and named_so and all(one.key in taken for one in named_so):
+        # The API keeps the key unique, so none can be made beside it: `match` tells whose it is.
+        return Match("5", target=named_so[0], reason=stale)
     chosen = chosen_id(resource_type, config.key, pair)
     if chosen is not None and index.find(ResourceKey(config.key.type, chosen)) is not None:
         why = f"1 candidate on the target has the id that it would be created under: {chosen}."

@@ -307,7 +307,8 @@ class _Planner:
             if entry.target_id == node.target.key.id:
                 node.entry = entry
                 remembering.append((node, entry, node.target))
-                wanted.update(memories_wanted(entry, node.source_fingerprint, node.target_fingerprint))
+                prints = (node.source_fingerprint, node.target_fingerprint, node.config.override_fingerprint)
+                wanted.update(memories_wanted(entry, *prints))
         recalled = recall(wanted) if wanted else {}
         for node, entry, target in remembering:
             payload = node.config.payload or {}

@@ -64,14 +64,16 @@ class SinceLastSync:
     left: Any = None
 
 
-def memories_wanted(entry: LineageEntry, source_fingerprint: str, target_fingerprint: str) -> tuple[str, ...]:
+def memories_wanted(
+    entry: LineageEntry, source_fingerprint: str, target_fingerprint: str, override_fingerprint: str
+) -> tuple[str, ...]:
     """Return the hashes of the memories that tell more than the fingerprints of an entry do; empty where they tell all.
 
     Where only the target has changed it is written over, whatever was there.
     """
     source_same = agree(entry.source_fingerprint, source_fingerprint)
     target_same = agree(entry.target_fingerprint, target_fingerprint)
-    if source_same and target_same is not None:
+    if source_same and target_same is not None and entry.override_fingerprint == override_fingerprint:
         return ()
     return tuple(digest for digest in (entry.base, entry.left) if digest)
 

@@ -12,7 +12,7 @@ import pytest
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.errors import DownstreamRejectedError
 from shared.domain.plan import LineageEntry
-from shared.domain.resource_type import Identity, Removal, ResourceKey
+from shared.domain.resource_type import Identity, NaturalKey, Removal, ResourceKey
 from shared.domain.sync_job import Job, RowStatus
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
@@ -527,3 +527,30 @@ def test_messages_of_rivals_stay_short_however_many_there_are() -> None:
     assert {error.code for error in errors if error} == {"AMBIGUOUS_MATCH"}
     assert max(len(str(error)) for error in errors) < 500
     assert all("and 489 more" in str(error) for error in errors)
+
+
+def test_a_unique_key_that_a_config_of_the_source_had_which_is_gone_is_taken_not_created_beside_it() -> None:
+    keyed = replace(FLOW, natural_key=NaturalKey(fields=(("name",),), strong=True))
+    world = SyncWorld(MemoryDynamoDB(), {**CATALOGUE, "flow": keyed})
+    world.source.add(FLOW, {"id": F, "name": "F"})
+    sync(world, FLOW_KEY)
+    del world.source.configs["flow"][F]
+    world.source.add(FLOW, {"id": "flow-00000002", "name": "F"})
+    anew = ResourceKey("flow", "flow-00000002")
+    error = world.rows(sync(world, anew).id)[anew].error
+    assert error is not None
+    assert error.code == "TARGET_TAKEN"
+    assert world.writes() == 1
+    world.lineage.delete_entry(entry_of(world, FLOW_KEY))
+    assert_settled(world, anew)
+    assert world.writes() == 1
+
+
+def test_what_an_override_added_is_taken_away_once_it_goes() -> None:
+    world = SyncWorld(MemoryDynamoDB(), merging(Removal.NULL))
+    world.source.add(DESIGN, {"id": D, "name": "Blue"})
+    sync(world, DESIGN_KEY, overrides={f"design:{D}": {"remarks": "for the target"}})
+    assert on_target(world, "design", "Blue")["remarks"] == "for the target"
+    sync(world, DESIGN_KEY)
+    assert on_target(world, "design", "Blue")["remarks"] is None
+    assert_settled(world, DESIGN_KEY)
