@@ -1,6 +1,6 @@
 """Jobs on the running stack whose APIs fail in every way at once: nothing is doubled, lost or other than its source.
 
-`make test-faults` runs the whole, of `HUB_FAULT_JOBS` jobs instead of 20 if one likes; `make test` a sample.
+`make test-faults` runs them, of `HUB_FAULT_JOBS` jobs instead of 20 if one likes.
 """
 
 from __future__ import annotations
@@ -237,6 +237,7 @@ def soak(stack: Json, control: SandboxControl) -> Iterator[Soak]:
     control.reset("behaviour")
 
 
+@pytest.mark.long
 def test_a_sample_of_jobs_outlives_all_kinds_of_faults(soak: Soak, seed: str) -> None:
     first = 100 * int(seed)
     soaked = soak.side_by_side(range(first, first + FEW), MIXED)
