@@ -574,6 +574,7 @@ class History:
             if not _is_fair(row, before.get(ResourceKey(key.type, row.target_id or ""), {}))
         ]
         allowed = self._allowed(source, rows, {*selection} | half_done)
+        broken += self._twins(pair, before, rows)
         broken += _law_7(source, before, after, rows, allowed)
         broken += self._laws_1_and_5(pair, source, before, after, rows, allowed)
         broken += _removals(source, before, after, rows, synced)
@@ -583,6 +584,17 @@ class History:
             self._sync_under_another_catalogue(pair, selection)
         if broken:
             raise BrokenLawError(self._told("\n".join(broken)))
+
+    def _twins(
+        self, pair: tuple[str, str], before: Mapping[ResourceKey, Payload], rows: Mapping[ResourceKey, Row]
+    ) -> Iterator[str]:
+        """Yield what was made anew on the way back, though it is still there where it came from."""
+        entries = self.world.lineage.list_entries(pair[0], pair[1])
+        origins = {ResourceKey(one.type, one.target_id): one.source_id for one in entries}
+        for key, row in sorted(rows.items()):
+            origin = ResourceKey(key.type, origins.get(key, ""))
+            if row.status is RowStatus.CREATED and origin in before and row.target_id != origin.id:
+                yield f"law 8: {key} is created as {row.target_id}, though it came from {origin.id}"
 
     def _allowed(
         self, source: Mapping[ResourceKey, Payload], rows: Mapping[ResourceKey, Row], chosen: set[ResourceKey]
