@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from shared.domain.errors import ConflictError, DependencyFailedError, NotFoundError, UnknownOutcomeError
-from shared.domain.fingerprint import agree, canonical, equal_where_sent, fingerprint_of
+from shared.domain.fingerprint import agree, canonical, equal_where_sent, fingerprint, fingerprint_of
 from shared.domain.leftovers import SourceIds, leftover_source_ids, remapped_ids
-from shared.domain.memory import references_hash, remember
+from shared.domain.memory import content_hash, references_hash, remember
 from shared.domain.plan import Action, ResolutionKind
-from shared.domain.references import without_secrets
+from shared.domain.references import read_referable_fields, without_secrets
 from shared.domain.remap import (
     Stage,
     WrittenTarget,
@@ -65,6 +66,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
     shop.remember_lineage(tasks)
     ways_back = _ways_back(shop, tasks)
     adoption = Adoption(shop, tasks)
+    moved = _read_moved(shop, tasks.values())
 
     def verify(task: Task) -> RowCommit:
         if task.row.action == Action.SKIP:
@@ -74,6 +76,13 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
             raise OpenOutcomeError(last_look)
         target_id = task.row.target_id or ""
         payload = without_secrets(task.resource_type, shop.read_target(task))
+        content = canonical(task.resource_type, payload)
+        verified = _is_ours(shop, task, payload, content, moved)
+        stamp = task.row.stamp
+        if not verified and _may_write_again(shop, task):
+            payload = _write_again(shop, task)
+            content = canonical(task.resource_type, payload)
+            verified = _is_ours(shop, task, payload, content, moved)
         left = leftover_source_ids(task.resource_type, task.payload, payload, remapped, task.planned.resolutions)
         row = replace(
             shop.advance(task, target_id, task.row.target_fields),
@@ -81,7 +90,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
             doubles=_doubles(shop, adoption, task, last_look) if task.row.sends > 1 else (),
         )
         memories: dict[str, Any] = {}
-        entry = _entry(shop, task, payload, memories)
+        entry = _entry(shop, task, content, memories, verified=verified)
         warnings = [suspicion(row)] if row.doubles else []
         warnings += [f"The identifier {identifier} of the source is left at {pointer}." for pointer, identifier in left]
         if not entry.target_fingerprint:
@@ -92,7 +101,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
             after=row,
             events=tuple(event_of(row, message) for message in (task.planned.reason, *warnings[:_MAX_LEFTOVERS])),
             lineage=entry,
-            if_stamp=task.row.stamp,
+            if_stamp=stamp,
             # Where an earlier write came late, what it says of the flag is not what was meant to stand.
             inactive=True if task.planned.activate and not entry.target_fingerprint else None,
             way_back=_refreshed(way_back, entry) if way_back is not None and entry.target_fingerprint else None,
@@ -111,35 +120,82 @@ def _doubles(shop: Workshop, adoption: Adoption, task: Task, not_before: float) 
         return ()
 
 
-def _entry(shop: Workshop, task: Task, found: Payload, memories: dict[str, Any]) -> LineageEntry:
-    """Return what is recorded of a read-back; without fingerprints where it is not what was written.
+def _read_moved(shop: Workshop, tasks: Iterable[Task]) -> frozenset[ResourceKey]:
+    """Read once more what others pin values of, where an update of it may have come late; returns what has moved."""
+    moved = set()
+    pinned = {key for task in tasks for key in task.pinned}
+    for key in sorted(shop.unanswered & pinned & shop.id_map.keys()):
+        known, resource_type = shop.id_map[key], shop.ports.catalogue[key.type]
+        payload = shop.target.get_config(resource_type, known.id)
+        fields = read_referable_fields(shop.ports.catalogue, key.type, payload)
+        if fields != known.fields:
+            shop.id_map[key] = WrittenTarget(known.id, fields)
+            moved.add(key)
+    return frozenset(moved)
+
+
+def _is_ours(shop: Workshop, task: Task, found: Payload, content: Any, moved: frozenset[ResourceKey]) -> bool:
+    """Tell whether a read-back is what the job wrote.
 
     Args:
         shop: what the workers share.
         task: the row.
         found: what was read back, without secrets.
+        content: its canonical content.
+        moved: configs whose derived values have changed since.
+    """
+    if moved.isdisjoint(task.pinned) and agree(task.row.answer, fingerprint_of(task.resource_type, content)):
+        return True
+    if _holds_what_was_sent(shop, task, found):
+        return True
+    # Where the server has a form of its own for what it is sent, two writes of the same lead to the same.
+    orgs, earlier = shop.job.org_ids, shop.lineage_before.get(task.key)
+    return (
+        earlier is not None
+        and earlier.base == content_hash(orgs, canonical(task.resource_type, task.payload))
+        and earlier.left == content_hash(orgs, content)
+    )
+
+
+def _may_write_again(shop: Workshop, task: Task) -> bool:
+    """Tell whether what is read back may be what an update of this job did that came late."""
+    is_late = task.key in shop.unanswered or not shop.unanswered.isdisjoint(task.pinned)
+    return is_late and task.last_writer is None and task.resource_type.update is not None
+
+
+def _write_again(shop: Workshop, task: Task) -> Payload:
+    """Write a resource as it is to stand in the end, and return what is read back, without secrets."""
+    stage: Stage = "full" if task.row.action == Action.CREATE else "patch"
+    final, current = replace(task.planned, activate=False), shop.read_target(task)
+    body = build_body(task.resource_type, task.payload, final, shop.id_map, stage=stage, target_payload=current)
+    answer = shop.send_update(task, task.row.target_id or "", body).payload
+    found = without_secrets(task.resource_type, answer) if answer else {}
+    task.row = replace(task.row, stamp=uuid4().hex, answer=fingerprint(task.resource_type, found) if found else "")
+    return without_secrets(task.resource_type, shop.read_target(task))
+
+
+def _entry(shop: Workshop, task: Task, content: Any, memories: dict[str, Any], *, verified: bool) -> LineageEntry:
+    """Return what is recorded of a read-back; without fingerprints where it is not what was written.
+
+    Args:
+        shop: what the workers share.
+        task: the row.
+        content: what was read back, canonical.
         memories: takes the contents that the entry names.
+        verified: it is what was written.
     """
     resource_type, planned, orgs = task.resource_type, task.planned, shop.job.org_ids
-    content = canonical(resource_type, found)
-    print_now = fingerprint_of(resource_type, content)
-    base = remember(memories, orgs, canonical(resource_type, task.payload))
-    left = remember(memories, orgs, content)
     written = written_references(planned, shop.id_map)
-    earlier = shop.lineage_before.get(task.key)
-    # Where the server has a form of its own for what it is sent, two writes of the same lead to the same.
-    is_settled = earlier is not None and earlier.base == base and earlier.left == left
-    is_ours = agree(task.row.answer, print_now) or is_settled or _holds_what_was_sent(shop, task, found)
     left_out = [one.found.pointer for one in planned.resolutions if one.kind is ResolutionKind.LEFT_OUT]
     return shop.lineage_of(
         task,
         task.row.target_id or "",
-        source_fingerprint=planned.source_fingerprint if is_ours else "",
-        target_fingerprint=print_now if is_ours else "",
+        source_fingerprint=planned.source_fingerprint if verified else "",
+        target_fingerprint=fingerprint_of(resource_type, content) if verified else "",
         references=references_hash(written),
         left_out=tuple(left_out[:_MAX_LEFT_OUT]),
-        base=base,
-        left=left,
+        base=remember(memories, orgs, canonical(resource_type, task.payload)),
+        left=remember(memories, orgs, content),
         remembered_at=shop.now_text(),
         stamp=task.row.stamp,
     )

@@ -101,6 +101,7 @@ class Task:
         open_create: what is known of that.
         look_at: when to look for what it made, in epoch seconds.
         was_answered: the create was sent, and answered.
+        unanswered: an update was sent, and not answered.
         sent: a write left under the claim, or may have.
         last_writer: another job that wrote the target last, or may have.
     """
@@ -113,6 +114,7 @@ class Task:
     open_create: Sent | None = None
     look_at: float = 0
     was_answered: bool = False
+    unanswered: bool = False
     sent: bool = False
     last_writer: Writer | None = None
 
@@ -126,6 +128,15 @@ class Task:
         """Nothing has been done for the row so far."""
         return self.row.left == work_left(self.planned)
 
+    @property
+    def pinned(self) -> set[ResourceKey]:
+        """Configs of which derived values stand beside the references to them."""
+        return {
+            one.referent
+            for one in self.planned.resolutions
+            if one.referent is not None and one.found.reference is not None and one.found.reference.siblings
+        }
+
     def hold(self, owner: str) -> Hold:
         """Return what has to be claimed before the row is written; the source, too, until its target is recorded."""
         is_first_pair = self.row.target_id is None or (self.is_first and self.row.action == Action.MATCH)
@@ -138,6 +149,7 @@ class Workshop:
 
     Attributes:
         id_map: what is on the target for every resource of the job that this batch refers to; grows while it runs.
+        unanswered: resources of which an update was repeated for want of an answer.
         lineage_before: the entries of the batch's rows as they were when this step began.
         failures: why resources are not there.
         target: the configs of the target organisation.
@@ -151,6 +163,7 @@ class Workshop:
     target: ConfigRepository
     id_map: dict[ResourceKey, WrittenTarget] = field(default_factory=dict)
     failures: dict[ResourceKey, RowError] = field(default_factory=dict)
+    unanswered: set[ResourceKey] = field(default_factory=set)
     lineage_before: Mapping[ResourceKey, LineageEntry] = field(default_factory=dict)
     owner: str = field(default_factory=lambda: uuid4().hex)
     _source: ConfigRepository | None = None
@@ -164,6 +177,8 @@ class Workshop:
     def learn(self, rows: Iterable[Row]) -> None:
         """Take in what is known of rows that may be referred to."""
         for row in rows:
+            if row.unanswered:
+                self.unanswered.add(row.key)
             if row.target_id is not None:
                 self.id_map[row.key] = WrittenTarget(row.target_id, row.target_fields)
             else:
@@ -247,6 +262,7 @@ class Workshop:
             except NotFoundError:
                 raise _gone(task) from None
             except UnknownOutcomeError:
+                task.unanswered = True
                 if attempt == _MAX_UPDATES - 1:
                     raise
         raise AssertionError("unreachable")
@@ -317,6 +333,7 @@ class Workshop:
             self.advance(task, written.id, fields),
             stamp=uuid4().hex,
             answer=fingerprint(task.resource_type, answer) if answer else "",
+            unanswered=task.row.unanswered or task.unanswered,
         )
         lineage = self.lineage_of(task, written.id, stamp=row.stamp)
         return RowCommit(before=task.row, after=row, events=events(row), lineage=lineage, inactive=inactive)
@@ -523,8 +540,8 @@ class _BatchRun:
 
     def run(self, tasks: dict[ResourceKey, Task]) -> StepResult:
         shop = self._shop
-        if self._kind is not Work.VERIFY:
-            self._outcome = self._claim(tasks)
+        if to_write := {key: task for key, task in tasks.items() if self._may_be_written(task)}:
+            self._outcome = self._claim(to_write)
         self._open = set(tasks)
         writer = CommitWriter(shop.ports.commits, shop.job, self._batch, shop.ports.memory)
         try:
@@ -534,8 +551,13 @@ class _BatchRun:
             writer.close()
         return self._result(writer.lost)
 
-    def _claim(self, tasks: dict[ResourceKey, Task]) -> ClaimOutcome:
-        """Claim all rows; those that somebody else holds stay out, with all that waits for them."""
+    def _may_be_written(self, task: Task) -> bool:
+        """Tell whether a row has to be claimed: a verification writes only where an update may have come late."""
+        late = self._shop.unanswered
+        return self._kind is not Work.VERIFY or task.key in late or not late.isdisjoint(task.pinned)
+
+    def _claim(self, tasks: Mapping[ResourceKey, Task]) -> ClaimOutcome:
+        """Claim rows; those that somebody else holds stay out, with all that waits for them."""
         shop, now = self._shop, self._shop.now_text()
         claims = [
             RowClaim(
@@ -605,7 +627,7 @@ class _BatchRun:
             raise UnknownOutcomeError(
                 f"Sync job {job_id} ended and may have created it: retry this job, which finds out."
             )
-        if task.last_writer and not task.is_first:
+        if task.last_writer and not task.is_first and self._kind is not Work.VERIFY:
             raise TargetChangedError(f"{task.last_writer} wrote it on the target since this job did: sync it again.")
         return perform(task)
 

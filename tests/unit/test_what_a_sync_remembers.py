@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.catalog.registry import RESOURCE_TYPES
-from shared.domain.errors import DownstreamRejectedError
+from shared.domain.errors import DownstreamRejectedError, UnknownOutcomeError
 from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import Identity, NaturalKey, Removal, ResourceKey
 from shared.domain.sync_job import Job, RowStatus
@@ -218,6 +218,56 @@ def test_an_activation_that_an_earlier_write_undid_by_coming_late_is_made_good_b
     assert any(message.startswith("CHANGED_MEANWHILE") for message in messages(world, world.finish(job_id)))
     assert statuses(world, sync(world, JOURNEY_KEY))[J] == "patched"
     assert on_target(world, "journey", "A")["enabled"] is True
+    assert_settled(world, JOURNEY_KEY)
+
+
+def lose_the_first_update(world: SyncWorld, type_name: str) -> list[tuple[str, Any]]:
+    """Let the first update of a type get no answer and not be done yet; returns it for a test to do it late."""
+    lost: list[tuple[str, Any]] = []
+    update = world.target.update_config
+
+    def losing(resource_type: Any, config_id: str, payload: Any, **named: Any) -> Any:
+        if resource_type.name == type_name and not lost:
+            lost.append((config_id, payload))
+            raise UnknownOutcomeError("No answer.")
+        return update(resource_type, config_id, payload, **named)
+
+    world.target.update_config = losing  # type: ignore[method-assign]
+    return lost
+
+
+def test_an_update_that_is_done_late_does_not_undo_the_one_behind_it(world: SyncWorld) -> None:
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "next": J, "enabled": True})
+    lost = lose_the_first_update(world, "journey")
+    job_id = world.create_job(JOURNEY_KEY)
+    planned = plan_only(world, job_id)
+    world.carry_out(job_id, {**planned, "verify_batches": []})
+    ((config_id, payload),) = lost
+    assert payload["enabled"] is False
+    world.target.update_config(JOURNEY, config_id, payload)
+    for batch in planned["verify_batches"]:
+        world.until_done(job_id, "VerifyTargets", batch=batch)
+    job = world.finish(job_id)
+    assert job.status.value == "succeeded"
+    assert not [message for message in messages(world, job) if message.startswith("CHANGED_MEANWHILE")]
+    assert on_target(world, "journey", "A")["enabled"] is True
+    assert_settled(world, JOURNEY_KEY)
+
+
+def test_a_version_that_an_update_bumps_late_is_pinned_as_it_is_then(world: SyncWorld) -> None:
+    mapping = {"id": "mapping-00000001", "version": 7}
+    world.source.add(MAPPING, {**mapping, "name": "M", "journey": J})
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "mapping": mapping})
+    lost = lose_the_first_update(world, "mapping")
+    job_id = world.create_job(JOURNEY_KEY)
+    planned = plan_only(world, job_id)
+    world.carry_out(job_id, {**planned, "verify_batches": []})
+    ((config_id, payload),) = lost
+    world.target.update_config(MAPPING, config_id, payload)
+    for batch in planned["verify_batches"]:
+        world.until_done(job_id, "VerifyTargets", batch=batch)
+    assert world.finish(job_id).status.value == "succeeded"
+    assert on_target(world, "journey", "A")["mapping"]["version"] == on_target(world, "mapping", "M")["version"]
     assert_settled(world, JOURNEY_KEY)
 
 
