@@ -392,9 +392,12 @@ class _Planner:
             return entry.references == references_hash(
                 WrittenReference(referent, written_value(*value) if value else None) for referent, value in written
             )
-        # Nobody remembers what was written then: it has to stand there at least.
-        text = json.dumps(node.target.payload if node.target else None, ensure_ascii=False)
-        return all(value is None or json.dumps(value[0], ensure_ascii=False)[1:-1] in text for _, value in written)
+        # Nobody remembers what was written then: what would be sent of it has to stand there at least.
+        sent, there = (
+            json.dumps(one, ensure_ascii=False) for one in (self._body(node), node.target and node.target.payload)
+        )
+        named = {json.dumps(value[0], ensure_ascii=False)[1:-1] for _, value in written if value is not None}
+        return all(identifier in there for identifier in named if identifier in sent)
 
     def _written(self, node: _Node, link: Link) -> _Written:
         """Return what a reference would be written as; None where it is left out."""
