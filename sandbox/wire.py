@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 ENDPOINT = "AWS_ENDPOINT_URL"
+_LOOKS = 20
 # Where an attached function remembers what it had before.
 _TIMEOUT = "TIMEOUT_OFF_THE_WIRE"
 
@@ -130,13 +131,20 @@ class Wire:
         os.kill(pid, signal.SIGKILL)
 
     def _process_at(self, port: int) -> int:
-        """Return the id of the engine's Lambda process that holds a local port; 0 where there is none."""
-        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-        sockets = {f"socket:[{line.split()[9]}]" for line in lines if line.split()[1].endswith(f":{port:04X}")}
-        for process in Path("/proc").glob("[0-9]*"):
-            if self._scratch in self._command(int(process.name)) and sockets & set(_open_files(process)):
-                return int(process.name)
+        """Return the id of the engine's Lambda process that holds a local port; 0 where there is none.
+
+        The kernel lists sockets in pieces, and on a busy machine some are in none of them: it is asked again.
+        """
+        for _ in range(_LOOKS):
+            sockets = self._sockets_at(port)
+            for process in Path("/proc").glob("[0-9]*"):
+                if self._scratch in self._command(int(process.name)) and sockets & set(_open_files(process)):
+                    return int(process.name)
         return 0
+
+    def _sockets_at(self, port: int) -> set[str]:
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return {f"socket:[{line[9]}]" for line in lines if line[1].endswith(f":{port:04X}")}
 
     def _command(self, pid: int) -> str:
         try:
