@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import batched
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -106,7 +106,9 @@ class _Planning:
         rows = [self._row(one) for one in resources]
         if not job.dry_run:
             self._write_batches(resources, sources)
-            self._record_pairs(resources, sources, targets, entries)
+            found = self._found(resources, targets)
+            self._keep_before(resources, found, entries)
+            self._record_pairs(resources, sources, found, entries)
         ports.jobs.put_rows(job, rows)
         # Nothing else has written events yet: the same numbers at every try.
         events = [
@@ -216,24 +218,54 @@ class _Planning:
             entries = [(planned, sources[planned.key].payload or {}) for planned in members]
             write_pack(self._ports, self._job, batch, entries)
 
+    @staticmethod
+    def _found(
+        resources: Iterable[PlannedResource], targets: Mapping[str, Sequence[TargetConfig]]
+    ) -> dict[ResourceKey, TargetConfig]:
+        """Return what is on the target for each resource that is to be written, or is paired."""
+        wanted = {ResourceKey(one.key.type, one.target_id): one.key for one in resources if one.target_id is not None}
+        return {
+            wanted[config.key]: config for configs in targets.values() for config in configs if config.key in wanted
+        }
+
+    def _keep_before(
+        self,
+        resources: Iterable[PlannedResource],
+        found: Mapping[ResourceKey, TargetConfig],
+        entries: Mapping[ResourceKey, LineageEntry],
+    ) -> None:
+        """Keep what this job may write over, unless its chain of retries wrote it before: then that is kept already.
+
+        A write finds the target as it is here, or fails.
+        """
+        to_write = [one for one in resources if one.batch and not self._is_chains_own(entries.get(one.key))]
+        for block in batched(to_write, _PAIRS_AT_ONCE, strict=False):
+            before: dict[ResourceKey, Mapping[str, Any] | None] = {}
+            for one in block:
+                entry, target = entries.get(one.key), found.get(one.key)
+                lineage = asdict(entry) if entry is not None else None
+                before[one.key] = {"payload": target.payload, "lineage": lineage} if target is not None else None
+            self._ports.memory.keep_before(self._job, before)
+
+    def _is_chains_own(self, entry: LineageEntry | None) -> bool:
+        return self._job.retry_of is not None and entry is not None and entry.chain == self._job.root_id
+
     def _record_pairs(
         self,
         resources: Iterable[PlannedResource],
         sources: Mapping[ResourceKey, SourceConfig],
-        targets: Mapping[str, Sequence[TargetConfig]],
+        found: Mapping[ResourceKey, TargetConfig],
         entries: Mapping[ResourceKey, LineageEntry],
     ) -> None:
         """Write the lineage of pairs that say the same already, and remember what they say; also what grows old."""
         pairs = [one for one in resources if one.record_lineage or self._grows_old(one, entries.get(one.key))]
-        wanted = {ResourceKey(one.key.type, one.target_id or "") for one in pairs}
-        found = {config.key: config for configs in targets.values() for config in configs if config.key in wanted}
         for block in batched(pairs, _PAIRS_AT_ONCE, strict=False):
             contents: dict[str, Any] = {}
             paired = [
                 self._pair(
                     one,
                     sources[one.key],
-                    found[ResourceKey(one.key.type, one.target_id or "")],
+                    found[one.key],
                     entries.get(one.key),
                     contents,
                 )

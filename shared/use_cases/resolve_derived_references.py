@@ -9,10 +9,7 @@ from shared.domain.sync_job import Work
 from shared.use_cases.write_rows import Perform, Task, Workshop, work_through
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from shared.domain.remap import Stage
-    from shared.domain.resource_type import ResourceKey
     from shared.domain.row_commit import RowCommit
     from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
 
@@ -26,9 +23,8 @@ def resolve_derived_references(step: StepInput, ports: SyncPorts) -> StepResult:
     return work_through(step, ports, str(step.batch), Work.RESOLVE, write_completely)
 
 
-def write_completely(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
+def write_completely(shop: Workshop, _tasks: object) -> Perform:
     """Return what writes one resource with all its references."""
-    shop.remember_lineage(tasks)
 
     def write(task: Task) -> RowCommit:
         # What this job created is written a second time; what existed is written once, here.

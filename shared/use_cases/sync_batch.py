@@ -60,8 +60,6 @@ class ResourceWriter:
         self._adoption = Adoption(shop, tasks)
         # Only the holder of a claim writes lineage: what is there now was written before the claim was ours.
         shop.remember_lineage(tasks)
-        to_create = [key for key, task in tasks.items() if task.row.action == Action.CREATE]
-        shop.ports.memory.keep_absent(shop.job, to_create)
 
     def __call__(self, task: Task) -> RowCommit:
         """Write one resource.

@@ -201,12 +201,8 @@ class Memory(Protocol):
         """Return contents by their hashes; those that are gone are left out."""
         ...
 
-    def keep_before(self, job: Job, key: ResourceKey, before: Mapping[str, Any], *, over_absence: bool) -> None:
-        """Keep, once in a chain of retries, what a target config was before the chain wrote it."""
-        ...
-
-    def keep_absent(self, job: Job, sources: Collection[ResourceKey]) -> None:
-        """Keep that nothing was there before a chain of retries made it, where the chain knows nothing else."""
+    def keep_before(self, job: Job, before: Mapping[ResourceKey, Mapping[str, Any] | None]) -> None:
+        """Keep what target configs were before a chain of retries writes them; None: nothing is there."""
         ...
 
 

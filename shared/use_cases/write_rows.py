@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -225,12 +225,12 @@ class Workshop:
         )
         if stage == "full":
             return self.send_update(task, target_id, body)
-        self._look_before(task, current or {}, body)
+        self._refuse_changed(task, current or {}, body)
         with self.content_of(task) as content:
             return self.send_update(task, target_id, body, content)
 
-    def _look_before(self, task: Task, current: Payload, body: Payload) -> None:
-        """Make sure that the target is what the plan saw, and keep what it is before it is written over."""
+    def _refuse_changed(self, task: Task, current: Payload, body: Payload) -> None:
+        """Let nothing be written over that is not what the plan saw."""
         resource_type, planned = task.resource_type, task.planned
         found = without_secrets(resource_type, current)
         is_as_planned = agree(planned.target_fingerprint, fingerprint(resource_type, found))
@@ -240,13 +240,6 @@ class Workshop:
             raise TargetChangedError(
                 f"{task.row.target_id} was changed on the target since the job was planned: sync it again."
             )
-        entry = self.lineage_before.get(task.key)
-        self.ports.memory.keep_before(
-            self.job,
-            task.key,
-            {"payload": found, "lineage": asdict(entry) if entry is not None else None},
-            over_absence=entry is None or entry.chain != self.job.root_id,
-        )
 
     def send_update(self, task: Task, target_id: str, body: Payload, content: bytes | None = None) -> WrittenConfig:
         """Send an update, again where no answer came.

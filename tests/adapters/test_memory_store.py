@@ -53,22 +53,12 @@ def test_a_large_content_lies_in_the_bucket_and_one_that_is_gone_there_is_left_o
     assert memory.recall(["large", "small"]) == {"small": {"a": 1}}
 
 
-def test_what_was_there_before_is_kept_once_in_a_chain_of_retries(memory, stored):
-    memory.keep_before(a_job(), KEY, {"payload": {"v": 0}}, over_absence=False)
+def test_what_was_there_before_is_kept_for_a_chain_of_retries_or_that_nothing_was(memory, stored):
     retry = a_job("job-2", retry_of="job-1", root_id="job-1")
-    memory.keep_before(retry, KEY, {"payload": {"v": 1}}, over_absence=True)
-    memory.keep_absent(retry, [KEY])
-    (item,) = stored()
-    assert "absent" not in item
-    assert item["expires_at"] == NOW + BEFORE_LIFETIME_S
-    memory.keep_before(a_job("job-3"), KEY, {"payload": {"v": 2}}, over_absence=False)
-    assert len(stored()) == 2
-
-
-@pytest.mark.parametrize(("over_absence", "is_absent"), [(False, True), (True, False)])
-def test_absence_stands_unless_somebody_else_made_what_is_there_now(memory, stored, over_absence, is_absent):
-    memory.keep_absent(a_job(), [KEY, ResourceKey("flow", "f")])
-    retry = a_job("job-2", retry_of="job-1", root_id="job-1")
-    memory.keep_before(retry, KEY, {"payload": {"v": 1}}, over_absence=over_absence)
-    (item,) = [item for item in stored() if "journey" in item["pk"]]
-    assert bool(item.get("absent")) is is_absent
+    memory.keep_before(a_job(), {KEY: {"payload": {"v": 0}}, ResourceKey("flow", "f"): None})
+    memory.keep_before(retry, {ResourceKey("flow", "f"): {"payload": {"v": 1}}})
+    items = {item["pk"].split("#")[3]: item for item in stored()}
+    assert {kind: bool(item.get("absent")) for kind, item in items.items()} == {"journey": False, "flow": False}
+    assert {item["expires_at"] for item in items.values()} == {NOW + BEFORE_LIFETIME_S}
+    memory.keep_before(a_job("job-3"), {KEY: {"payload": {"v": 2}}})
+    assert len(stored()) == 3

@@ -504,6 +504,39 @@ def test_a_memory_that_is_gone_is_no_error(world: SyncWorld) -> None:
     assert_settled(world, FLOW_KEY)
 
 
+def replaced(world: SyncWorld) -> dict[str, Any]:
+    """Return root job -> what is kept of what its chain wrote over; None where nothing was there."""
+    items = [item for item in world.client.scan(TableName="MemoryTable")["Items"] if item["sk"] == "BEFORE"]
+    return {
+        item["pk"].split("#")[2]: None if "absent" in item else json.loads(gzip.decompress(item["content"]))
+        for item in items
+    }
+
+
+def test_a_chain_of_retries_keeps_what_was_there_before_its_first_write(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "1"})
+    first = sync(world, FLOW_KEY)
+    for text in ("2", "3"):
+        world.source.configs["flow"][F]["text"] = text
+        sync(world, FLOW_KEY, retry_of=first.id, root_id=first.id)
+    assert replaced(world) == {first.id: None}
+    world.source.configs["flow"][F]["text"] = "4"
+    second = sync(world, FLOW_KEY)
+    world.source.configs["flow"][F]["text"] = "5"
+    sync(world, FLOW_KEY, retry_of=second.id, root_id=second.id)
+    assert replaced(world)[second.id]["payload"]["text"] == "3"
+
+
+def test_a_retry_keeps_what_somebody_else_put_there_before_it_wrote_anything(world: SyncWorld) -> None:
+    world.source.add(FLOW, {"id": F, "name": "F", "text": "1"})
+    world.target.fail("create", "flow", DownstreamRejectedError("no"))
+    first = sync(world, FLOW_KEY)
+    world.target.failures.clear()
+    world.target.add(FLOW, {"id": "there", "name": "F", "text": "by hand"})
+    sync(world, FLOW_KEY, retry_of=first.id, root_id=first.id)
+    assert replaced(world)[first.id]["payload"]["text"] == "by hand"
+
+
 def test_what_a_chain_replaced_is_kept_without_secrets_with_the_entry_that_was(world: SyncWorld) -> None:
     world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "text": "1"})
     sync(world, JOURNEY_KEY)

@@ -8,8 +8,6 @@ import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from botocore.exceptions import ClientError
-
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.sync_requests import batch_get, batch_put
 from shared.domain.errors import NotFoundError
@@ -70,36 +68,21 @@ class MemoryStore:
         found = {keys.split(item["pk"])[1]: self._content(item) for item in items}
         return {digest: content for digest, content in found.items() if content is not None}
 
-    def keep_before(self, job: Job, key: ResourceKey, before: Mapping[str, Any], *, over_absence: bool) -> None:
-        """Keep, once in a chain of retries, what a target config was before the chain wrote it.
+    def keep_before(self, job: Job, before: Mapping[ResourceKey, Mapping[str, Any] | None]) -> None:
+        """Keep what target configs were before a chain of retries writes them, for 30 days.
 
         Args:
             job: any job of the chain.
-            key: the source config.
-            before: JSON.
-            over_absence: a record that nothing was there counts for nothing: what is there now is not the chain's work.
-        """
-        # A large one has a name of its own: one that does not come to stand is over nobody's.
-        body = self._body("before", uuid4().hex, before)
-        item = {**keys.before(job.org_id, job.root_id, key), **body, "expires_at": self._before_ends()}
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
-        if over_absence:
-            condition["ConditionExpression"] += " OR absent = :absent"
-            condition["ExpressionAttributeValues"] = {":absent": True}
-        try:
-            self._client.put_item(TableName=self._table, Item=item, **condition)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
+            before: source config -> JSON; None where nothing is there.
 
-    def keep_absent(self, job: Job, sources: Collection[ResourceKey]) -> None:
-        """Keep that nothing was there before a chain of retries made it, where the chain knows nothing else."""
-        places = {key: keys.before(job.org_id, job.root_id, key) for key in sources}
-        if job.retry_of is not None:
-            known = {item["pk"] for item in batch_get(self._client, self._table, [*places.values()])}
-            places = {key: place for key, place in places.items() if place["pk"] not in known}
-        ends = self._before_ends()
-        items = [{**place, "absent": True, "expires_at": ends} for place in places.values()]
+        Raises:
+            StorageThrottledError: the table kept refusing.
+        """
+        expires_at = int(self._clock()) + BEFORE_LIFETIME_S
+        items = []
+        for key, value in before.items():
+            body = {"absent": True} if value is None else self._body("before", uuid4().hex, value)
+            items.append({**keys.before(job.org_id, job.root_id, key), **body, "expires_at": expires_at})
         batch_put(self._client, self._table, items)
 
     def _body(self, prefix: str, name: str, value: Any) -> dict[str, Any]:
@@ -118,6 +101,3 @@ class MemoryStore:
             return self._payloads.get(item["object"])
         except NotFoundError:
             return None
-
-    def _before_ends(self) -> int:
-        return int(self._clock()) + BEFORE_LIFETIME_S
