@@ -103,6 +103,8 @@ def _lines(measured: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Iterato
         "",
         "- Seconds of Lambda are those of the local machine, warm, with 50 ms for each downstream request.",
         "- Write units are what the local engine reports, indexes included; read units follow from the bytes read.",
+        "- What a sync remembers, and claims on its targets, are part of its row: before there were any, the same sync",
+        "  of 200 took 5,874 write units and 485 read units.",
         "- A sync is followed by a rebuild of the target's index, which stands in its own row. Polling for its end is",
         "  a call of the API each time.",
         "- Metric series are billed for the hours in which they are emitted: an idle month costs the alarms, the",
