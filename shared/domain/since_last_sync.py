@@ -132,7 +132,7 @@ def removed_since(base: Any, source: Mapping[str, Any], target: Mapping[str, Any
 
 
 def _is_empty(value: Any) -> bool:
-    return value in (None, "", [], {}) and value is not False
+    return value in (None, "", [], {})
 
 
 def conflicts(

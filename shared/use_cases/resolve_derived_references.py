@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.domain.plan import Action
 from shared.domain.sync_job import Work
 from shared.use_cases.write_rows import Perform, Task, Workshop, work_through
 
 if TYPE_CHECKING:
-    from shared.domain.remap import Stage
     from shared.domain.row_commit import RowCommit
     from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
 
@@ -27,8 +25,7 @@ def write_completely(shop: Workshop, _tasks: object) -> Perform:
     """Return what writes one resource with all its references."""
 
     def write(task: Task) -> RowCommit:
-        # What this job created is written a second time; what existed is written once, here.
-        stage: Stage = "full" if task.row.action == Action.CREATE else "patch"
+        stage = task.whole_stage
         if failure := shop.dependency_failure(task, stage):
             return failure
         written = shop.update(task, stage)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from shared.domain.errors import ConflictError, DependencyFailedError, NotFoundError, UnknownOutcomeError
-from shared.domain.fingerprint import agree, canonical, equal_where_sent, fingerprint, fingerprint_of
+from shared.domain.fingerprint import agree, canonical, equal_where_sent, fingerprint_of
 from shared.domain.leftovers import SourceIds, leftover_source_ids, remapped_ids
 from shared.domain.memory import content_hash, references_hash, remember
 from shared.domain.plan import Action, ResolutionKind
 from shared.domain.references import read_referable_fields, without_secrets
 from shared.domain.remap import (
-    Stage,
     WrittenTarget,
     build_body,
     written_references,
@@ -159,18 +157,15 @@ def _is_ours(shop: Workshop, task: Task, found: Payload, content: Any, moved: fr
 
 def _may_write_again(shop: Workshop, task: Task) -> bool:
     """Tell whether what is read back may be what an update of this job did that came late."""
-    is_late = task.key in shop.unanswered or not shop.unanswered.isdisjoint(task.pinned)
-    return is_late and task.last_writer is None and task.resource_type.update is not None
+    return shop.may_be_undone(task) and task.last_writer is None and task.resource_type.update is not None
 
 
 def _write_again(shop: Workshop, task: Task) -> Payload:
     """Write a resource as it is to stand in the end, and return what is read back, without secrets."""
-    stage: Stage = "full" if task.row.action == Action.CREATE else "patch"
+    stage = task.whole_stage
     final, current = replace(task.planned, activate=False), shop.read_target(task)
     body = build_body(task.resource_type, task.payload, final, shop.id_map, stage=stage, target_payload=current)
-    answer = shop.send_update(task, task.row.target_id or "", body).payload
-    found = without_secrets(task.resource_type, answer) if answer else {}
-    task.row = replace(task.row, stamp=uuid4().hex, answer=fingerprint(task.resource_type, found) if found else "")
+    task.row = shop.stamped(task, task.row, shop.send_update(task, task.row.target_id or "", body))
     return without_secrets(task.resource_type, shop.read_target(task))
 
 
@@ -203,7 +198,7 @@ def _entry(shop: Workshop, task: Task, content: Any, memories: dict[str, Any], *
 
 def _holds_what_was_sent(shop: Workshop, task: Task, found: Payload) -> bool:
     """Tell whether a target says what the last write of a row sent."""
-    stage: Stage = "full" if task.row.action == Action.CREATE else "patch"
+    stage = task.whole_stage
     # By now it is activated.
     planned = replace(task.planned, activate=False)
     try:

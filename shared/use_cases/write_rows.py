@@ -129,6 +129,11 @@ class Task:
         return self.row.left == work_left(self.planned)
 
     @property
+    def whole_stage(self) -> Stage:
+        """How it is written with all its references: what this job created a second time, what existed once."""
+        return "full" if self.row.action == Action.CREATE else "patch"
+
+    @property
     def pinned(self) -> set[ResourceKey]:
         """Configs of which derived values stand beside the references to them."""
         return {
@@ -321,15 +326,23 @@ class Workshop:
             events: what the activity log says of the row.
             inactive: whether it waits to be activated.
         """
-        answer = without_secrets(task.resource_type, written.payload) if written.payload else None
-        row = replace(
-            self.advance(task, written.id, fields),
-            stamp=uuid4().hex,
-            answer=fingerprint(task.resource_type, answer) if answer else "",
-            unanswered=task.row.unanswered or task.unanswered,
-        )
+        row = self.stamped(task, self.advance(task, written.id, fields), written)
         lineage = self.lineage_of(task, written.id, stamp=row.stamp)
         return RowCommit(before=task.row, after=row, events=events(row), lineage=lineage, inactive=inactive)
+
+    def stamped(self, task: Task, row: Row, written: WrittenConfig) -> Row:
+        """Return a row with a new name for its last write, and what the API answered to it."""
+        answer = without_secrets(task.resource_type, written.payload) if written.payload else None
+        return replace(
+            row,
+            stamp=uuid4().hex,
+            answer=fingerprint(task.resource_type, answer) if answer else "",
+            unanswered=row.unanswered or task.unanswered,
+        )
+
+    def may_be_undone(self, task: Task) -> bool:
+        """Tell whether an update that was repeated may come late: of the config itself, or of what it pins."""
+        return task.key in self.unanswered or not self.unanswered.isdisjoint(task.pinned)
 
     def lineage_of(self, task: Task, target_id: str, **known: Any) -> LineageEntry:
         """Return the lineage of a row; without fingerprints the next job looks at the config again.
@@ -546,8 +559,7 @@ class _BatchRun:
 
     def _may_be_written(self, task: Task) -> bool:
         """Tell whether a row has to be claimed: a verification writes only where an update may have come late."""
-        late = self._shop.unanswered
-        return self._kind is not Work.VERIFY or task.key in late or not late.isdisjoint(task.pinned)
+        return self._kind is not Work.VERIFY or self._shop.may_be_undone(task)
 
     def _claim(self, tasks: Mapping[ResourceKey, Task]) -> ClaimOutcome:
         """Claim rows; those that somebody else holds stay out, with all that waits for them."""
