@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from shared.adapters.dynamodb import keys
 from shared.domain.errors import CredentialsExpiredError, InvalidRequestError, NotFoundError
+from shared.domain.ports import KeptToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +90,15 @@ class CredentialsStore:
             NotFoundError: the run has none for this role.
             CredentialsExpiredError: its time is over, whether or not the table has dropped it yet.
         """
+        return self.get_kept(run_id, role).token
+
+    def get_kept(self, run_id: str, role: str) -> KeptToken:
+        """Return a token with the time at which it goes.
+
+        Raises:
+            NotFoundError: the run has none for this role.
+            CredentialsExpiredError: its time is over, whether or not the table has dropped it yet.
+        """
         item: dict[str, Any] | None = self._table.get_item(Key=keys.credentials(run_id, role), ConsistentRead=True).get(
             "Item"
         )
@@ -110,18 +120,7 @@ class CredentialsStore:
             raise CredentialsExpiredError(f"The credentials of run {run_id} cannot be opened.") from None
         except InvalidTag:
             raise CredentialsExpiredError(f"The credentials of run {run_id} cannot be opened.") from None
-        return opened.decode()
-
-    def copy(self, from_run_id: str, to_run_id: str, role: str) -> None:
-        """Seal a token of one run again for another, with the same expiry.
-
-        Raises:
-            NotFoundError: the first run has none for this role.
-            CredentialsExpiredError: its time is over.
-        """
-        token = self.get(from_run_id, role)
-        item = self._table.get_item(Key=keys.credentials(from_run_id, role), ConsistentRead=True)["Item"]
-        self.put(to_run_id, role, token, int(str(item["expires_at"])))
+        return KeptToken(opened.decode(), int(item["expires_at"]))
 
     def limit(self, run_id: str, until: int) -> None:
         """Let the run's tokens go at a point in time (epoch seconds), or when they expire if that is earlier."""

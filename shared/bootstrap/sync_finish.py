@@ -22,6 +22,7 @@ from shared.use_cases.rebuild_index import rebuild_index
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.domain.ports import KeptToken
     from shared.domain.sync_job import Job
 
 # A build takes minutes; it deletes its token when it ends.
@@ -49,7 +50,7 @@ def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
     )
 
 
-def rebuild_target_index(job: Job, token: str) -> None:
+def rebuild_target_index(job: Job, kept: KeptToken) -> None:
     """Start a build of the index of the organisation that a job wrote to; it ends one that began before."""
     now = time.time()
     rebuild_index(
@@ -58,8 +59,8 @@ def rebuild_target_index(job: Job, token: str) -> None:
         build_index_function().invoke,
         org_id=job.target_org_id,
         user_id=job.target_user_id,
-        token=token,
-        token_expires_at=int(now) + _BUILD_CREDENTIALS_S,
+        token=kept.token,
+        token_expires_at=min(kept.expires_at, int(now) + _BUILD_CREDENTIALS_S),
         now=now,
         randomness=os.urandom(10),
         debounce_s=0,

@@ -32,6 +32,13 @@ class WrittenConfig(NamedTuple):
     payload: Payload | None
 
 
+class KeptToken(NamedTuple):
+    """A token that is kept for a run, and when it goes (epoch seconds)."""
+
+    token: str
+    expires_at: int
+
+
 class ConfigRepository(Protocol):
     """The configs of one organisation, through its downstream APIs.
 

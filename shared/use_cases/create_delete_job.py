@@ -103,7 +103,7 @@ def create_delete_job(
         "uses": [[[user["type"], user["id"]], list(used)] for user, used in edges if _key(user) in titles],
     }
     token = SideToken(token=caller.token, user_id=caller.user_id, expires_at=caller.expires_at)
-    taken = store_and_start(intake, job, stored, {"target": token}, repeatable=bool(idempotency_key))
+    taken = store_and_start(intake, job, stored, {"target": token})
     warnings = _warnings([(user, used) for user, used in edges if _key(user) not in titles])
     return {
         **delete_job_answer(*taken),

@@ -186,7 +186,7 @@ def create_sync_job(
         request_hash=_hash(request),
     )
     stored = {"resources": [{"type": key.type, "id": key.id} for key in scope]}
-    return start_job(intake, job, stored, {"source": source, "target": target}, repeatable=bool(idempotency_key))
+    return start_job(intake, job, stored, {"source": source, "target": target})
 
 
 def start_job(
@@ -194,8 +194,6 @@ def start_job(
     job: Job,
     request: Mapping[str, Any],
     sides: Mapping[str, SideToken],
-    *,
-    repeatable: bool = False,
 ) -> dict[str, Any]:
     """Do `store_and_start` for a sync job and return the contract's `SyncJob`.
 
@@ -203,7 +201,7 @@ def start_job(
         ConflictError: a job with this id has another request.
         TooManyJobsError: as many jobs as allowed run into the target organisation.
     """
-    return job_answer(*store_and_start(intake, job, request, sides, repeatable=repeatable))
+    return job_answer(*store_and_start(intake, job, request, sides))
 
 
 def store_and_start(
@@ -211,28 +209,25 @@ def store_and_start(
     job: Job,
     request: Mapping[str, Any],
     sides: Mapping[str, SideToken],
-    *,
-    repeatable: bool = False,
 ) -> tuple[Job, Mapping[str, int]]:
-    """Store a job with its request and tokens, and start its execution.
+    """Store a job with its request and tokens, and start its execution; one that cannot be started has failed.
 
     Args:
         intake: where the job goes.
         job: its header.
         request: what its steps are to do; no token is in it.
         sides: role -> token.
-        repeatable: a repeat of the request finds this job again, so one that could not be started stays as it is.
 
     Returns:
         The job, an earlier one where the request was repeated, and its counters.
 
     Raises:
-        ConflictError: a job with this id has another request.
+        ConflictError: a job with this id has another request, or is somebody else's.
         TooManyJobsError: as many jobs as allowed run into the target organisation.
     """
     if not intake.jobs.create_job(job):
         earlier = intake.jobs.get_job(job.org_id, job.id)
-        if earlier.request_hash != job.request_hash:
+        if (earlier.request_hash, earlier.user_id) != (job.request_hash, job.user_id):
             raise ConflictError("Idempotency-Key: it was used for another request.")
         if earlier.status is not JobStatus.PENDING:
             return earlier, earlier.counts or intake.jobs.total_counts(job.org_id, job.id)
@@ -244,7 +239,9 @@ def store_and_start(
             intake.credentials.put(job.id, role, side.token, min(side.expires_at or latest, latest))
         intake.executions.start(job.id, {"org_id": job.org_id, "job_id": job.id})
     except Exception:
-        if not repeatable:
+        # It runs where only the answer was lost.
+        if not intake.jobs.get_job(job.org_id, job.id).execution_id:
+            intake.credentials.delete(job.id)
             intake.jobs.finish_job(job, JobStatus.FAILED, iso_time(intake.now), (), {})
             intake.jobs.release_slot(job)
         raise

@@ -13,6 +13,7 @@ from shared.use_cases.get_delete_job import delete_job_answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from shared.domain.ports import KeptToken
     from shared.use_cases.finish_job import Events
     from shared.use_cases.sync_ports import Credentials, SyncJobs
 
@@ -24,7 +25,7 @@ def finish_deletion(
     jobs: SyncJobs,
     credentials: Credentials,
     events: Events,
-    rebuild_index: Callable[[Job, str], None],
+    rebuild_index: Callable[[Job, KeptToken], None],
     count: Callable[..., None],
     now: Callable[[], float],
 ) -> Mapping[str, Any]:
@@ -78,11 +79,11 @@ def _why_unfinished(job: Job, unsettled: int) -> RowError:
     return RowError("INTERRUPTED", f"The job ended before it came to {unsettled} of its {job.total} resources.")
 
 
-def _rebuild(job: Job, credentials: Credentials, rebuild_index: Callable[[Job, str], None]) -> bool:
+def _rebuild(job: Job, credentials: Credentials, rebuild_index: Callable[[Job, KeptToken], None]) -> bool:
     """Start a build where something may have been deleted; False where nothing can have been, or the token is gone."""
     if not job.planned:
         return False
     with suppress(NotFoundError, CredentialsExpiredError):
-        rebuild_index(job, credentials.get(job.id, "target"))
+        rebuild_index(job, credentials.get_kept(job.id, "target"))
         return True
     return False

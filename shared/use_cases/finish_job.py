@@ -24,6 +24,7 @@ from shared.domain.sync_job import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from shared.domain.ports import KeptToken
     from shared.use_cases.sync_ports import Credentials, SyncJobs
 
 CREDENTIALS_KEPT_S = 24 * 3600
@@ -44,7 +45,7 @@ def finish_job(
     jobs: SyncJobs,
     credentials: Credentials,
     events: Events,
-    rebuild_target_index: Callable[[Job, str], None],
+    rebuild_target_index: Callable[[Job, KeptToken], None],
     count: Callable[..., None],
     now: Callable[[], float],
 ) -> Mapping[str, Any]:
@@ -96,12 +97,12 @@ def _let_go_of_credentials(
     job: Job,
     rows: list[Row],
     credentials: Credentials,
-    rebuild_target_index: Callable[[Job, str], None],
+    rebuild_target_index: Callable[[Job, KeptToken], None],
     now: Callable[[], float],
 ) -> None:
     if any(row.status in (RowStatus.CREATED, RowStatus.PATCHED, RowStatus.IN_PROGRESS) for row in rows):
         with suppress(NotFoundError, CredentialsExpiredError):
-            rebuild_target_index(job, credentials.get(job.id, "target"))
+            rebuild_target_index(job, credentials.get_kept(job.id, "target"))
     if job.status is JobStatus.SUCCEEDED:
         credentials.delete(job.id)
     else:

@@ -25,6 +25,10 @@ class RunCredentials(Protocol):
         """Keep a token until it expires. Raises InvalidRequestError."""
         ...
 
+    def delete(self, run_id: str) -> None:
+        """Delete all tokens of a run."""
+        ...
+
 
 def rebuild_index(
     index: IndexWriter,
@@ -70,6 +74,7 @@ def rebuild_index(
             start({"org_id": org_id, "build_token": build_token, "user_id": user_id})
         except Exception:
             index.fail_build(org_id, build_token, "INTERNAL: The build could not be started.")
+            credentials.delete(build_token)
             raise
     state = index.find_state(org_id)
     return {"status": status, **(state.facts_at(now) if state else {})}

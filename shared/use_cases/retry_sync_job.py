@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -56,7 +57,7 @@ def retry_sync_job(
     Raises:
         ValidationError: a field breaks the contract.
         NotFoundError: this organisation has no such job.
-        ConflictError: it still runs, has nothing unresolved, or what it was asked for or its credentials have expired.
+        ConflictError: it still runs, has nothing unresolved, what it was asked for is gone, or a fresh token is needed.
         InvalidRequestError: an override is for a resource that is not retried.
         ForbiddenError: a token belongs to another organisation.
         TooManyJobsError: as many jobs as allowed run into the target organisation.
@@ -147,7 +148,7 @@ def _check_overrides(overrides: Mapping[str, Any], resources: Iterable[Mapping[s
 
 
 def _sides(intake: JobIntake, caller: Caller, earlier: Job, request: RetryRequest) -> dict[str, SideToken]:
-    """Return both tokens: the caller's own, what the body carries, and for what is left those of the earlier job."""
+    """Return both tokens: the caller's own, what the body carries, and for what is left that of the earlier job."""
     own = SideToken(token=caller.token, user_id=caller.user_id, expires_at=caller.expires_at)
     given = {
         "source": (request.source_auth_token, earlier.source_org_id, "source_auth_token"),
@@ -160,13 +161,24 @@ def _sides(intake: JobIntake, caller: Caller, earlier: Job, request: RetryReques
         elif org_id == caller.org_id:
             sides[role] = own
         else:
+            _check_kept_serves(caller, earlier, request, field)
             sides[role] = _kept(intake, earlier, role, org_id, field)
     return sides
 
 
+def _check_kept_serves(caller: Caller, earlier: Job, request: RetryRequest, field: str) -> None:
+    """Refuse the kept token to everybody but the user who brought it, and for what that user did not ask for then."""
+    if caller.user_id != earlier.user_id:
+        raise ConflictError(f"{field}: is needed, since the kept one serves only the user who brought it.")
+    if request.payload_overrides:
+        raise ConflictError(f"{field}: is needed, since the kept one serves no retry with payload_overrides.")
+
+
 def _kept(intake: JobIntake, earlier: Job, role: str, org_id: str, field: str) -> SideToken:
+    """Return the token of the earlier job, to be kept no longer than it would have been there."""
     try:
-        token = intake.credentials.get(earlier.id, role)
-        return verified(intake.tokens, token, org_id, field)
+        kept = intake.credentials.get_kept(earlier.id, role)
+        side = verified(intake.tokens, kept.token, org_id, field)
+        return replace(side, expires_at=kept.expires_at)
     except (NotFoundError, CredentialsExpiredError, ForbiddenError):
-        raise ConflictError(f"The credentials of the job have expired: send a fresh {field}.") from None
+        raise ConflictError(f"{field}: is needed, since the credentials of the job have expired.") from None

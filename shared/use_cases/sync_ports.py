@@ -11,7 +11,7 @@ from shared.domain.sync_job import JobStatus
 
 if TYPE_CHECKING:
     from shared.domain.plan import LineageEntry
-    from shared.domain.ports import ConfigRepository
+    from shared.domain.ports import ConfigRepository, KeptToken
     from shared.domain.resource_type import Catalogue, ResourceKey
     from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowClaim, RowCommit
     from shared.domain.sync_job import Event, Job, Phase, Row, RowError
@@ -227,7 +227,7 @@ class Payloads(Protocol):
 
 
 class Credentials(Protocol):
-    """Tokens of a run by role; `get` raises NotFoundError and CredentialsExpiredError."""
+    """Tokens of a run by role; reading one raises NotFoundError and CredentialsExpiredError."""
 
     def put(self, run_id: str, role: str, token: str, expires_at: int) -> None:
         """Keep a token until it expires."""
@@ -237,8 +237,8 @@ class Credentials(Protocol):
         """Return a token."""
         ...
 
-    def copy(self, from_run_id: str, to_run_id: str, role: str) -> None:
-        """Keep a token of one run for another."""
+    def get_kept(self, run_id: str, role: str) -> KeptToken:
+        """Return a token with its end."""
         ...
 
     def limit(self, run_id: str, until: int) -> None:

@@ -101,15 +101,15 @@ def test_expires_by_its_own_clock_although_the_table_still_has_it(store, table, 
     assert table.scan()["Count"] == 1
 
 
-def test_a_copy_belongs_to_the_other_run_and_expires_with_the_original(store, clock):
+def test_a_token_is_given_with_its_end_so_that_another_run_keeps_it_no_longer(store, clock):
     store.put("run", "target", TOKEN, later(clock))
-    store.copy("run", "rebuild", "target")
-    store.delete("run")
+    store.limit("run", later(clock, 60))
 
-    assert store.get("rebuild", "target") == TOKEN
-    clock.now += 600
+    store.put("another", "target", *store.get_kept("run", "target"))
+
+    clock.now += 60
     with pytest.raises(CredentialsExpiredError):
-        store.get("rebuild", "target")
+        store.get("another", "target")
 
 
 @pytest.mark.parametrize(("until", "kept"), [(60, 60), (10_000, 600)])

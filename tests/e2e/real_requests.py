@@ -164,6 +164,7 @@ class RealRequests:
         if name == "retrySyncJob" and body.get("payload_overrides"):
             scope = self._scope[case.path_parameters["id"]]
             body["payload_overrides"] = dict(zip(scope, body["payload_overrides"].values(), strict=False))
+            body["target_auth_token"] = self._pair.target_token
 
     def _bound(self, name: str, case: schemathesis.Case, draw: Random) -> None:
         """Wait where as many jobs run as may; repeat an accepted request where as many were started as may."""

@@ -311,7 +311,8 @@ def test_overrides_repair_three_of_five_failures_with_their_dependents(stack: Js
     assert Counter(failed.values()) == {"DANGLING_REFERENCE": 5, "DEPENDENCY_FAILED": 5}
     assert [entry["type"] for entry in first["errors_sample"]] == ["journey"] * 5 + ["automation_flow"] * 5
     repaired = {f"journey:{one['journeyId']}": {"settings": {"designId": standard["id"]}} for one in broken[:3]}
-    answer = shop.source.post(f"{JOBS}/{first['id']}/retry", {"payload_overrides": repaired})
+    body = {"payload_overrides": repaired, "target_auth_token": shop.target_token}
+    answer = shop.source.post(f"{JOBS}/{first['id']}/retry", body)
     second = shop.source.run_job(answer["id"])
     rows = {row["source_id"]: row["status"] for row in shop.rows(second)}
     expected = {one["journeyId"]: "created" if n < 3 else "failed" for n, one in enumerate(broken)}

@@ -14,6 +14,7 @@ from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
 from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
+from shared.domain.ports import KeptToken
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.sync_job import Job, JobStatus, Row
 from shared.use_cases.fetch_sources import fetch_sources
@@ -109,20 +110,20 @@ class MemoryCredentials:
     """Tokens by run and role."""
 
     def __init__(self) -> None:
-        self.tokens: dict[tuple[str, str], str] = {}
+        self.tokens: dict[tuple[str, str], KeptToken] = {}
         self.limits: dict[str, int] = {}
 
     def put(self, run_id: str, role: str, token: str, expires_at: int) -> None:
-        self.tokens[run_id, role] = token
+        self.tokens[run_id, role] = KeptToken(token, expires_at)
 
     def get(self, run_id: str, role: str) -> str:
+        return self.get_kept(run_id, role).token
+
+    def get_kept(self, run_id: str, role: str) -> KeptToken:
         try:
             return self.tokens[run_id, role]
         except KeyError:
             raise NotFoundError("gone") from None
-
-    def copy(self, from_run_id: str, to_run_id: str, role: str) -> None:
-        self.tokens[to_run_id, role] = self.get(from_run_id, role)
 
     def limit(self, run_id: str, until: int) -> None:
         self.limits[run_id] = until

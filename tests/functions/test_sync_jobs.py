@@ -1,6 +1,7 @@
 """The six operations on sync jobs, each fed its own event, over the tables of the template."""
 
 import json
+import time
 import uuid
 
 import boto3
@@ -14,6 +15,7 @@ from functions.api.list_sync_jobs import handler as list_sync_jobs
 from functions.api.retry_sync_job import handler as retry_sync_job
 from shared.adapters import step_functions, tokens
 from shared.bootstrap import sync_api
+from shared.domain.errors import StorageThrottledError
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Event, JobStatus, Phase, Row, RowError, RowStatus, Work
 from shared.use_cases.closure import Closure
@@ -50,10 +52,10 @@ def hub(monkeypatch, lambda_context, storage, started):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(tokens, "_fetch_jwks", lambda url: key_set("own"))
 
-    def call(handler, name, operation_id, *, org_id=SOURCE, headers=None, **changes):
+    def call(handler, name, operation_id, *, org_id=SOURCE, user_id="user-1", headers=None, **changes):
         event = load_event(
             f"api/{name}",
-            requestContext={"authorizer": {"org_id": org_id}},
+            requestContext={"authorizer": {"org_id": org_id, "user_id": user_id}},
             headers={"Authorization": f"Bearer {SOURCE_TOKEN}", **(headers or {})},
             **changes,
         )
@@ -70,9 +72,10 @@ def body(**changes):
     return {**request, "target_auth_token": TARGET_TOKEN, **changes}
 
 
-def create(hub, key=None, headers=None, **changes):
+def create(hub, key=None, headers=None, user_id="user-1", **changes):
     headers = {"Idempotency-Key": key or str(uuid.uuid4()), **(headers or {})}
-    return hub(create_sync_job, "create_sync_job", "createSyncJob", headers=headers, body=body(**changes))
+    asked = {"headers": headers, "user_id": user_id, "body": body(**changes)}
+    return hub(create_sync_job, "create_sync_job", "createSyncJob", **asked)
 
 
 def get(hub, job_id, **more):
@@ -290,8 +293,8 @@ def test_cancels_a_running_job_once(hub):
     assert "cancelled" in refused["error"]
 
 
-def retry(hub, job_id, request=None):
-    changes = {"pathParameters": {"id": job_id}, "body": request if request is not None else {}}
+def retry(hub, job_id, request=None, **more):
+    changes = {"pathParameters": {"id": job_id}, "body": request if request is not None else {}, **more}
     return hub(retry_sync_job, "retry_sync_job", "retrySyncJob", **changes)
 
 
@@ -299,16 +302,123 @@ def test_retries_what_is_unresolved_as_a_new_job_with_the_kept_credentials(hub, 
     _, job, _ = create(hub)
     end(job["id"], rows=[row("done", RowStatus.CREATED), row("bad", RowStatus.FAILED), row("late", RowStatus.PENDING)])
 
-    status, second, _ = retry(hub, job["id"], {"payload_overrides": {"journey:bad": {"name": "Repaired"}}})
+    status, second, _ = retry(hub, job["id"])
 
     payloads, credentials, _ = sync_api._outside()
     request = payloads.get(f"jobs/{SOURCE}/{second['id']}/request.json.gz")
     assert (status, second["retry_of"]) == (201, job["id"])
     assert [entry["id"] for entry in request["resources"]] == ["bad", "late"]
     assert request["finished"] == [["journey", "done"]]
-    assert request["payload_overrides"] == {"journey:bad": {"name": "Repaired"}}
     assert credentials.get(second["id"], "target") == TARGET_TOKEN
     assert started[-1][0] == second["id"]
+
+
+def test_a_retry_with_overrides_brings_the_token_that_writes(hub):
+    _, job, _ = create(hub)
+    end(job["id"], rows=[row("bad", RowStatus.FAILED)])
+    overrides = {"payload_overrides": {"journey:bad": {"name": "Repaired"}}}
+
+    status, answer, _ = retry(hub, job["id"], overrides)
+    assert (status, answer["error"]) == (
+        409,
+        "target_auth_token: is needed, since the kept one serves no retry with payload_overrides.",
+    )
+    status, second, _ = retry(hub, job["id"], {**overrides, "target_auth_token": TARGET_TOKEN})
+
+    request = sync_api._outside()[0].get(f"jobs/{SOURCE}/{second['id']}/request.json.gz")
+    assert (status, request["payload_overrides"]) == (201, overrides["payload_overrides"])
+
+
+def test_a_kept_token_serves_only_the_user_who_brought_it_also_down_a_chain_of_retries(hub):
+    _, first, _ = create(hub)
+    end(first["id"], rows=[row("bad", RowStatus.FAILED)])
+    status, answer, _ = retry(hub, first["id"], user_id="user-2")
+    assert (status, answer["error"]) == (
+        409,
+        "target_auth_token: is needed, since the kept one serves only the user who brought it.",
+    )
+
+    status, second, _ = retry(hub, first["id"], {"target_auth_token": TARGET_TOKEN}, user_id="user-2")
+    assert status == 201
+    end(second["id"], rows=[row("bad", RowStatus.FAILED)])
+
+    assert retry(hub, second["id"])[0] == 409
+    assert retry(hub, second["id"], user_id="user-2")[0] == 201
+
+
+def test_no_chain_of_retries_keeps_a_token_beyond_its_first_end(hub):
+    _, first, _ = create(hub)
+    end(first["id"], rows=[row("bad", RowStatus.FAILED)])
+    credentials = sync_api._outside()[1]
+    ends = int(time.time()) + 60
+    credentials.limit(first["id"], ends)
+
+    _, second, _ = retry(hub, first["id"])
+
+    assert credentials.get_kept(second["id"], "target") == (TARGET_TOKEN, ends)
+
+
+def test_a_pulls_kept_token_of_the_source_is_as_personal(hub):
+    _, job, _ = create(
+        hub,
+        source_org_id=TARGET,
+        target_org_id=SOURCE,
+        target_auth_token=SOURCE_TOKEN,
+        source_auth_token=TARGET_TOKEN,
+    )
+    end(job["id"], rows=[row("bad", RowStatus.FAILED)])
+
+    status, answer, _ = retry(hub, job["id"], user_id="user-2")
+
+    assert (status, answer["error"].partition(":")[0]) == (409, "source_auth_token")
+    assert retry(hub, job["id"])[0] == 201
+
+
+@pytest.mark.parametrize("key", [None, "once"])
+def test_what_could_not_be_started_keeps_no_token_and_no_place(hub, monkeypatch, tables, key):
+    monkeypatch.setattr(step_functions.SyncExecutions, "start", _refuse)
+    assert create(hub, key)[0] == 503
+
+    kept = [*tables["CredentialsTable"].scan()["Items"], *tables["SyncJobsTable"].scan()["Items"]]
+    assert [item for item in kept if "job_id" in item or "ciphertext" in item] == []
+    assert [item["status"] for item in kept if "status" in item] == ["failed"]
+
+
+def _refuse(*_):
+    raise StorageThrottledError("busy", 1)
+
+
+def test_a_key_that_failed_once_can_be_used_again(hub, monkeypatch, started):
+    with monkeypatch.context() as now:
+        now.setattr(step_functions.SyncExecutions, "start", _refuse)
+        assert create(hub, "once")[0] == 503
+
+    assert create(hub, "once", dry_run=True)[0] == 409
+    status, job, _ = create(hub, "once")
+
+    assert (status, job["status"], started) == (201, "pending", [(job["id"], {"org_id": SOURCE, "job_id": job["id"]})])
+    assert sync_api._outside()[1].get(job["id"], "target") == TARGET_TOKEN
+
+
+def test_a_start_whose_answer_was_lost_leaves_the_job_that_runs(hub, monkeypatch):
+    def start(self, job_id, _input):
+        sync_api.jobs_only().start_job(SOURCE, job_id, "execution")
+        _refuse()
+
+    monkeypatch.setattr(step_functions.SyncExecutions, "start", start)
+    assert create(hub, "once")[0] == 503
+
+    job_id = create(hub, "once")[1]["id"]
+    assert header(job_id).status is JobStatus.IN_PROGRESS
+    assert sync_api._outside()[1].get(job_id, "target") == TARGET_TOKEN
+
+
+def test_nobody_repeats_another_users_request(hub):
+    assert create(hub, "once")[0] == 201
+
+    status, answer, _ = create(hub, "once", user_id="user-2")
+
+    assert (status, answer["error"]) == (409, "Idempotency-Key: it was used for another request.")
 
 
 def header(job_id):

@@ -19,6 +19,7 @@ from shared.domain.errors import (
 )
 from shared.domain.index import IndexState
 from shared.domain.matching import find_delete_guard
+from shared.domain.ports import KeptToken
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import ClaimOutcome
 from shared.domain.sync_job import Job, JobKind, JobStatus, RowError, RowStatus
@@ -279,10 +280,10 @@ class World:
 
     # credentials, events
 
-    def get(self, run_id, _role):
+    def get_kept(self, run_id, _role):
         if run_id not in self.tokens:
             raise NotFoundError("gone")
-        return self.tokens[run_id]
+        return KeptToken(self.tokens[run_id], 0)
 
     def delete(self, run_id):
         self.tokens.pop(run_id, None)
@@ -312,7 +313,7 @@ class World:
             jobs=self,
             credentials=self,
             events=self,
-            rebuild_index=lambda job, token: self.rebuilt.append((job.id, token)),
+            rebuild_index=lambda job, kept: self.rebuilt.append((job.id, kept.token)),
             count=lambda name, value, **_dimensions: self.metrics.update({name: value}),
             now=lambda: self.clock,
         )

@@ -1,9 +1,10 @@
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
 from shared.adapters.dynamodb import cursor
-from shared.domain.errors import InvalidRequestError, NotFoundError
+from shared.domain.errors import InvalidRequestError, NotFoundError, StorageThrottledError
 from shared.domain.index import new_build_token
 from shared.use_cases.build_index import BuildRun, build_index
 from shared.use_cases.get_config_dependencies import get_config_dependencies
@@ -152,6 +153,9 @@ class Kept:
     def put(self, run_id, role, token, expires_at):
         self.tokens[run_id] = (role, token, expires_at)
 
+    def delete(self, run_id):
+        del self.tokens[run_id]
+
 
 def test_a_rebuild_keeps_the_token_before_it_starts_the_build(clock):
     index, kept, order = FakeIndex(clock), Kept(), []
@@ -167,3 +171,13 @@ def test_a_rebuild_keeps_the_token_before_it_starts_the_build(clock):
     assert order == [(index.state.build_token, index.state.build_token)]
     assert kept.tokens[index.state.build_token] == ("caller", "t", int(clock()) + 60)
     assert index.state.lease_until == clock() + FIRST_LEASE_S
+
+
+def test_a_build_that_could_not_be_started_keeps_no_token(clock):
+    index, kept, start = FakeIndex(clock), Kept(), Mock(side_effect=StorageThrottledError("busy", 1))
+    who = {"org_id": "org-a", "user_id": "user-1", "token": "t", "token_expires_at": None}
+
+    with pytest.raises(StorageThrottledError):
+        rebuild_index(index, kept, start, now=clock(), randomness=bytes(10), **who)
+
+    assert kept.tokens == {}

@@ -115,7 +115,8 @@ def test_overrides_are_inherited_and_new_ones_merged_over_them(world):
     failed = world.run(
         world.create_job(other, overrides={str(other): {"name": "Over", "more": {"a": 1, "b": 2}, "extra": None}})
     )
-    failed = retry(world, failed, payload_overrides={str(other): {"more": {"b": 3}, "secret": "never kept"}})
+    more = {str(other): {"more": {"b": 3}, "secret": "never kept"}}
+    failed = retry(world, failed, payload_overrides=more, target_auth_token="fresh")
     world.target.failures.clear()
     done = retry(world, failed)
 

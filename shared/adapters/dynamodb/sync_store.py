@@ -49,6 +49,11 @@ _FILTERED_ITEMS = 100
 _IS_PLANNER = "planned = :no AND planner = :planner"
 _NOT_PLANNER = "The job is planned already, another invocation plans it, or it is final."
 
+# Failed at its intake: what ends a job later leaves its execution or an error in the header.
+_NEVER_BEGUN = (
+    "#status = :failed AND attribute_not_exists(execution_id) AND attribute_not_exists(job_error)"
+    " AND user_id = :user AND request_hash = :hash"
+)
 _RUNNING = (JobStatus.PENDING.value, JobStatus.IN_PROGRESS.value)
 
 
@@ -86,6 +91,8 @@ class SyncStore:
     def create_job(self, job: Job) -> bool:
         """Store a new header, mark the job as running and take one of the target organisation's places for such jobs.
 
+        The header of one that could not be started makes room for a repeat of its request.
+
         Returns:
             False where the job exists already.
 
@@ -101,7 +108,13 @@ class SyncStore:
                 **_job_item(job),
                 "expires_at": self._expires_at(),
             },
-            "ConditionExpression": "attribute_not_exists(pk)",
+            "ConditionExpression": f"attribute_not_exists(pk) OR ({_NEVER_BEGUN})",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": {
+                ":failed": JobStatus.FAILED.value,
+                ":user": job.user_id,
+                ":hash": job.request_hash,
+            },
         }
         for number in range(1, MAX_RUNNING_JOBS + 1):
             puts = header, self._slot(job, number), self._mark(job)
