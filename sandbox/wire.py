@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 ENDPOINT = "AWS_ENDPOINT_URL"
 _LOOKS = 20
-# Where an attached function remembers what it had before.
+# Where an attached function remembers what it had before, and which version its callers reached.
 _TIMEOUT = "TIMEOUT_OFF_THE_WIRE"
+_VERSION = "VERSION_OFF_THE_WIRE"
+_ALIAS = "live"
 
 #: kill: the process that asks dies before the request is passed on; kill_answered: when it is done, before the answer.
 #: cut: nothing is done; lose: it is done; both times the connection ends without an answer. late: the answer waits.
@@ -275,10 +277,17 @@ def attached(functions: Any, names: Sequence[str], wire_url: str, timeout_s: int
     try:
         for name in names:
             config = functions.get_function_configuration(FunctionName=name)
-            variables = {**config["Environment"]["Variables"], ENDPOINT: wire_url, _TIMEOUT: str(config["Timeout"])}
+            variables = {
+                **config["Environment"]["Variables"],
+                ENDPOINT: wire_url,
+                _TIMEOUT: str(config["Timeout"]),
+                _VERSION: functions.get_alias(FunctionName=name, Name=_ALIAS)["FunctionVersion"],
+            }
             functions.update_function_configuration(
                 FunctionName=name, Environment={"Variables": variables}, Timeout=timeout_s
             )
+            version = functions.publish_version(FunctionName=name)["Version"]
+            functions.update_alias(FunctionName=name, Name=_ALIAS, FunctionVersion=version)
         yield
     finally:
         detach(functions)
@@ -290,7 +299,10 @@ def detach(functions: Any) -> None:
         for config in page["Functions"]:
             variables = config.get("Environment", {}).get("Variables", {})
             if ENDPOINT in variables:
-                kept = {name: value for name, value in variables.items() if name not in (ENDPOINT, _TIMEOUT)}
+                kept = {name: value for name, value in variables.items() if name not in (ENDPOINT, _TIMEOUT, _VERSION)}
+                functions.update_alias(
+                    FunctionName=config["FunctionName"], Name=_ALIAS, FunctionVersion=variables[_VERSION]
+                )
                 functions.update_function_configuration(
                     FunctionName=config["FunctionName"],
                     Environment={"Variables": kept},

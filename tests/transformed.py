@@ -30,6 +30,7 @@ STATEFUL = frozenset(
     }
 )
 _POLICIES = ("DeletionPolicy", "UpdateReplacePolicy")
+_KEPT = ("Retain", "RetainExceptOnCreate")
 
 type Resources = dict[str, dict[str, Any]]
 
@@ -54,12 +55,13 @@ def transform(text: str | None = None, **parameters: str) -> Resources:
 
 
 def stateful(resources: Resources) -> Resources:
-    """Return of each stateful resource its type, policies and the properties whose change means a replacement."""
+    """Return of each stateful resource its type, policies, the properties whose change replaces it, and its indexes."""
     return {
         name: {
             "Type": resource["Type"],
             **{policy: resource.get(policy, "Delete") for policy in _POLICIES},
             "CreateOnly": {path: _find(resource, path) for path in _create_only(resource["Type"])},
+            "Indexes": _find(resource, "GlobalSecondaryIndexes") or [],
         }
         for name, resource in sorted(resources.items())
         if resource["Type"] in STATEFUL
@@ -67,7 +69,7 @@ def stateful(resources: Resources) -> Resources:
 
 
 def dangers(before: Resources, after: Resources) -> Iterator[str]:
-    """Yield what an update from one set of stateful resources to another would replace or no longer keep."""
+    """Yield what an update from one set of stateful resources to another replaces, no longer keeps or cannot do."""
     for name, old in before.items():
         new = after.get(name)
         if new is None or new["Type"] != old["Type"]:
@@ -80,8 +82,19 @@ def dangers(before: Resources, after: Resources) -> Iterator[str]:
             if new["CreateOnly"][path] is not None:
                 yield f"{name} is replaced: {path} was not there"
         for policy in _POLICIES:
-            if old[policy] == "Retain" != new[policy]:
+            if old[policy] in _KEPT and new[policy] not in _KEPT:
                 yield f"{name} is not retained any more: {policy} is {new[policy]}"
+        if len(changes := list(_index_changes(old["Indexes"], new["Indexes"]))) > 1:
+            yield f"{name} cannot be updated at once: {', '.join(changes)}"
+
+
+def _index_changes(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield each index that is made or deleted: DynamoDB does one per table and update.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
+    """
+    for verb, here, there in (("deletes", old, new), ("makes", new, old)):
+        yield from (f"{verb} {index['IndexName']}" for index in here if index not in there)
 
 
 @cache

@@ -34,15 +34,14 @@ def run_build(event: Mapping[str, Any]) -> dict[str, Any]:
     """Run one invocation of a build.
 
     Args:
-        event: `org_id`, `build_token`, `user_id`, `deadline` (epoch seconds), `function` (to hand over to) and, from
-            the second invocation on, `continuation`.
+        event: `org_id`, `build_token`, `user_id`, `deadline` (epoch seconds) and, from the second invocation on,
+            `continuation` and `function` (to hand over to).
 
     Raises:
         Exception: what is no error of ours; the build is marked as failed before.
     """
-    identity = {name: event[name] for name in ("org_id", "build_token", "user_id")}
     run = BuildRun(
-        **identity,
+        **{name: event[name] for name in ("org_id", "build_token", "user_id")},
         deadline=event["deadline"],
         continuation=event.get("continuation", 0),
         app_url=settings.app_url_template(),
@@ -55,9 +54,6 @@ def run_build(event: Mapping[str, Any]) -> dict[str, Any]:
             raise CredentialsExpiredError("The token of this build is gone.") from None
         return open_downstream(token, run.org_id, read_only=True, ends_at=run.deadline)
 
-    def hand_over(continuation: int) -> None:
-        AsyncFunction(aws.client("lambda"), event["function"]).invoke({**identity, "continuation": continuation})
-
     start = time.perf_counter()
     report = build_index(
         run,
@@ -65,7 +61,9 @@ def run_build(event: Mapping[str, Any]) -> dict[str, Any]:
         index=index_store(),
         open_repository=open_repository,
         checkpoints=_checkpoints(),
-        hand_over=hand_over,
+        hand_over=AsyncFunction(
+            aws.client("lambda"), event.get("function") or settings.continue_index_function()
+        ).invoke,
         now=time.time,
     )
     _record(report, (time.perf_counter() - start) * 1000)

@@ -23,6 +23,10 @@ ITEM_LIFETIME_S = 30 * 86_400
 _REFRESH_BELOW_S = 15 * 86_400
 #: The index answers as missing this long after its last successful build.
 INDEX_LIFETIME_S = 7 * 86_400
+#: How long an invocation may wait in Lambda's queue: the template's MaximumEventAgeInSeconds.
+QUEUED_S = 3_600
+#: How long a build that waits there is believed to begin.
+QUEUED_LEASE_S = QUEUED_S + 60.0
 #: More places than a person reads; an item ends at 400 KB and an answer at 5 MB.
 MAX_POINTERS = 20
 #: An identifier that names more configs than this tells none of them apart.
@@ -483,6 +487,7 @@ class IndexState:
         capped: type -> how many are indexed, where there are more.
         built_by: user whose view of the organisation the last success has.
         error: why the latest build failed.
+        event: what the latest invocation of the latest build was started with.
     """
 
     build_token: str
@@ -498,6 +503,7 @@ class IndexState:
     capped: Mapping[str, int] = field(default_factory=dict)
     built_by: str = ""
     error: str = ""
+    event: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def total_items(self) -> int:
@@ -511,6 +517,10 @@ class IndexState:
     def is_building(self, now: float) -> bool:
         """Tell whether somebody works on a build."""
         return self.status == BuildStatus.BUILDING and self.lease_until > now
+
+    def is_lost(self, now: float) -> bool:
+        """Tell whether a build began and nobody works on it any more: its event was discarded, or its worker killed."""
+        return self.status == BuildStatus.BUILDING and self.lease_until <= now
 
     def status_at(self, now: float) -> str:
         """Return missing, building, ready or failed."""

@@ -64,12 +64,16 @@ class IndexReader(Protocol):
 class IndexWriter(IndexReader, Protocol):
     """The index as builds see it. Every method raises StorageThrottledError."""
 
-    def start_build(self, org_id: str, build_token: str, lease_until: float, debounce_s: float) -> bool:
+    def start_build(
+        self, org_id: str, build_token: str, lease_until: float, debounce_s: float, event: Mapping[str, Any] = ...
+    ) -> bool:
         """Make a build the latest one; False where another has begun less than `debounce_s` ago and still runs."""
         ...
 
-    def extend_lease(self, org_id: str, build_token: str, lease_until: float) -> IndexState | None:
-        """Say that the build is worked on; None where it is not the latest one."""
+    def extend_lease(
+        self, org_id: str, build_token: str, lease_until: float, event: Mapping[str, Any] | None = None
+    ) -> IndexState | None:
+        """Say that the build is worked on, or waits with an event; None where it is not the latest one."""
         ...
 
     def is_latest(self, org_id: str, build_token: str) -> bool:

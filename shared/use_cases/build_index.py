@@ -18,6 +18,7 @@ from shared.domain.config_node import Blueprint, Edge, with_usage
 from shared.domain.errors import CredentialsExpiredError, DownstreamUnavailableError, HubError, NotFoundError
 from shared.domain.index import (
     MAX_INDEXED_WHEN_USED,
+    QUEUED_LEASE_S,
     BuildResult,
     Changes,
     Content,
@@ -56,8 +57,9 @@ if TYPE_CHECKING:
 MAX_CONTINUATIONS = 12
 #: Left of an invocation's time when it hands over: what runs then still ends, and a checkpoint is written.
 HANDOVER_S = 120.0
-#: How long after the end of an invocation the next one may need to begin.
-LEASE_MARGIN_S = 60.0
+# Lambda tries a killed invocation again after a minute:
+# https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+_LEASE_MARGIN_S = 120.0
 _TYPES_AT_ONCE = 8
 _DETAILS_AT_ONCE = 8
 _DETAILS_PER_ROUND = 64
@@ -104,6 +106,12 @@ class BuildRun:
     def checkpoint_prefix(self) -> str:
         """Where the build keeps its checkpoints."""
         return f"index/{self.org_id}/{self.build_token}/"
+
+    @property
+    def next_event(self) -> dict[str, Any]:
+        """What the next invocation of the build is started with."""
+        who = {"org_id": self.org_id, "build_token": self.build_token, "user_id": self.user_id}
+        return {**who, "continuation": self.continuation + 1}
 
 
 @dataclass(slots=True)
@@ -166,7 +174,7 @@ def build_index(
     index: IndexWriter,
     open_repository: Callable[[], ConfigRepository],
     checkpoints: Checkpoints,
-    hand_over: Callable[[int], None],
+    hand_over: Callable[[Mapping[str, Any]], None],
     now: Callable[[], float],
 ) -> BuildReport:
     """Work on a build until it is finished, superseded, failed, or has to be handed over.
@@ -177,14 +185,14 @@ def build_index(
         index: where the index is kept.
         open_repository: returns the organisation's configs as the build's user sees them.
         checkpoints: where a build that hands over keeps what it read.
-        hand_over: starts the next invocation with the given continuation number.
+        hand_over: starts the next invocation with an event.
         now: epoch seconds.
 
     Raises:
         Exception: what is no error of ours; the build is marked as failed before.
     """
     report = BuildReport()
-    if index.extend_lease(run.org_id, run.build_token, run.deadline + LEASE_MARGIN_S) is None:
+    if index.extend_lease(run.org_id, run.build_token, run.deadline + _LEASE_MARGIN_S) is None:
         report.status = "superseded"
         return report
     build: _Build | None = None
@@ -198,7 +206,8 @@ def build_index(
             _fail(index, run, report, "TOO_LONG", "The organisation could not be read in the time a build has.")
         elif build is not None:
             build.save()
-            hand_over(run.continuation + 1)
+            index.extend_lease(run.org_id, run.build_token, now() + QUEUED_LEASE_S, run.next_event)
+            hand_over(run.next_event)
             report.status = "more"
     except HubError as error:
         _fail(index, run, report, error.code, error.message)

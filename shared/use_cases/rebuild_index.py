@@ -1,10 +1,10 @@
-"""Start a build of an organisation's index and answer at once."""
+"""Start a build of an organisation's index and answer at once; start one again that got lost."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.domain.index import new_build_token
+from shared.domain.index import QUEUED_LEASE_S, new_build_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from shared.domain.index_ports import IndexWriter
 
 DEBOUNCE_S = 10.0
-#: How long the first invocation may take to begin and work before nobody is believed to work on the build.
-FIRST_LEASE_S = 960.0
 # A build ends long before; an access token without an expiry is kept no longer than that of a run.
 _LONGEST_CREDENTIALS_S = 86_400
 
@@ -65,16 +63,50 @@ def rebuild_index(
         StorageThrottledError: the table is busy.
     """
     build_token = new_build_token(now, randomness)
+    event = {"org_id": org_id, "build_token": build_token, "user_id": user_id}
     status = "already_building"
-    if index.start_build(org_id, build_token, now + FIRST_LEASE_S, debounce_s):
+    if index.start_build(org_id, build_token, now + QUEUED_LEASE_S, debounce_s, event):
         status = "building"
         latest = now + _LONGEST_CREDENTIALS_S
         try:
             credentials.put(build_token, "caller", token, int(min(token_expires_at or latest, latest)))
-            start({"org_id": org_id, "build_token": build_token, "user_id": user_id})
+            start(event)
         except Exception:
             index.fail_build(org_id, build_token, "INTERNAL: The build could not be started.")
             credentials.delete(build_token)
             raise
     state = index.find_state(org_id)
     return {"status": status, **(state.facts_at(now) if state else {})}
+
+
+def restart_build(
+    index: IndexWriter,
+    start: Callable[[Mapping[str, Any]], None],
+    go_on: Callable[[Mapping[str, Any]], None],
+    *,
+    org_id: str,
+    now: float,
+) -> bool:
+    """Start the invocation of a build again that got lost; once, since what got lost twice is lost for a reason.
+
+    Args:
+        index: where the index is kept.
+        start: invokes a build that begins, with the event it had.
+        go_on: invokes one that goes on after its first invocation.
+        org_id: whose index.
+        now: epoch seconds.
+
+    Returns:
+        False where no build is lost, or it was started again already: whoever asks closes it.
+
+    Raises:
+        StorageThrottledError: the table is busy.
+    """
+    state = index.find_state(org_id)
+    if state is None or not state.is_lost(now) or not state.event or "restarted" in state.event:
+        return False
+    event = {**state.event, "restarted": True}
+    if index.extend_lease(org_id, state.build_token, now + QUEUED_LEASE_S, event) is None:
+        return False
+    (go_on if event.get("continuation") else start)(event)
+    return True

@@ -34,6 +34,8 @@ _PARALLEL = 3
 # By the command that a person types; it also makes the one image that all functions share.
 _FIRST = "api/authorizer"
 _HEALTH = "operations/measure_health"
+# A build that was superseded long ago: nothing is left of it to go on with.
+_CONTINUED = "index/continue_index"
 # Where the debugger is tried, and its use case as the container sees it.
 _DEBUGGED, _DEBUGGED_FILE = "api/list_config_types", "/opt/python/shared/use_cases/list_config_types.py"
 # These start a job of the engine's in the same organisations, which would do the work of the one in containers.
@@ -119,6 +121,10 @@ def _judge_step(answer: Mapping[str, Any]) -> str:
     return "" if answer.get("status") in ("done", "more", "wait") else f"answered {answer}"
 
 
+def _judge_superseded(answer: Mapping[str, Any]) -> str:
+    return "" if answer.get("status") == "superseded" else f"answered {answer}"
+
+
 type Steps = Generator[tuple[str, dict[str, Any]], dict[str, Any]]
 
 
@@ -188,6 +194,7 @@ def invoke_all(run: Run) -> None:
         done = pool.submit(_drive_job, run)
         build = pool.submit(run.check, "index/build_index", world.start_build(), _judge_step)
         health = pool.submit(run.check, _HEALTH, world.filled(_HEALTH), _judge_step)
+        continued = pool.submit(run.check, _CONTINUED, world.filled(_CONTINUED), _judge_superseded)
         failed_job = _fail_job(run)
         jobs = {"api/cancel_sync_job": world.create_job()}
         delete_job = world.create_delete_job()
@@ -198,7 +205,7 @@ def invoke_all(run: Run) -> None:
         list(pool.map(operate, single))
         done.result()
         list(pool.map(operate, _STARTING))
-        for chain in (changes, health):
+        for chain in (changes, health, continued):
             chain.result()
 
 

@@ -11,16 +11,13 @@ from typing import Any
 import pytest
 
 from shared.adapters.dynamodb.memory_store import BEFORE_LIFETIME_S, CONTENT_LIFETIME_S
+from shared.domain.index import QUEUED_LEASE_S, QUEUED_S
 from tests.aws import template
 
 ROOT = Path(__file__).parents[2]
 RESOURCES: dict[str, dict[str, Any]] = template()["Resources"]
 # Without a resource of their own: a key's policy names only its key, log delivery of Step Functions knows none.
 NEEDS_EVERY_RESOURCE = {"CredentialsKey", "SyncStateMachine", "DeleteStateMachine"}
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-MANAGED_POLICIES_PER_ROLE = 10
-# What SAM attaches to every role that it makes: basic execution and tracing.
-ATTACHED_BY_SAM = 2
 
 
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
@@ -29,6 +26,7 @@ def of_type(kind: str) -> dict[str, dict[str, Any]]:
 
 FUNCTIONS = of_type("AWS::Serverless::Function")
 TABLES = of_type("AWS::DynamoDB::Table")
+ACCOUNT_WIDE = ("ApiGatewayAccount", "ApiGatewayLogRole")
 
 
 def snake_case(logical_id: str) -> str:
@@ -101,9 +99,17 @@ def test_table_can_be_recovered_unless_it_holds_credentials(name: str) -> None:
     assert recovery is (name != "CredentialsTable")
 
 
-@pytest.mark.parametrize("name", ["SyncJobsTable", "SyncResourcesTable", "LineageTable", "MemoryTable"])
-def test_jobs_and_lineage_outlive_the_stack(name: str) -> None:
-    assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
+@pytest.mark.parametrize("name", [*(set(TABLES) - {"CredentialsTable"}), "PayloadBucket", *ACCOUNT_WIDE])
+def test_what_jobs_leave_and_what_the_account_shares_outlive_the_stack_but_not_a_failed_first_deployment(
+    name: str,
+) -> None:
+    policies = (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"])
+    assert policies == ("RetainExceptOnCreate", "Retain")
+
+
+def test_no_api_of_the_region_is_touched_unless_somebody_asks_for_it() -> None:
+    assert template()["Parameters"]["ConfigureApiGatewayAccount"]["Default"] == "false"
+    assert {RESOURCES[name]["Condition"] for name in ACCOUNT_WIDE} == {"ConfiguresApiGatewayAccount"}
 
 
 def test_payloads_are_private_encrypted_and_forgotten_each_kind_in_its_time() -> None:
@@ -144,10 +150,7 @@ def test_log_delivery_is_all_that_a_state_machine_may_do_to_every_resource(name:
     assert {action.partition(":")[0] for s in wide for action in s["Action"]} == {"logs"}
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_function_stays_below_the_limit_of_policies(name: str) -> None:
-    attached = [policy for policy in FUNCTIONS[name].get("Policies", []) if "Ref" in policy]
-    assert len(attached) + ATTACHED_BY_SAM <= MANAGED_POLICIES_PER_ROLE
+ATTACHED = {name: one for name, one in of_type("AWS::IAM::ManagedPolicy").items() if "Roles" in one}
 
 
 def granted(name: str) -> set[tuple[str, str]]:
@@ -156,7 +159,10 @@ def granted(name: str) -> set[tuple[str, str]]:
     sources: list[Any] = list(properties.get("Policies", []))
     if "Role" in properties:
         role = properties["Role"]["GetAtt"].removesuffix(".Arn")
+        if role not in RESOURCES:
+            return granted(role.removesuffix("Role"))
         sources += RESOURCES[role]["Properties"]["ManagedPolicyArns"]
+    sources += [{"Ref": policy} for policy, one in ATTACHED.items() if {"Ref": f"{name}Role"} in one["Roles"]]
     documents = [RESOURCES[s["Ref"]] if "Ref" in s else s for s in sources]
     return {
         (action, re.split(r"[.}/]", str(target.get("GetAtt") or target.get("Ref") or target["Sub"][2:]))[0])
@@ -210,6 +216,7 @@ def test_only_runs_may_read_credentials() -> None:
     decrypting = {name for name in FUNCTIONS if ("kms:Decrypt", "CredentialsKey") in granted(name)}
     assert decrypting == {
         "BuildIndexFunction",
+        "ContinueIndexFunction",
         "RetrySyncJobFunction",
         "FetchSourcesFunction",
         "SnapshotTargetFunction",
@@ -236,6 +243,7 @@ TABLE_OF_VARIABLE = {
     "STATE_MACHINE_ARN": "SyncStateMachine",
     "DELETE_MACHINE_ARN": "DeleteStateMachine",
     "BUILD_INDEX_FUNCTION": "BuildIndexFunction",
+    "CONTINUE_INDEX_FUNCTION": "ContinueIndexFunction",
 }
 
 
@@ -245,20 +253,60 @@ def test_function_is_told_of_exactly_what_it_may_use(name: str) -> None:
     told = {TABLE_OF_VARIABLE[variable] for variable in variables if variable in TABLE_OF_VARIABLE}
     may_use = {resource for _, resource in granted(name)} & set(TABLE_OF_VARIABLE.values())
     # A job's two tables share one policy; a function that needs the header alone is told of that alone.
+    # One that invokes itself is told by the invocation.
     assert told <= may_use
-    assert may_use - told <= {"SyncResourcesTable"}
-    assert all(
-        variables[variable] == {"Ref": TABLE_OF_VARIABLE[variable]}
-        for variable in variables
-        if variable in TABLE_OF_VARIABLE
-    )
+    assert may_use - told <= {"SyncResourcesTable", name}
+    for variable in variables.keys() & TABLE_OF_VARIABLE.keys():
+        called = ".Alias" if variable.endswith("_FUNCTION") else ""
+        assert variables[variable] == {"Ref": TABLE_OF_VARIABLE[variable] + called}
 
 
-def test_failed_builds_end_in_a_dead_letter_queue() -> None:
-    invoked = FUNCTIONS["BuildIndexFunction"]["EventInvokeConfig"]
+def test_the_documented_quota_is_what_the_shares_of_concurrency_need_by_default() -> None:
+    parameters = template()["Parameters"]
+    shares = [
+        parameters[one["ReservedConcurrentExecutions"]["If"][1]["Ref"]]["Default"]
+        for one in FUNCTIONS.values()
+        if "ReservedConcurrentExecutions" in one
+    ]
+    section = (ROOT / "docs" / "deploy.md").read_text().partition("## Concurrency")[2].partition("\n## ")[0]
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html: 100 stay unreserved.
+    assert f"**{sum(shares) + 100:,}**" in section
+
+
+def test_the_form_for_a_new_account_reserves_nothing() -> None:
+    assert overrides("dev")["ReserveConcurrency"] == "false"
+    assert int(overrides("dev")["SyncConcurrency"]) <= 10
+
+
+BUILDERS = ("BuildIndexFunction", "ContinueIndexFunction")
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_builds_wait_for_their_turn_and_end_in_a_dead_letter_queue(name: str) -> None:
+    invoked = FUNCTIONS[name]["EventInvokeConfig"]
     destination = {"Type": "SQS", "Destination": {"GetAtt": "BuildIndexDeadLetterQueue.Arn"}}
     assert invoked["DestinationConfig"] == {"OnFailure": destination}
     assert invoked["MaximumRetryAttempts"] <= 1
+    # A build that waits is not lost, one that was discarded is.
+    assert 3_600 <= invoked["MaximumEventAgeInSeconds"] == QUEUED_S < QUEUED_LEASE_S
+
+
+def test_a_build_that_goes_on_waits_in_no_queue_with_builds_that_begin() -> None:
+    begins, goes_on = (FUNCTIONS[name] for name in BUILDERS)
+    assert begins["ReservedConcurrentExecutions"] == goes_on["ReservedConcurrentExecutions"]
+    assert begins["Environment"]["Variables"] == {
+        **goes_on["Environment"]["Variables"],
+        "CONTINUE_INDEX_FUNCTION": {"Ref": "ContinueIndexFunction.Alias"},
+    }
+    assert ("lambda:InvokeFunction", "BuildIndexFunction") not in granted("BuildIndexFunction")
+
+
+def test_the_layer_describes_every_aws_service_that_is_called() -> None:
+    called = {"dynamodb"}
+    for file in (ROOT / "shared").rglob("*.py"):
+        called |= set(re.findall(r'aws\.client\("([a-z0-9-]+)"\)', file.read_text()))
+    (described,) = re.findall(r"^SERVICES := (.+)$", (ROOT / "layers/dependencies/Makefile").read_text(), re.MULTILINE)
+    assert set(described.split()) == called
 
 
 def overrides(environment: str) -> dict[str, str]:

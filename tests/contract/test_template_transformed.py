@@ -129,6 +129,35 @@ def test_the_authorizer_reads_the_bearer_token_and_is_cached_for_five_minutes(ap
     assert (authorizer["type"], authorizer["authorizerResultTtlInSeconds"]) == ("token", 300)
 
 
+def test_what_is_no_bearer_token_at_all_is_refused_without_a_call_of_the_authorizer(api: dict[str, Any]) -> None:
+    scheme = api["components"]["securitySchemes"]["TokenAuthorizer"]
+    shape = re.compile(scheme["x-amazon-apigateway-authorizer"]["identityValidationExpression"])
+    for token in ("Bearer eyJh.eyJz.c2ln", "bearer eyJ-_9.e30.AAAA", "BEARER  a.b.c"):
+        assert shape.fullmatch(token), token
+    for token in ("", "Bearer", "Bearer x", "Bearer a.b", "Bearer a.b.c.d", "Basic a.b.c", "a.b.c", "Bearer a.b. c"):
+        assert not shape.search(token), token
+
+
+def test_every_deployment_reaches_the_stage(monkeypatch: pytest.MonkeyPatch, at_once: Resources) -> None:
+    monkeypatch.setattr("samtranslator.model.apigateway.time.time", lambda: 4_102_444_800.0)
+    later = transform()
+    before, after = (set(of_type(one, "AWS::ApiGateway::Deployment")) for one in (at_once, later))
+    assert len(after) == 1
+    assert before != after
+    assert later["HubApiStage"]["Properties"]["DeploymentId"] == {"Ref": after.pop()}
+
+
+def test_a_stage_waits_for_the_role_that_writes_its_log(stage: dict[str, Any]) -> None:
+    assert stage["Variables"]["LogsAs"]["Fn::If"][:2] == ["ConfiguresApiGatewayAccount", {"Ref": "ApiGatewayAccount"}]
+
+
+def test_nothing_depends_on_a_resource_that_its_condition_may_leave_out(resources: Resources) -> None:
+    for name, resource in resources.items():
+        depends = resource.get("DependsOn", [])
+        for other in [depends] if isinstance(depends, str) else depends:
+            assert resources[other].get("Condition") in (None, resource.get("Condition")), name
+
+
 def test_every_path_answers_a_browsers_preflight(api: dict[str, Any]) -> None:
     for path, methods in api["paths"].items():
         (answer,) = methods["options"]["x-amazon-apigateway-integration"]["responses"].values()
@@ -182,14 +211,14 @@ def test_an_execution_that_never_reached_its_end_is_finished_by_a_rule(resources
     for rule in (rule for rule in rules if "EventPattern" in rule):
         detail, (target,) = rule["EventPattern"]["detail"], rule["Targets"]
         assert detail["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
-        finished_by[detail["stateMachineArn"][0]["Ref"]] = target["Arn"]["Fn::GetAtt"][0]
+        finished_by[detail["stateMachineArn"][0]["Ref"]] = target["Arn"]["Ref"].removesuffix("Aliaslive")
     assert finished_by == LAST_STEPS
 
 
 def test_health_is_measured_within_every_period_of_the_alarms_on_it(resources: dict[str, Any]) -> None:
     (rule,) = (r["Properties"] for r in resources.values() if "ScheduleExpression" in r.get("Properties", {}))
     assert rule["ScheduleExpression"] == "rate(5 minutes)"
-    assert rule["Targets"][0]["Arn"] == {"Fn::GetAtt": ["MeasureHealthFunction", "Arn"]}
+    assert rule["Targets"][0]["Arn"] == {"Ref": "MeasureHealthFunctionAliaslive"}
     assert resources["StuckSyncJobAlarm"]["Properties"]["Period"] == 300
 
 
@@ -208,20 +237,34 @@ def of_type(resources: Resources, kind: str) -> Resources:
     return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
 
 
-def test_callers_reach_the_published_versions_the_authorizer_included(
+CALLED = re.compile(r'"Ref": "(\w+Function)(Aliaslive)?"|"Fn::GetAtt": \["(\w+Function)", "Arn"\]')
+
+
+def test_every_function_is_called_by_the_alias_of_a_published_version(
     resources: Resources, api: dict[str, Any]
 ) -> None:
     aliases = {
         alias["Properties"]["FunctionName"]["Ref"] for alias in of_type(resources, "AWS::Lambda::Alias").values()
     }
-    assert aliases == {*ROUTES.values(), "AuthorizerFunction"}
+    assert aliases == set(of_type(resources, "AWS::Lambda::Function"))
+    callers = {
+        name: resource["Properties"]
+        for name, resource in resources.items()
+        if resource["Type"] in {"AWS::StepFunctions::StateMachine", "AWS::Events::Rule", "AWS::IAM::ManagedPolicy"}
+        or resource["Type"] in {"AWS::IAM::Role", "AWS::Lambda::Function"}
+    }
+    called = [(name, found) for name, one in callers.items() for found in CALLED.findall(json.dumps(one))]
+    assert {function for _, (function, _, _) in called} >= {"BuildIndexFunction", "FinishJobFunction"}
+    assert [(name, found) for name, found in called if not found[1]] == []
     authorizer = api["components"]["securitySchemes"]["TokenAuthorizer"]["x-amazon-apigateway-authorizer"]
     assert "AuthorizerFunctionAliaslive" in json.dumps(authorizer["authorizerUri"])
 
 
 def test_traffic_shifts_to_a_new_version_until_an_alarm_says_stop(resources: Resources) -> None:
     groups = of_type(resources, "AWS::CodeDeploy::DeploymentGroup")
-    for name, alias in of_type(resources, "AWS::Lambda::Alias").items():
+    aliases = of_type(resources, "AWS::Lambda::Alias")
+    for name in (f"{function}Aliaslive" for function in {*ROUTES.values(), "AuthorizerFunction"}):
+        alias = aliases.pop(name)
         group = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["DeploymentGroupName"]["Ref"]
         properties = groups.pop(group)["Properties"]
         assert [alarm["Name"]["Ref"] for alarm in properties["AlarmConfiguration"]["Alarms"]] == [
@@ -231,6 +274,7 @@ def test_traffic_shifts_to_a_new_version_until_an_alarm_says_stop(resources: Res
         assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"]
         assert properties["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "Canary10Percent5Minutes"}
     assert not groups
+    assert not any("UpdatePolicy" in alias for alias in aliases.values()), "a step takes over at once"
 
 
 def test_without_gradual_deployment_a_new_version_takes_over_at_once(resources: Resources, at_once: Resources) -> None:
@@ -254,12 +298,14 @@ def test_a_change_that_all_functions_share_publishes_a_version_of_each(
 ) -> None:
     changed = transform(TEMPLATE.read_text().replace(*change))
     before, after = (of_type(one, "AWS::Lambda::Version") for one in (at_once, changed))
-    assert len(after) == len(before) == len(ROUTES) + 1
+    assert len(after) == len(before) == len(of_type(at_once, "AWS::Lambda::Function"))
     assert not set(before) & set(after)
 
 
 def test_a_changed_parameter_reaches_the_versions_by_the_release_that_goes_with_it(at_once: Resources) -> None:
     for version in of_type(at_once, "AWS::Lambda::Version").values():
+        # The version that callers just left stays, whether code or only the release has changed.
+        assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("Retain", "Retain")
         assert version["Properties"]["Description"] == {"Ref": "Release"}
         function = at_once[version["Properties"]["FunctionName"]["Ref"]]
         # A version of an unchanged function is refused, so the release changes the function, too.

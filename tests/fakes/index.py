@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from shared.domain.config_node import Blueprint
@@ -78,21 +79,37 @@ class FakeIndex:
 
     # builds
 
-    def start_build(self, org_id: str, build_token: str, lease_until: float, debounce_s: float) -> bool:
+    def start_build(
+        self,
+        org_id: str,
+        build_token: str,
+        lease_until: float,
+        debounce_s: float,
+        event: Mapping[str, Any] = MappingProxyType({}),
+    ) -> bool:
         now, state = self.clock(), self.state
         if state is not None and state.is_building(now) and state.started_at > now - debounce_s:
             return False
         state = state or IndexState(build_token="", status="")
         self.state = replace(
-            state, build_token=build_token, status=BuildStatus.BUILDING, started_at=now, lease_until=lease_until
+            state,
+            build_token=build_token,
+            status=BuildStatus.BUILDING,
+            started_at=now,
+            lease_until=lease_until,
+            event=event,
         )
         return True
 
-    def extend_lease(self, org_id: str, build_token: str, lease_until: float) -> IndexState | None:
+    def extend_lease(
+        self, org_id: str, build_token: str, lease_until: float, event: Mapping[str, Any] | None = None
+    ) -> IndexState | None:
         if not self.is_latest(org_id, build_token):
             return None
         assert self.state is not None
-        self.state = replace(self.state, lease_until=lease_until, status=BuildStatus.BUILDING)
+        self.state = replace(
+            self.state, lease_until=lease_until, status=BuildStatus.BUILDING, event=event or self.state.event
+        )
         return self.state
 
     def is_latest(self, org_id: str, build_token: str) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from functions.api.get_index import handler as get_index
 from functions.api.rebuild_index import handler as rebuild_index
 from functions.index.build_index import handler as build_handler
+from functions.index.continue_index import handler as continue_handler
 from shared.adapters import aws as shared_clients
 from shared.adapters.credentials import MAX_TOKEN_BYTES
 from shared.bootstrap import index_build
@@ -25,6 +26,7 @@ class Started:
 
     def __init__(self):
         self.events = []
+        self.functions = []
         self.error = None
 
     def invoke(self, FunctionName, InvocationType, Payload):  # noqa: N803
@@ -32,6 +34,7 @@ class Started:
         if self.error:
             raise self.error
         self.events.append(json.loads(Payload))
+        self.functions.append(FunctionName)
 
 
 @pytest.fixture
@@ -45,6 +48,7 @@ def started(aws, tables, monkeypatch):
         "CREDENTIALS_KEY_ID": key,
         "PAYLOAD_BUCKET": "payloads",
         "BUILD_INDEX_FUNCTION": "builder",
+        "CONTINUE_INDEX_FUNCTION": "continuer",
         "DOWNSTREAM_URL_TEMPLATE": "http://{host}",
     }.items():
         monkeypatch.setenv(name, value)
@@ -134,16 +138,21 @@ def test_the_sample_event_is_a_build_that_was_superseded_long_ago(started, repos
     assert build(lambda_context, load_event("index/build_index")) == {"status": "superseded", "code": ""}
 
 
-def test_a_build_short_of_time_goes_on_in_another_invocation_of_itself(started, repository, lambda_context, aws):
+def test_a_build_short_of_time_goes_on_in_the_function_that_continues_builds(started, repository, lambda_context, aws):
     rebuild(lambda_context)
     first = build(lambda_context, started.events[0], remaining_ms=60_000)
     keys = [entry["Key"] for entry in aws.client("s3").list_objects_v2(Bucket="payloads")["Contents"]]
-    second = build(lambda_context, started.events[1])
+    lambda_context.remaining_ms = 60_000
+    second = continue_handler.lambda_handler(started.events[1], lambda_context)
+    lambda_context.remaining_ms = 900_000
+    third = continue_handler.lambda_handler(started.events[2], lambda_context)
 
-    assert first["status"] == "more"
+    assert (first["status"], second["status"]) == ("more", "more")
+    assert [event.get("continuation", 0) for event in started.events] == [0, 1, 2]
+    assert started.functions == ["builder", "continuer", lambda_context.invoked_function_arn]
     assert started.events[1] == {**started.events[0], "continuation": 1}
     assert all(key.startswith(f"index/org-a/{started.events[0]['build_token']}/") for key in keys)
-    assert second["status"] == "done"
+    assert third["status"] == "done"
     assert "Contents" not in aws.client("s3").list_objects_v2(Bucket="payloads")
 
 

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from shared.domain.errors import (
     DownstreamUnavailableError,
     NotFoundError,
 )
-from shared.domain.index import ItemKind, new_build_token
+from shared.domain.index import QUEUED_S, ItemKind, new_build_token
 from shared.domain.resource_type import ResourceKey
 from shared.use_cases import build_index as build_module
 from shared.use_cases.build_index import MAX_CONTINUATIONS, BuildReport, BuildRun, build_index
@@ -52,7 +52,7 @@ class Organisation:
         self.index = FakeIndex(self.clock)
         self.repository = FakeConfigRepository()
         self.checkpoints = FakeCheckpoints()
-        self.handed_over: list[int] = []
+        self.handed_over: list[Mapping[str, Any]] = []
         self.token = ""
 
     def start(self) -> None:
@@ -545,10 +545,12 @@ def test_items_of_a_failed_type_live_on(org):
 def test_hands_over_before_its_time_is_up_and_finishes_in_the_next_invocation(org):
     org.start()
     first = org.invoke(time_left=119)
-    second = org.invoke(continuation=org.handed_over[0])
+    assert org.index.state.event == org.handed_over[0]
+    assert org.index.state.lease_until > org.clock() + QUEUED_S, "the next invocation may wait as long"
+    second = org.invoke(continuation=org.handed_over[0]["continuation"])
 
     assert (first.status, second.status) == ("more", "done")
-    assert org.handed_over == [1]
+    assert [event["continuation"] for event in org.handed_over] == [1]
     assert len(org.nodes()) == 7
     assert org.checkpoints.values == {}
 
@@ -633,7 +635,7 @@ def test_gives_up_after_the_last_continuation(org):
     report = org.invoke(time_left=0, continuation=MAX_CONTINUATIONS)
 
     assert (report.status, report.code) == ("failed", "TOO_LONG")
-    assert org.handed_over == [1]
+    assert [event["continuation"] for event in org.handed_over] == [1]
     assert org.checkpoints.values == {}
 
 

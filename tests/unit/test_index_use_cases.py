@@ -5,12 +5,12 @@ import pytest
 
 from shared.adapters.dynamodb import cursor
 from shared.domain.errors import InvalidRequestError, NotFoundError, StorageThrottledError
-from shared.domain.index import new_build_token
+from shared.domain.index import QUEUED_S, new_build_token
 from shared.use_cases.build_index import BuildRun, build_index
 from shared.use_cases.get_config_dependencies import get_config_dependencies
 from shared.use_cases.get_config_used_by import get_config_used_by
 from shared.use_cases.list_config_types import list_config_types
-from shared.use_cases.rebuild_index import FIRST_LEASE_S, rebuild_index
+from shared.use_cases.rebuild_index import rebuild_index, restart_build
 from tests.fakes.api import Clock
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.index import FakeIndex
@@ -170,7 +170,7 @@ def test_a_rebuild_keeps_the_token_before_it_starts_the_build(clock):
     assert answer == {"status": "building"}
     assert order == [(index.state.build_token, index.state.build_token)]
     assert kept.tokens[index.state.build_token] == ("caller", "t", int(clock()) + 60)
-    assert index.state.lease_until == clock() + FIRST_LEASE_S
+    assert index.state.lease_until > clock() + QUEUED_S
 
 
 def test_a_build_that_could_not_be_started_keeps_no_token(clock):
@@ -181,3 +181,38 @@ def test_a_build_that_could_not_be_started_keeps_no_token(clock):
         rebuild_index(index, kept, start, now=clock(), randomness=bytes(10), **who)
 
     assert kept.tokens == {}
+
+
+LOST = {"org_id": "org-a", "build_token": "A" * 26, "user_id": "user-1"}
+
+
+def restart(index, clock):
+    began, went_on = [], []
+    restarted = restart_build(index, began.append, went_on.append, org_id="org-a", now=clock())
+    assert restarted is bool(began or went_on)
+    return began, went_on
+
+
+@pytest.mark.parametrize("continuation", [0, 3])
+def test_a_lost_build_is_started_again_where_it_was_and_only_once(clock, continuation):
+    index = FakeIndex(clock)
+    event = {**LOST, "continuation": continuation} if continuation else LOST
+    index.start_build("org-a", LOST["build_token"], clock() + 60, 10, event)
+    assert restart(index, clock) == ([], []), "somebody may still work on it"
+
+    clock.now += 61
+    began, went_on = restart(index, clock)
+    assert (went_on if continuation else began) == [{**event, "restarted": True}]
+    assert len(began) + len(went_on) == 1
+    assert index.state.is_building(clock() + QUEUED_S)
+
+    clock.now += QUEUED_S + 61
+    assert restart(index, clock) == ([], [])
+
+
+def test_a_build_that_failed_is_not_started_again(clock):
+    index = FakeIndex(clock)
+    index.start_build("org-a", LOST["build_token"], clock() + 60, 10, LOST)
+    index.fail_build("org-a", LOST["build_token"], "CREDENTIALS_EXPIRED: The token has expired.")
+    clock.now += 61
+    assert restart(index, clock) == ([], [])

@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import reduce
 from itertools import batched
 from operator import and_, or_
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
@@ -85,6 +86,7 @@ _THROTTLED = frozenset(
 )
 # A state row that lived out its time during the build counts as our own.
 _STILL_LATEST = "attribute_not_exists(pk) OR build_token = :token"
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _NEWEST_IS_OURS = "attribute_not_exists(pk) OR attribute_not_exists(build) OR build <= :mine"
 
 
@@ -129,8 +131,10 @@ class IndexStore:
             answer = self._client.get_item(TableName=self._table, Key=keys.index_state(org_id), ConsistentRead=True)
         return _state(answer["Item"]) if "Item" in answer else None
 
-    def start_build(self, org_id: str, build_token: str, lease_until: float, debounce_s: float) -> bool:
-        """Make a build the latest one.
+    def start_build(
+        self, org_id: str, build_token: str, lease_until: float, debounce_s: float, event: Mapping[str, Any] = _NOTHING
+    ) -> bool:
+        """Make a build the latest one, which is about to be invoked with an event.
 
         What an earlier success found stays readable, unless its time is over.
 
@@ -152,7 +156,7 @@ class IndexStore:
         return self._update_state(
             org_id,
             "SET build_token = :token, #status = :building, standing = :standing, started_at = :now,"
-            " lease_until = :lease" + forget,
+            " lease_until = :lease, event = :event" + forget,
             "attribute_not_exists(pk) OR #status <> :building OR started_at <= :debounced OR lease_until <= :now",
             {
                 ":token": build_token,
@@ -160,13 +164,22 @@ class IndexStore:
                 ":standing": keys.index_standing(BuildStatus.BUILDING),
                 ":now": _number(now),
                 ":lease": _number(lease_until),
+                ":event": dict(event),
                 ":debounced": _number(now - debounce_s),
             },
             {"#status": "status", "#error": "error"},
         )
 
-    def extend_lease(self, org_id: str, build_token: str, lease_until: float) -> IndexState | None:
+    def extend_lease(
+        self, org_id: str, build_token: str, lease_until: float, event: Mapping[str, Any] | None = None
+    ) -> IndexState | None:
         """Say that the build is worked on until a point in time (epoch seconds); None where it is not the latest one.
+
+        Args:
+            org_id: whose index.
+            build_token: the build.
+            lease_until: until when.
+            event: what its next invocation is about to be started with; by default that is known already.
 
         Raises:
             StorageThrottledError: the table is busy.
@@ -174,7 +187,7 @@ class IndexStore:
         extended = self._update_state(
             org_id,
             "SET #status = :building, standing = :standing, lease_until = :lease, build_token = :token,"
-            " started_at = if_not_exists(started_at, :now)",
+            " started_at = if_not_exists(started_at, :now)" + (", event = :event" if event else ""),
             _STILL_LATEST,
             {
                 ":token": build_token,
@@ -182,6 +195,7 @@ class IndexStore:
                 ":standing": keys.index_standing(BuildStatus.BUILDING),
                 ":lease": _number(lease_until),
                 ":now": _number(self._clock()),
+                **({":event": dict(event)} if event else {}),
             },
             {"#status": "status"},
         )
@@ -657,6 +671,9 @@ def _state(item: Mapping[str, Any]) -> IndexState:
         capped={name: int(total) for name, total in item.get("capped", {}).items()},
         built_by=item.get("built_by", ""),
         error=item.get("error", ""),
+        event={
+            key: int(value) if isinstance(value, Decimal) else value for key, value in item.get("event", {}).items()
+        },
     )
 
 
