@@ -648,8 +648,8 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
         (
             "Create a new job for what another one left failed or unfinished, asked for as that one was. Where that one"
             " still runs, left nothing or is too old, the answer is a 409 that says so; so is it where the token of the"
-            " other organisation is needed anew: the kept one serves only the user who brought it, until it expires, and no"
-            " retry with overrides."
+            " other organisation is needed anew: the kept one serves only who brought it, until it expires, and"
+            " no retry with overrides."
         ),
         ("id",),
         "SyncJobRetryRequest",
