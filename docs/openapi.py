@@ -236,6 +236,10 @@ SCHEMAS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
             "error": ("string", "Why it failed: a code such as `AMBIGUOUS_MATCH`, a colon, a sentence."),
             "updated_at!": ("date-time", "Last change of this row."),
             "+generation": ("integer", "Topological generation in which it is created."),
+            "+paired_by": (
+                "string",
+                "The user who paired it with its target by hand, where no sync had used that pair before.",
+            ),
         },
     ),
     "SyncJobResourceListResponse": (
@@ -371,6 +375,8 @@ SCHEMAS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
             "target_id!": ("string", "Id here."),
             "last_synced_at": ("date-time", "Last sync of the pair."),
             "origin": ("string", "What made the pair."),
+            "+confirmed_by": ("string", "The user who made it by hand."),
+            "+confirmed_at": ("date-time", "When."),
         },
     ),
     "BreakLineageResponse": ("The pair is gone.", {"deleted!": ("boolean", "Always true.")}),
@@ -604,7 +610,8 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     "confirmLineage": (
         "Compare",
         (
-            "Pair two configurations: the next sync patches the target. A repeat answers with the pair that is there;"
+            "Pair two configurations: the next sync patches the target, and its dry run tells who paired them. Only who"
+            " may change the target may do it; else the answer is a 403. A repeat answers with the pair that is there;"
             " where one of the two has another partner, or a namesake by its slug, key or role, the answer is a 409."
         ),
         (),
@@ -616,12 +623,13 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
         "Compare",
         (
             "Forget a pair, in both directions: the next sync does not know it. Where several organisations share the"
-            " id, or only a sync of the way back made the pair, say which organisation."
+            " id, or only a sync of the way back made the pair, say which organisation. Only who may change the"
+            " caller's configuration of the pair may do it; else the answer is a 403."
         ),
         _LINEAGE_KEYS,
         "",
         (200, "BreakLineageResponse"),
-        (400, 404, 409),
+        (400, 404, 409, 502),
     ),
     "createSyncJob": (
         "Sync",
@@ -658,11 +666,14 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
     ),
     "cancelSyncJob": (
         "Sync",
-        "Stop a running job before its next write; what is written stays. One that has ended answers with a 409.",
+        (
+            "Stop a running job before its next write; what is written stays. Only who created it, or may do everything"
+            " in the organisation, may do it; else the answer is a 403. One that has ended answers with a 409."
+        ),
         ("id",),
         "",
         (200, "SyncJob"),
-        (400, 404, 409),
+        (400, 404, 409, 502),
     ),
     "listSyncJobResources": (
         "Sync",
@@ -731,7 +742,7 @@ LINKS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
 ERRORS = {
     400: "The request breaks the contract; the sentence names the field and what it expects.",
     401: "There is no bearer token, or it does not verify.",
-    403: "The token acts for another organisation than the one stated.",
+    403: "The token acts for another organisation than the one stated, or its user may not do this.",
     404: "The caller's organisation has no such thing.",
     409: "The state of things forbids it.",
     413: "The body or the answer is too large.",

@@ -4,6 +4,7 @@ from copy import deepcopy
 
 from sandbox.server.call import Answer, Call
 from sandbox.server.errors import ApiError
+from sandbox.server.grants import require_grant
 from sandbox.server.operations import Verb, render
 from sandbox.server.stamps import now
 from sandbox.server.store import Payload
@@ -51,6 +52,7 @@ def _is_enabled(installation: Payload) -> bool:
 
 
 def _store(call: Call, installation: Payload, body: Payload) -> None:
+    require_grant(call, "edit", installation["app_id"])
     if not isinstance(body.get("option_values", []), list):
         raise ApiError(400, "option_values must be an array")
     _merge_options(installation, body.get("option_values") or [])

@@ -730,7 +730,7 @@ SUPPORTING: tuple[Kind, ...] = (
     Kind(
         type="_assignment",
         api="permissions",
-        operations={"listAllAssignments": "list"},
+        operations={"listAllAssignments": "list", "listCurrentRoles": "current_roles"},
         id_field="user_id",
         paging=Paging(items="assignments"),
     ),

@@ -10,6 +10,7 @@ from sandbox.server.call import Answer, Call
 from sandbox.server.effects import AFTER, EFFECTS, GUARDS
 from sandbox.server.errors import ApiError
 from sandbox.server.filters import FILTERS, taxonomy_of
+from sandbox.server.grants import require_grant, roles_of_caller
 from sandbox.server.identifiers import NEW_ID
 from sandbox.server.kind import Kind, Paging
 from sandbox.server.kinds import KIND_OF, entity_kind
@@ -223,6 +224,7 @@ def store_payload(call: Call, old: Payload | None, new: Payload) -> Record:
         ApiError: the write is refused.
     """
     kind = call.kind
+    require_grant(call, "create" if old is None else "edit", "" if old is None else str(old[kind.id_field]))
     check_references(kind, call.organisation, new)
     if old is None:
         _stamp(call, kind.on_create, {}, new)
@@ -372,6 +374,7 @@ def save_record(call: Call) -> Answer:
 def delete_record(call: Call) -> Answer:
     """Delete a resource."""
     record = _found(call)
+    require_grant(call, "delete", record.payload[call.kind.id_field])
     _guard(call.kind, record.payload, writing=False)
     del call.organisation.collection(call.kind.store_name)[record.payload[call.kind.id_field]]
     call.note(record.payload)
@@ -381,6 +384,7 @@ def delete_record(call: Call) -> Answer:
 def soft_delete(call: Call) -> Answer:
     """Hide a resource; its id stays taken."""
     record = _found(call)
+    require_grant(call, "delete", record.payload[call.kind.id_field])
     _guard(call.kind, record.payload, writing=False)
     call.organisation.put(call.kind, {**record.payload, "deleted_at": now(), "enabled": False})
     call.note(record.payload)
@@ -446,6 +450,11 @@ def current_organisation(call: Call) -> Answer:
     return Answer(200, encode({"id": organisation.id, "name": organisation.name, "type": "Vendor"}))
 
 
+def current_roles(call: Call) -> Answer:
+    """Answer the roles of the user who calls."""
+    return Answer(200, encode({"roles": roles_of_caller(call)}))
+
+
 def blueprint_lineage(call: Call) -> Answer:
     """Answer what a blueprint has made in the organisation."""
     blueprint = _found(call).payload
@@ -484,5 +493,6 @@ VERBS: dict[str, Verb] = {
     "find_mapping": find_mapping,
     "store_mapping": store_mapping,
     "current_organisation": current_organisation,
+    "current_roles": current_roles,
     "blueprint_lineage": blueprint_lineage,
 }

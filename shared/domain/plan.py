@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from shared.domain.sync_job import RowError
 
 
+#: Provenance of a lineage entry that a person confirmed.
+MANUAL_CONFIRM = "manual_confirm"
+
+
 class Action(StrEnum):
     """What is done for one resource."""
 
@@ -78,6 +82,7 @@ class LineageEntry:
         chain: root of the retry chain of jobs that wrote last.
         remembered_at: when `base` and `left` were last kept, ISO 8601.
         origin: `manual_confirm`, or None for entries that a sync wrote.
+        confirmed_by, confirmed_at: the user who confirmed it by hand, and when (ISO 8601).
     """
 
     type: str
@@ -99,6 +104,15 @@ class LineageEntry:
     origin: str | None = None
     last_synced_at: str | None = None
     last_sync_job_id: str | None = None
+    confirmed_by: str | None = None
+    confirmed_at: str | None = None
+
+    @property
+    def paired_by(self) -> str:
+        """Who paired the two by hand, until a sync has made it its own; empty where nobody did."""
+        if self.origin != MANUAL_CONFIRM or self.last_sync_job_id is not None:
+            return ""
+        return self.confirmed_by or "unknown"
 
     @property
     def half_done(self) -> bool:
@@ -160,6 +174,7 @@ class PlannedResource:
         activate: is created inactive and activated by a finalizer.
         follows: a patch writes the source's active flag; else the target's stays.
         rule: the rule of matching that decided: `1`, `2`, `2a`, `3`, `3b`, `4`, `5`, `6` or `7`.
+        paired_by: the user who paired it with its target by hand, where no sync has used that pair yet.
         create_id: the id to create it under, where the caller chooses it (slug, key, role id, client-chosen UUID).
         record_lineage: a SKIP whose lineage is written, nothing else: both sides say the same, and no entry knows.
         references: hash of its references as they stand on the target, for `record_lineage`.
@@ -186,6 +201,7 @@ class PlannedResource:
     activate: bool = False
     follows: bool = False
     rule: str = ""
+    paired_by: str = ""
     create_id: str | None = None
     record_lineage: bool = False
     references: str = ""

@@ -140,6 +140,8 @@ def planned_status(planned: PlannedResource, dry_run: bool) -> RowStatus:
     return _STATUS[planned.action]
 
 
+#: Rules that follow a pair, of this direction or the other.
+_BY_LINEAGE = frozenset({"3", "3b"})
 _CREATED = frozenset({Action.CREATE})
 _WRITTEN = frozenset({Action.CREATE, Action.PATCH, Action.MATCH})
 
@@ -182,6 +184,7 @@ class _Node:
     target_fingerprint: str = ""
     target_fields: Mapping[str, Any] = EMPTY
     entry: LineageEntry | None = None
+    paired_by: str = ""
     since: SinceLastSync = field(default_factory=SinceLastSync)
     removals: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -267,6 +270,9 @@ class _Planner:
             found = self._matches[key]
             node = _Node(self._closure.configs[key], self._catalogue[key.type], found)
             self._nodes[key] = node
+            entry = known.get(key)
+            if entry is not None and found.rule in _BY_LINEAGE:
+                node.paired_by = entry.paired_by
             if found.target is not None:
                 node.target_fields = self._links.read(found.target)
             if found.error is not None:
@@ -596,7 +602,7 @@ class _Planner:
                     action=node.action,
                     target_id=node.target.key.id if node.target else None,
                     target_fields=node.target_fields,
-                    reason=node.match.reason if node.action is not Action.FAIL else "",
+                    reason=self._reason(node),
                     error=node.error,
                     warnings=self._warnings(node),
                     resolutions=final,
@@ -609,6 +615,7 @@ class _Planner:
                     activate=self._is_activated_last(node, stale),
                     follows=node.action is not Action.CREATE and self._follows(node),
                     rule=node.match.rule,
+                    paired_by=node.paired_by,
                     create_id=self._chosen_id(node) if node.action is Action.CREATE else None,
                     record_lineage=node.record_lineage and node.action is Action.SKIP,
                     references=self._references(node) if node.record_lineage and node.action is Action.SKIP else "",
@@ -700,6 +707,11 @@ class _Planner:
         if chosen is not None and link.field == "id" and link.required:
             return _resolution(link, ResolutionKind.KNOWN, chosen)
         return _resolution(link, ResolutionKind.DEFERRED)
+
+    @staticmethod
+    def _reason(node: _Node) -> str:
+        by_hand = f"Paired by hand by user {node.paired_by}." if node.paired_by else ""
+        return " ".join(filter(None, (node.match.reason if node.action is not Action.FAIL else "", by_hand)))
 
     def _warnings(self, node: _Node) -> tuple[str, ...]:
         if not node.written or node.config.payload is None:

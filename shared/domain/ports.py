@@ -90,6 +90,10 @@ class ConfigRepository(Protocol):
         """Return the usage metric per id for metrics that no payload carries (entity counts, role assignments)."""
         ...
 
+    def list_own_grants(self) -> Sequence[Mapping[str, Any]]:
+        """Return the grants of all roles that the token's user has."""
+        ...
+
     def list_blueprint_members(self) -> Iterable[tuple[Blueprint, Sequence[ResourceKey]]]:
         """Yield each blueprint of the organisation with the configs that its lineage and resources name."""
         ...

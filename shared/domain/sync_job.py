@@ -157,6 +157,7 @@ class Row:
         stamp: name of its last write, the same in its lineage: who writes later stamps that anew.
         answer: fingerprint of what the API answered to that write; empty where it answered nothing.
         leftovers: identifiers of the source organisation that were found in the target's config when it was read back.
+        paired_by: the user who paired it with its target by hand, where no sync had used that pair before.
         version: optimistic lock, counts the writes of the row.
     """
 
@@ -180,6 +181,7 @@ class Row:
     answer: str = ""
     error: RowError | None = None
     leftovers: tuple[str, ...] = ()
+    paired_by: str = ""
     updated_at: str = ""
     version: int = 0
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.index import resource_type_named
 from shared.domain.resource_type import ResourceKey
+from shared.use_cases.check_rights import check_may_update
 
 if TYPE_CHECKING:
     from shared.domain.plan import LineageEntry
+    from shared.domain.ports import ConfigRepository
     from shared.domain.resource_type import Catalogue
     from shared.use_cases.lineage_ports import LineageRegistry
 
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 def break_lineage(
     catalogue: Catalogue,
     lineage: LineageRegistry,
+    current: ConfigRepository,
     *,
-    org_id: str,
     type_name: str,
     source_id: str,
     source_org_id: str | None = None,
@@ -30,7 +32,7 @@ def break_lineage(
     Args:
         catalogue: all resource types.
         lineage: where the entry is.
-        org_id: the caller's organisation, the target of the entry.
+        current: the caller's organisation, the target of the entry.
         type_name: type of the config.
         source_id: its id in the source organisation.
         source_org_id: the source organisation; needed where several share the id, as slugs do.
@@ -41,9 +43,11 @@ def break_lineage(
     Raises:
         InvalidRequestError: the type is unknown.
         NotFoundError: there is no such entry.
+        ForbiddenError: the caller may not change the config that it names.
         ConflictError: entries of several source organisations have this id; the message names them.
     """
-    source = ResourceKey(resource_type_named(catalogue, type_name).name, source_id)
+    resource_type = resource_type_named(catalogue, type_name)
+    source, org_id = ResourceKey(resource_type.name, source_id), current.org_id
     entries = [
         entry for entry in lineage.find_entries_of(org_id, source) if source_org_id in (None, entry.source_org_id)
     ]
@@ -57,6 +61,8 @@ def break_lineage(
     if way_back is not None and all(entry.target_id == way_back.source_id for entry in entries):
         # It goes first: where this breaks off in between, a repeat still finds the rest.
         entries.insert(0, way_back)
+    for mine in {entry.target_id if entry.target_org_id == org_id else entry.source_id for entry in entries}:
+        check_may_update(current, resource_type, mine)
     deleted = [lineage.delete_entry(entry) for entry in entries]
     if not any(deleted):
         raise NotFoundError(f"There is no lineage entry for {source.type} {source_id} in this organisation.")

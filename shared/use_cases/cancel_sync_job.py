@@ -5,19 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.sync_job import iso_time
+from shared.use_cases.check_rights import check_may_do_everything
 from shared.use_cases.get_sync_job import job_answer
 
 if TYPE_CHECKING:
+    from shared.domain.ports import ConfigRepository
     from shared.use_cases.sync_ports import SyncJobs
 
 
-def cancel_sync_job(jobs: SyncJobs, *, org_id: str, job_id: str, now: float) -> dict[str, Any]:
+def cancel_sync_job(
+    jobs: SyncJobs, current: ConfigRepository, *, user_id: str, job_id: str, now: float
+) -> dict[str, Any]:
     """Mark a job as cancelled and return it.
+
+    Args:
+        jobs: headers of jobs.
+        current: the caller's organisation.
+        user_id: the caller.
+        job_id: the job.
+        now: epoch seconds.
 
     Raises:
         NotFoundError: this organisation has no such job.
+        ForbiddenError: somebody else created it, and the caller may not do everything.
         ConflictError: it has ended already.
     """
-    job = jobs.cancel_job(org_id, job_id, iso_time(now))
+    if jobs.get_job(current.org_id, job_id).user_id != user_id:
+        check_may_do_everything(current, "Cancelling the job")
+    job = jobs.cancel_job(current.org_id, job_id, iso_time(now))
     jobs.release_slot(job)
-    return job_answer(job, jobs.total_counts(org_id, job_id))
+    return job_answer(job, jobs.total_counts(current.org_id, job_id))

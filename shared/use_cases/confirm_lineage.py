@@ -9,7 +9,9 @@ from pydantic import BaseModel, StrictStr
 from shared.domain.errors import ConflictError, DownstreamMalformedError, InvalidRequestError, NotFoundError
 from shared.domain.index import resource_type_named
 from shared.domain.matching import Pair, portable_id
-from shared.domain.plan import LineageEntry
+from shared.domain.plan import MANUAL_CONFIRM, LineageEntry
+from shared.domain.sync_job import iso_time
+from shared.use_cases.check_rights import check_may_update
 from shared.use_cases.create_sync_job import Id  # noqa: TC001 - pydantic reads it at run time
 
 if TYPE_CHECKING:
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
     from shared.domain.ports import ConfigRepository
     from shared.domain.resource_type import Catalogue
     from shared.use_cases.lineage_ports import LineageRegistry
-
-#: Provenance of an entry that a person confirmed.
-MANUAL_CONFIRM = "manual_confirm"
 
 
 class ConfirmLineageRequest(BaseModel):
@@ -33,17 +32,26 @@ class ConfirmLineageRequest(BaseModel):
 
 
 def confirm_lineage(
-    catalogue: Catalogue, lineage: LineageRegistry, current: ConfigRepository, body: Mapping[str, Any]
+    catalogue: Catalogue,
+    lineage: LineageRegistry,
+    current: ConfigRepository,
+    body: Mapping[str, Any],
+    *,
+    user_id: str,
+    now: float,
 ) -> dict[str, Any]:
     """Pair a source config with a config of the caller, so that the next sync patches that instead of creating another.
 
-    A repeat answers with the entry that is there.
+    Whoever runs that sync writes what this pair names, so the caller must be one who may change it. A repeat answers
+    with the entry that is there.
 
     Args:
         catalogue: all resource types.
         lineage: where the entry goes.
         current: the caller's organisation.
         body: the request's body.
+        user_id: the caller.
+        now: epoch seconds.
 
     Returns:
         The contract's `LineageEntryResponse`.
@@ -52,6 +60,7 @@ def confirm_lineage(
         ValidationError: a field breaks the contract.
         InvalidRequestError: the type is unknown, the source is the caller's own organisation, or there is no such
             target.
+        ForbiddenError: the caller may not change the target.
         ConflictError: the source config has another target, the target is another source config's already, or the type
             has the same identifier in every organisation and these differ.
         HubError: the downstream API throttles, fails or refuses.
@@ -60,6 +69,7 @@ def confirm_lineage(
     resource_type = resource_type_named(catalogue, request.type)
     if request.source_org_id == current.org_id:
         raise InvalidRequestError("source_org_id: another organisation than that of your token is expected.")
+    check_may_update(current, resource_type, request.target_id)
     try:
         current.get_config(resource_type, request.target_id)
     except (NotFoundError, DownstreamMalformedError):
@@ -80,6 +90,8 @@ def confirm_lineage(
             target_org_id=current.org_id,
             target_id=request.target_id,
             origin=MANUAL_CONFIRM,
+            confirmed_by=user_id,
+            confirmed_at=iso_time(now),
         )
     )
     return lineage_answer(stored)
@@ -87,7 +99,12 @@ def confirm_lineage(
 
 def lineage_answer(entry: LineageEntry) -> dict[str, Any]:
     """Return an entry as the contract's `LineageEntryResponse`; what is not known is left out."""
-    optional = {"last_synced_at": entry.last_synced_at, "origin": entry.origin}
+    optional = {
+        "last_synced_at": entry.last_synced_at,
+        "origin": entry.origin,
+        "confirmed_by": entry.confirmed_by,
+        "confirmed_at": entry.confirmed_at,
+    }
     return {
         "type": entry.type,
         "target_org_id": entry.target_org_id,

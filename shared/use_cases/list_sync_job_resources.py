@@ -39,5 +39,6 @@ def _row_answer(row: Row) -> dict[str, Any]:
         "error": str(row.error) if row.error else None,
         "updated_at": row.updated_at,
         "generation": row.generation,
+        "paired_by": row.paired_by or None,
     }
     return {name: value for name, value in answer.items() if value is not None}

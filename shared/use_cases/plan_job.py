@@ -204,6 +204,7 @@ class _Planning:
             target_fields=planned.target_fields,
             left=left,
             error=planned.error,
+            paired_by=planned.paired_by,
             updated_at=self._now,
         )
 

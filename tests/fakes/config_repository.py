@@ -41,6 +41,7 @@ class FakeConfigRepository:
         usage: type -> id -> what `count_usage` answers.
         blueprints: what `list_blueprint_members` yields.
         contents: (type, id) -> bytes of a file.
+        grants: what the user may do; everything unless a test says otherwise.
     """
 
     def __init__(self, org_id: str = "org-a", *, page_size: int = 2) -> None:
@@ -53,6 +54,7 @@ class FakeConfigRepository:
         self.usage: dict[str, dict[str, float]] = {}
         self.blueprints: list[tuple[Blueprint, Sequence[ResourceKey]]] = []
         self.contents: dict[ResourceKey, bytes] = {}
+        self.grants: list[dict[str, Any]] = [{"action": "*"}]
         self._lock = threading.Lock()
 
     def add(self, resource_type: ResourceType, *payloads: Payload) -> None:
@@ -145,6 +147,9 @@ class FakeConfigRepository:
         self._called("usage", resource_type.name)
         known = self.usage.get(resource_type.name, {})
         return {config_id: known[config_id] for config_id in config_ids if config_id in known}
+
+    def list_own_grants(self) -> Sequence[Mapping[str, Any]]:
+        return self.grants
 
     def list_blueprint_members(self) -> Iterable[tuple[Blueprint, Sequence[ResourceKey]]]:
         """Return the planted blueprints."""

@@ -50,7 +50,8 @@ def organisations(monkeypatch):
 
     monkeypatch.setattr(live, "live_repository", opened)
     monkeypatch.setattr(get_config_inventory, "live_repository", opened)
-    monkeypatch.setattr(confirm_lineage, "caller_repository", lambda request: opened(request.token, request.org_id))
+    for handler in (confirm_lineage, break_lineage):
+        monkeypatch.setattr(handler, "caller_repository", lambda request: opened(request.token, request.org_id))
     return made
 
 
@@ -98,6 +99,19 @@ def broken(hub, **query):
 
 def inventory(hub, **changes):
     return hub(get_config_inventory, "get_config_inventory", "getConfigInventory", **changes)
+
+
+def test_who_may_only_look_pairs_nothing_and_breaks_no_pair(hub, organisations):
+    organisations[HERE].grants = [{"action": "journey:view"}]
+    status, body = confirm(hub)
+    assert (status, "journey:edit" in body["error"]) == (403, True)
+
+    organisations[HERE].grants = [{"action": "journey:edit"}]
+    status, body = confirm(hub)
+    assert (status, body["confirmed_by"]) == (201, "user-1")
+
+    organisations[HERE].grants = []
+    assert broken(hub)[0] == 403
 
 
 def test_suggested_confirmed_compared_and_broken(hub):

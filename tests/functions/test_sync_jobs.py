@@ -21,6 +21,7 @@ from shared.domain.sync_job import Event, JobStatus, Phase, Row, RowError, RowSt
 from shared.use_cases.closure import Closure
 from shared.use_cases.sync_ports import source_key
 from tests.events import load_event
+from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.issuer import ISSUER, key_set, sign
 from tests.published import violations
 
@@ -41,7 +42,21 @@ def started(monkeypatch):
 
 
 @pytest.fixture
-def hub(monkeypatch, lambda_context, storage, started):
+def own(monkeypatch):
+    """The caller's organisation, as cancelSyncJob asks it what the caller may do."""
+    made = FakeConfigRepository(SOURCE)
+    made.grants = []
+
+    def opened(request):
+        made.org_id = request.org_id
+        return made
+
+    monkeypatch.setattr(cancel_sync_job, "caller_repository", opened)
+    return made
+
+
+@pytest.fixture
+def hub(monkeypatch, lambda_context, storage, started, own):
     """Calls a handler with a change of its event and returns status and body, checked against the definition."""
     settings = {
         "STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:123456789012:stateMachine:sync",
@@ -291,6 +306,22 @@ def test_cancels_a_running_job_once(hub):
     assert (status, answer["status"], again) == (200, "cancelled", 409)
     assert "finished_at" in answer
     assert "cancelled" in refused["error"]
+
+
+def test_somebody_elses_job_is_cancelled_by_who_may_do_everything_alone(hub, own):
+    _, job, _ = create(hub)
+    asked = {"pathParameters": {"id": job["id"]}, "user_id": "user-2"}
+
+    own.grants = [{"action": "*:view"}, {"action": "journey:*"}]
+    status, answer, _ = hub(cancel_sync_job, "cancel_sync_job", "cancelSyncJob", **asked)
+    assert (status, answer["error"]) == (
+        403,
+        "Cancelling the job needs whoever created it, or a user who may do everything.",
+    )
+    assert get(hub, job["id"])[1]["status"] == "pending"
+
+    own.grants = [{"action": "*", "resource": "*"}]
+    assert hub(cancel_sync_job, "cancel_sync_job", "cancelSyncJob", **asked)[0] == 200
 
 
 def retry(hub, job_id, request=None, **more):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.catalog.registry import RESOURCE_TYPES
-from shared.domain.errors import ConflictError, InvalidRequestError, NotFoundError
+from shared.domain.errors import ConflictError, ForbiddenError, InvalidRequestError, NotFoundError
 from shared.domain.plan import LineageEntry
 from shared.use_cases.break_lineage import break_lineage
 from shared.use_cases.confirm_lineage import confirm_lineage
@@ -29,11 +29,13 @@ def current() -> FakeConfigRepository:
 
 def confirm(lineage: FakeLineage, current: FakeConfigRepository, **changes: Any) -> dict[str, Any]:
     body = {"type": "flow", "source_org_id": "org-b", "source_id": "b1", "target_id": "a1", **changes}
-    return confirm_lineage(CATALOGUE, lineage, current, body)
+    return confirm_lineage(CATALOGUE, lineage, current, body, user_id="user-1", now=1_772_352_000)
 
 
-def broken(lineage: FakeLineage, **changes: Any) -> dict[str, bool]:
-    return break_lineage(CATALOGUE, lineage, **({"org_id": "org-a", "type_name": "flow", "source_id": "b1"} | changes))
+def broken(lineage: FakeLineage, org_id: str = "org-a", grants: Any = None, **changes: Any) -> dict[str, bool]:
+    current = FakeConfigRepository(org_id)
+    current.grants = current.grants if grants is None else grants
+    return break_lineage(CATALOGUE, lineage, current, **({"type_name": "flow", "source_id": "b1"} | changes))
 
 
 def test_confirms_a_pair_as_a_persons_word(lineage: FakeLineage, current: FakeConfigRepository) -> None:
@@ -44,6 +46,8 @@ def test_confirms_a_pair_as_a_persons_word(lineage: FakeLineage, current: FakeCo
         "source_id": "b1",
         "target_id": "a1",
         "origin": "manual_confirm",
+        "confirmed_by": "user-1",
+        "confirmed_at": "2026-03-01T08:00:00.000Z",
     }
     (stored,) = lineage.entries
     assert (stored.origin, stored.source_fingerprint) == ("manual_confirm", "")
@@ -103,9 +107,9 @@ def test_what_has_a_name_of_its_own_everywhere_is_paired_with_its_namesake_only(
     request = {"type": type_name, "source_org_id": "org-b", "source_id": source_id}
 
     with pytest.raises(ConflictError, match=f"target_id: .* {source_id} of another organisation is {counterpart} here"):
-        confirm_lineage(RESOURCE_TYPES, lineage, current, {**request, "target_id": target_id})
+        confirm_lineage(RESOURCE_TYPES, lineage, current, {**request, "target_id": target_id}, user_id="u", now=0)
     assert lineage.entries == []
-    confirm_lineage(RESOURCE_TYPES, lineage, current, {**request, "target_id": counterpart})
+    confirm_lineage(RESOURCE_TYPES, lineage, current, {**request, "target_id": counterpart}, user_id="u", now=0)
     assert [entry.target_id for entry in lineage.entries] == [counterpart]
 
 
@@ -175,3 +179,34 @@ def test_an_id_that_several_source_organisations_share_needs_one_of_them(
         broken(lineage, type_name="schema", source_id="contact")
     assert broken(lineage, type_name="schema", source_id="contact", source_org_id="org-b") == {"deleted": True}
     assert [entry.source_org_id for entry in lineage.entries] == ["org-c"]
+
+
+READS_ONLY = [{"action": "flow:view"}, {"action": "*:view"}]
+
+
+def test_whoever_may_not_change_a_config_pairs_it_with_nothing(
+    lineage: FakeLineage, current: FakeConfigRepository
+) -> None:
+    current.grants = READS_ONLY
+    for target_id in ("a1", "gone"):
+        with pytest.raises(ForbiddenError, match=f"You may not change flow {target_id}: flow:edit or"):
+            confirm(lineage, current, target_id=target_id)
+    assert lineage.entries == []
+    current.grants = [{"action": "flow:edit", "resource": "flow:a1"}]
+    confirm(lineage, current)
+
+
+@pytest.mark.parametrize("entry", [("a1", "b1"), None])
+def test_whoever_may_not_change_a_config_breaks_no_pair_of_it(
+    lineage: FakeLineage, current: FakeConfigRepository, entry: tuple[str, str] | None
+) -> None:
+    lineage.entries = [way_back(*entry)] if entry else []
+    if not entry:
+        confirm(lineage, current)
+    before = [*lineage.entries]
+
+    with pytest.raises(ForbiddenError, match="You may not change flow a1"):
+        broken(lineage, grants=READS_ONLY, source_org_id="org-b")
+    assert lineage.entries == before
+    broken(lineage, grants=[{"action": "flow:edit", "resource": "flow:a1"}], source_org_id="org-b")
+    assert lineage.entries == []

@@ -14,6 +14,8 @@ from shared.domain.errors import DownstreamRejectedError, UnknownOutcomeError
 from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import Identity, NaturalKey, Removal, ResourceKey
 from shared.domain.sync_job import Job, RowStatus
+from shared.use_cases.confirm_lineage import confirm_lineage
+from shared.use_cases.list_sync_job_resources import list_sync_job_resources
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
 from tests.fakes.sync_world import SOURCE_ORG, TARGET_ORG, SyncWorld
@@ -403,6 +405,27 @@ def test_the_way_back_finds_what_came_from_there_and_writes_only_what_changed(wo
 
     turn(world)
     assert_settled(world, *ours)
+
+
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_a_pair_made_by_hand_is_told_with_who_made_it_until_a_sync_has_used_it(world: SyncWorld, way: str) -> None:
+    world.target.add(DESIGN, {"id": "design-00000009", "name": "Red"})
+    key, back = DESIGN_KEY, {}
+    pair = {"type": "design", "source_org_id": SOURCE_ORG, "source_id": D, "target_id": "design-00000009"}
+    confirm_lineage(CATALOGUE, world.lineage, world.target, pair, user_id="user-9", now=0)
+    if way == "back":
+        key, back = ResourceKey("design", "design-00000009"), turn(world)
+
+    dry = sync(world, key, dry_run=True, **back)
+    sync(world, key, **back)
+    again = sync(world, key, dry_run=True, **back)
+
+    told = "Paired by hand by user user-9."
+    assert world.rows(dry.id)[key].status is RowStatus.WOULD_PATCH
+    assert [told in " ".join(messages(world, job)) for job in (dry, again)] == [True, False]
+    listed = {"org_id": SOURCE_ORG, "status": None, "size": 10, "cursor": None}
+    rows = [list_sync_job_resources(world.jobs, job_id=job.id, **listed)["results"][0] for job in (dry, again)]
+    assert [row.get("paired_by") for row in rows] == ["user-9", None]
 
 
 def test_a_way_back_that_is_broken_while_a_job_runs_is_not_made_again(world: SyncWorld) -> None:

@@ -1,6 +1,7 @@
 """Break the pair of a config of another organisation and one of the caller."""
 
 from shared.bootstrap.catalogue import catalogue
+from shared.bootstrap.downstream import caller_repository
 from shared.bootstrap.lineage import lineage_store
 from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request, checked_id
@@ -12,7 +13,7 @@ def operation(request: Request) -> dict[str, bool]:
     return break_lineage(
         catalogue(),
         lineage_store(),
-        org_id=request.org_id,
+        caller_repository(request),
         type_name=request.query("type") or "",
         source_id=checked_id(request.query("source_id") or "", "source_id"),
         source_org_id=request.query("source_org_id"),

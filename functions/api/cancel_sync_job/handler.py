@@ -1,11 +1,23 @@
 """Cancel a running sync job."""
 
-import time
+from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING, Any
+
+from shared.bootstrap.downstream import caller_repository
 from shared.bootstrap.sync_api import jobs_only
 from shared.entrypoints.http import http_handler
 from shared.use_cases.cancel_sync_job import cancel_sync_job
 
-lambda_handler = http_handler(
-    lambda request: cancel_sync_job(jobs_only(), org_id=request.org_id, job_id=request.path("id"), now=time.time())
-)
+if TYPE_CHECKING:
+    from shared.entrypoints.request import Request
+
+
+def operation(request: Request) -> dict[str, Any]:
+    """Answer cancelSyncJob."""
+    current = caller_repository(request)
+    return cancel_sync_job(jobs_only(), current, user_id=request.user_id, job_id=request.path("id"), now=time.time())
+
+
+lambda_handler = http_handler(operation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from shared.bootstrap.catalogue import catalogue
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 def operation(request: Request) -> Response:
     """Answer confirmLineage."""
-    return Response(201, confirm_lineage(catalogue(), lineage_store(), caller_repository(request), request.json()))
+    current = caller_repository(request)
+    entry = confirm_lineage(
+        catalogue(), lineage_store(), current, request.json(), user_id=request.user_id, now=time.time()
+    )
+    return Response(201, entry)
 
 
 lambda_handler = http_handler(operation)

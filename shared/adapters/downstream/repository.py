@@ -54,6 +54,14 @@ LIST_ASSIGNMENTS = ListOperation(
     path="/v1/permissions/assignments",
     items="assignments",
 )
+LIST_CURRENT_ROLES = ListOperation(
+    api="permissions",
+    host="permissions.sls.epilot.io",
+    operation_id="listCurrentRoles",
+    method="GET",
+    path="/v1/permissions/me",
+    items="roles",
+)
 _BLUEPRINT_HOST = "blueprint-manifest.sls.epilot.io"
 LIST_BLUEPRINTS = ListOperation(
     api="blueprint-manifest",
@@ -216,6 +224,15 @@ class DownstreamRepository:
             with ThreadPoolExecutor(_COUNTING_THREADS) as pool:
                 return dict(zip(config_ids, pool.map(self._count_entities, config_ids), strict=True))
         return {}
+
+    def list_own_grants(self) -> Sequence[Mapping[str, Any]]:
+        """Return the grants of all roles that the token's user has.
+
+        Raises:
+            HubError: whatever a call raises.
+        """
+        roles = find_value(self._client.call(LIST_CURRENT_ROLES), LIST_CURRENT_ROLES.items) or []
+        return [grant for role in roles for grant in role.get("grants") or []]
 
     def list_blueprint_members(self) -> Iterator[tuple[Blueprint, Sequence[ResourceKey]]]:
         """Yield each blueprint of the organisation with the configs that its lineage and resources name.

@@ -89,9 +89,10 @@ class LineageStore:
         target = ResourceKey(entry.type, entry.target_id)
         update, unique = lineage_items(self._table, entry, None)
         update["ConditionExpression"] = "attribute_not_exists(target_id)"
-        update["UpdateExpression"] += ", #origin = :origin"
-        update["ExpressionAttributeNames"]["#origin"] = "origin"
-        update["ExpressionAttributeValues"][":origin"] = entry.origin
+        for name in ("origin", "confirmed_by", "confirmed_at"):
+            update["UpdateExpression"] += f", #{name} = :{name}"
+            update["ExpressionAttributeNames"][f"#{name}"] = name
+            update["ExpressionAttributeValues"][f":{name}"] = getattr(entry, name)
         if transact(self._client, [{"Update": update}, {"Update": unique}]) is None:
             return entry
         stored = self.find_entries(entry.target_org_id, entry.source_org_id, [source]).get(source)
@@ -260,4 +261,6 @@ def _entry(item: Mapping[str, Any]) -> LineageEntry:
         origin=item.get("origin"),
         last_synced_at=item.get("last_synced_at"),
         last_sync_job_id=item.get("last_sync_job_id"),
+        confirmed_by=item.get("confirmed_by"),
+        confirmed_at=item.get("confirmed_at"),
     )

@@ -646,6 +646,7 @@ def row_item(job: Job, row: Row, expires_at: int) -> dict[str, Any]:
         "doubles": list(row.doubles),
         "stamp": row.stamp,
         "answer": row.answer,
+        "paired_by": row.paired_by,
         "updated_at": row.updated_at,
         "version": row.version,
         "expires_at": expires_at,
@@ -704,6 +705,7 @@ def _row(item: Mapping[str, Any]) -> Row:
         doubles=tuple(item.get("doubles", ())),
         stamp=item.get("stamp", ""),
         answer=item.get("answer", ""),
+        paired_by=item.get("paired_by", ""),
         updated_at=item["updated_at"],
         version=int(item["version"]),
     )
