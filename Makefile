@@ -17,7 +17,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 FAST_TESTS := $(wildcard tests/unit tests/contract tests/functions tests/adapters tests/workflow tests/sandbox)
 ALL_TESTS := $(FAST_TESTS) $(filter-out $(FAST_TESTS) tests/e2e,$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/e2e)
 
-.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long test-api test-scale test-faults bench lint format build docs costs baseline pr
+.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long test-api test-scale test-faults test-template bench lint format build docs costs baseline pr
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ test-scale: stack ## 10,000 configs at 50 ms a downstream call: inventory, compa
 test-faults: setup ## 20 jobs of 200 rows while a tenth of all requests fails in every way, then the same with work done up to 60 s late, and one whose workers are killed
 	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
 	@$(PYTHON) -m pytest tests/e2e/test_faults.py tests/e2e/test_killed_steps.py -m long --capture no
+
+test-template: setup ## the linter over the transformed template in all 64 combinations of its conditions
+	@$(PYTEST) tests/contract/test_template_conditions.py -m "long or not long"
 
 bench: setup ## the benchmarks, on the running stack: prints a table, writes .local/bench.json
 	@HUB_SANDBOX_VALIDATE=0 $(PYTHON) -m sandbox.stack up

@@ -1,4 +1,4 @@
-"""Judge the alarms of the template by the figures that the local functions have logged."""
+"""Judge the alarms of the template by what the local functions have logged and the engine has counted of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import ast
 import operator
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sandbox.dashboards import STATISTICS
+from sandbox.dashboards import STATISTICS, Sample
+from sandbox.stack import deployment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from sandbox.dashboards import Sample
+    from sandbox.stack.settings import StackSettings
 
 _COMPARISONS = {
     "GreaterThanThreshold": operator.gt,
@@ -43,7 +45,7 @@ class Alarms:
 
     Attributes:
         resources: logical id -> resource; intrinsic functions as they are written.
-        samples: what the functions logged; figures of AWS services are missing locally.
+        samples: what the functions logged, and `read_invocations`; figures of other AWS services are missing locally.
     """
 
     resources: Mapping[str, Mapping[str, Any]]
@@ -70,6 +72,13 @@ class Alarms:
         ends = [at - number * period for number in range(alarm["EvaluationPeriods"])]
         breaching = sum(self._breaches(alarm, end - period, end) for end in ends)
         return breaching >= alarm.get("DatapointsToAlarm", len(ends))
+
+    def is_unknown(self, name: str, at: float) -> bool:
+        """Tell whether an alarm would be in the state INSUFFICIENT_DATA."""
+        alarm = self.resources[name]["Properties"]
+        if alarm["TreatMissingData"] != "missing":
+            return False
+        return self.value(alarm, at - alarm["EvaluationPeriods"] * _period(alarm), at) is None
 
     def _breaches(self, alarm: Mapping[str, Any], begin: float, end: float) -> bool:
         value = self.value(alarm, begin, end)
@@ -98,13 +107,41 @@ class Alarms:
         return result
 
     def _statistic(self, metric: Mapping[str, Any], statistic: str, begin: float, end: float) -> float | None:
-        dimensions = {one["Name"]: one["Value"] for one in metric["Dimensions"] if one["Name"] != "service"}
+        dimensions = {
+            one["Name"]: one["Value"]["Ref"] if one["Name"] == "FunctionName" else one["Value"]
+            for one in metric["Dimensions"]
+            if one["Name"] != "service"
+        }
         values = [
             sample.value
             for sample in self.samples
             if sample.name == metric["MetricName"] and sample.dimensions == dimensions and begin < sample.at <= end
         ]
         return float(STATISTICS[statistic](values)) if values else None
+
+
+def read_invocations(settings: StackSettings, since: float) -> Iterator[Sample]:
+    """Yield what the engine counts of every function's invocations, by logical id: those that failed, and were refused.
+
+    Args:
+        settings: whose stack.
+        since: epoch seconds; earlier minutes are left out.
+    """
+    cloudwatch = deployment.client(settings, "cloudwatch")
+    names = deployment.list_resources(settings, "AWS::Lambda::Function")
+    for metric in ("Errors", "Throttles"):
+        for logical_id, name in names.items():
+            answer = cloudwatch.get_metric_statistics(
+                Namespace="AWS/Lambda",
+                MetricName=metric,
+                Dimensions=[{"Name": "FunctionName", "Value": name}],
+                StartTime=datetime.fromtimestamp(since, UTC),
+                EndTime=datetime.now(UTC) + timedelta(minutes=1),
+                Period=60,
+                Statistics=["Sum"],
+            )
+            for point in answer["Datapoints"]:
+                yield Sample(point["Timestamp"].timestamp(), metric, {"FunctionName": logical_id}, point["Sum"])
 
 
 def _period(alarm: Mapping[str, Any]) -> float:
@@ -131,4 +168,7 @@ def _compute(node: ast.expr, values: Mapping[str, float | None]) -> Any:
             return None if holds is None else _compute(then if holds else otherwise, values)
         case ast.Call(ast.Name("MAX"), [ast.List(parts)]):
             return max((value for part in parts if (value := _compute(part, values)) is not None), default=None)
+        case ast.Call(ast.Name("SUM"), [ast.Call(ast.Name("METRICS"), [])]):
+            known = [value for value in values.values() if value is not None]
+            return sum(known) if known else None
     raise UnknownAlarmError(ast.unparse(node))

@@ -44,6 +44,12 @@ class _AwsManagedPolicies:
 
 def transform(text: str | None = None, **parameters: str) -> Resources:
     """Return the resources that CloudFormation gets for a template, by default the repository's."""
+    resources: Resources = transform_whole(text, **parameters)["Resources"]
+    return resources
+
+
+def transform_whole(text: str | None = None, **parameters: str) -> dict[str, Any]:
+    """Return all that CloudFormation gets for a template, by default the repository's."""
     validator = SamTemplateValidator(
         yaml_parse(text or TEMPLATE.read_text()),
         _AwsManagedPolicies(),
@@ -51,7 +57,7 @@ def transform(text: str | None = None, **parameters: str) -> Resources:
         parameter_overrides=parameters or None,
     )
     transformed: dict[str, Any] = yaml.safe_load(validator.get_translated_template_if_valid())
-    return transformed["Resources"]
+    return transformed
 
 
 def stateful(resources: Resources) -> Resources:

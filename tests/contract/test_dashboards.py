@@ -96,8 +96,90 @@ def test_every_alarm_watches_metrics_that_code_emits_with_those_dimensions(name:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_missing_figures_set_off_only_the_alarm_on_whoever_measures(name: str) -> None:
-    assert ALARMS[name]["TreatMissingData"] == ("breaching" if name == "HealthUnknownAlarm" else "notBreaching")
+def test_missing_figures_tell_only_of_whoever_measures_and_not_of_a_stack_that_has_just_begun(name: str) -> None:
+    # A new alarm is in the state without figures already: it notifies when it falls back to it.
+    measures = name == "HealthUnknownAlarm"
+    assert ALARMS[name]["TreatMissingData"] == ("missing" if measures else "notBreaching")
+    assert ALARMS[name].get("InsufficientDataActions") == (ALARMS[name]["AlarmActions"] if measures else None)
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_reads_no_more_metrics_than_an_expression_can(name: str) -> None:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
+    assert len([query for query in ALARMS[name].get("Metrics", []) if "MetricStat" in query]) <= 10
+
+
+def test_a_percentile_of_a_handful_of_calls_moves_no_alarm() -> None:
+    percentiles = {name for name, alarm in ALARMS.items() if "ExtendedStatistic" in alarm}
+    assert percentiles == {"LatencyAlarm"}
+    assert all(ALARMS[name]["EvaluateLowSampleCountPercentile"] == "ignore" for name in percentiles)
+
+
+CALLED_BY_NOBODY_WHO_WAITS = {
+    name
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::Serverless::Function"
+    and not resource["Properties"]["Handler"].startswith("functions.api.")
+}
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_lambdas_own_count_of_every_step_build_and_check_is_watched_once_and_shown(metric: str) -> None:
+    watched = [
+        query["MetricStat"]["Metric"]["Dimensions"]
+        for alarm in ALARMS.values()
+        for query in alarm.get("Metrics", [])
+        if query.get("MetricStat", {}).get("Metric", {}).get("MetricName") == metric
+    ]
+    assert sorted(one["Value"]["Ref"] for (one,) in watched) == sorted(CALLED_BY_NOBODY_WHO_WAITS)
+    assert {one["Name"] for (one,) in watched} == {"FunctionName"}
+    drawn = [
+        entry[3]
+        for name in DASHBOARDS
+        for widget in widgets(name)
+        for entry in widget["properties"]["metrics"]
+        if entry[:2] == ["AWS/Lambda", metric] and entry[2] == "FunctionName"
+    ]
+    assert sorted(drawn) == sorted(f"${{{name}}}" for name in CALLED_BY_NOBODY_WHO_WAITS)
+
+
+@pytest.mark.parametrize("machine", ["SyncStateMachine", "DeleteStateMachine"])
+@pytest.mark.parametrize("metric", ["ExecutionsFailed", "ExecutionsTimedOut"])
+def test_an_execution_that_ends_badly_is_watched(machine: str, metric: str) -> None:
+    on = [{"Name": "StateMachineArn", "Value": {"Ref": machine}}]
+    matching = [a for a in ALARMS.values() if (a.get("MetricName"), a.get("Dimensions")) == (metric, on)]
+    assert len(matching) == 1
+
+
+# The dimensions with which AWS publishes what a widget or an alarm of one metric shows:
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
+# https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+PUBLISHED = {
+    "AWS/Lambda": {("FunctionName",)},
+    "AWS/DynamoDB": {("TableName",)},
+    "AWS/ApiGateway": {("ApiName",), ("ApiName", "Stage")},
+    "AWS/States": {("StateMachineArn",)},
+}
+# These have the operation for a second dimension: with the table alone nothing is published.
+BY_OPERATION = {"ThrottledRequests", "SuccessfulRequestLatency", "SystemErrors"}
+
+
+def test_every_metric_of_an_aws_service_is_asked_for_as_it_is_published() -> None:
+    asked = {
+        (entry[0], entry[1], tuple(part for part in entry[2:] if isinstance(part, str))[::2])
+        for name in DASHBOARDS
+        for widget in widgets(name)
+        for entry in widget["properties"]["metrics"]
+        if isinstance(entry[0], str) and entry[0].startswith("AWS/")
+    }
+    for alarm in ALARMS.values():
+        for metric in [alarm, *(query.get("MetricStat", {}).get("Metric", {}) for query in alarm.get("Metrics", []))]:
+            if str(metric.get("Namespace")).startswith("AWS/"):
+                asked.add((metric["Namespace"], metric["MetricName"], tuple(d["Name"] for d in metric["Dimensions"])))
+    assert len(asked) > 8
+    assert [one for one in asked if one[2] not in PUBLISHED[one[0]] or one[1] in BY_OPERATION] == []
 
 
 @pytest.mark.parametrize("host", HOSTS)

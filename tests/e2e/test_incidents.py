@@ -1,4 +1,4 @@
-"""Five incidents on the running stack: each sets off its alarm by our own figures, and the runbook leads to the cause.
+"""Six incidents on the running stack: each sets off its alarm by our own figures, and the runbook leads to the cause.
 
 Alarms, with their expressions and thresholds, and the saved queries are those of template.yaml; the steps are those of
 docs/operations.md.
@@ -15,14 +15,16 @@ from typing import Any
 
 import pytest
 
-from sandbox.alarms import Alarms
+from sandbox.alarms import Alarms, read_invocations
 from sandbox.control import SandboxControl
 from sandbox.dashboards import read_samples
 from sandbox.hub_client import Json
 from sandbox.logs import filtered, read_lines
 from sandbox.stack import deployment
 from sandbox.stack.settings import read_settings
+from sandbox.wire import Fault, Wire, attached
 from tests.aws import template
+from tests.e2e.conftest import STACK_FILE
 from tests.e2e.test_sync_corners import JOBS, Shop, make_shop
 
 RESOURCES = template()["Resources"]
@@ -54,7 +56,8 @@ class Watch:
         return self.alarms().value(RESOURCES[alarm]["Properties"], self.since, time.time()) is not None
 
     def alarms(self) -> Alarms:
-        return Alarms(RESOURCES, read_samples(read_lines(read_settings(), self.since)))
+        logged = read_samples(read_lines(read_settings(), self.since))
+        return Alarms(RESOURCES, [*logged, *read_invocations(read_settings(), self.since)])
 
     def saved_query(self, name: str, job_id: str = "") -> list[Mapping[str, Any]]:
         """Run a saved query as a person does: with the job's id in place of the sample's."""
@@ -139,6 +142,22 @@ def test_a_downstream_api_throttles(watch: Watch, shop: Shop, control: SandboxCo
     assert shop.source.run_job(job["id"])["status"] == "succeeded", "it only takes longer"
 
 
+def test_a_worker_is_killed_and_cannot_tell(watch: Watch, shop: Shop, stack: Json) -> None:
+    healthy(watch, shop, "WorkerErrorsAlarm")
+    functions, name = watch.aws("lambda"), watch.resource("AWS::Lambda::Function", "FetchSourcesFunction")
+    with (
+        Wire(stack["aws_endpoint_url"], STACK_FILE.parent / "engine") as wire,
+        attached(functions, [name], wire.url, timeout_s=60),
+    ):
+        wire.faults = [Fault(kind="kill", words=(shop.source_id,), function=name, count=3)]
+        job = shop.source.run_job(shop.start(dry_run=True)["id"])
+        assert [fault.struck for fault in wire.faults] == [3]
+    until(lambda: watch.is_on("WorkerErrorsAlarm"))
+    assert not watch.is_on("StepsBrokenAlarm"), "what is killed says nothing"
+    assert not watch.is_on("CoordinatorErrorsAlarm")
+    assert job["status"] == "succeeded", "the fourth try came through"
+
+
 def test_a_job_is_stuck(watch: Watch, shop: Shop, control: SandboxControl) -> None:
     watch.measure()
     assert watch.has_figures("StuckSyncJobAlarm")
@@ -174,7 +193,9 @@ def test_an_index_build_becomes_a_dead_letter(watch: Watch, shop: Shop) -> None:
     # An event of another version of the service: the function breaks off before it can record anything.
     event = {"org_id": shop.source_id, "build_token": "of-another-version"}
     function = watch.resource("AWS::Lambda::Function", "BuildIndexFunction")
-    watch.aws("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event))
+    watch.aws("lambda").invoke(
+        FunctionName=function, Qualifier="live", InvocationType="Event", Payload=json.dumps(event)
+    )
     until(lambda: sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0).get("Messages"))
     watch.measure()
     until(lambda: watch.is_on("DeadLettersAlarm"))

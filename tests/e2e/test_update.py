@@ -160,6 +160,22 @@ def test_callers_reach_the_second_version(pair: Pair, updated: tuple[Kept, Kept]
     assert {group["retentionInDays"] for group in groups if group["logGroupName"] in ours} == {7}
 
 
+def live_version(settings: StackSettings) -> str:
+    name = deployment.list_resources(settings, "AWS::Lambda::Function")[FUNCTION]
+    return str(deployment.client(settings, "lambda").get_alias(FunctionName=name, Name="live")["FunctionVersion"])
+
+
+def test_the_version_that_callers_left_stays_where_only_the_release_changed(
+    settings: StackSettings, updated: tuple[Kept, Kept], second_version: dict[str, Any]
+) -> None:
+    left = live_version(settings)
+    deploy(settings, second_version, LogRetentionDays="7", Release="another")
+    assert live_version(settings) != left
+    name = deployment.list_resources(settings, "AWS::Lambda::Function")[FUNCTION]
+    kept = deployment.client(settings, "lambda").get_function_configuration(FunctionName=name, Qualifier=left)
+    assert kept["Environment"]["Variables"]["RELEASE"] != "another"
+
+
 def test_a_sync_on_the_second_version_knows_the_lineage_of_the_first(
     pair: Pair, control: SandboxControl, updated: tuple[Kept, Kept]
 ) -> None:

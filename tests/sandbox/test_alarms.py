@@ -18,6 +18,10 @@ def samples(name, value, ago=10, **dimensions):
     return Sample(NOW - ago, name, dimensions, value)
 
 
+def lambdas(metric, number, function, ago=10):
+    return samples(metric, number, ago, FunctionName=f"{function}Function")
+
+
 def answers(metric, bad, of, ago=10):
     return [samples(metric, bad, ago), samples("Requests", of, ago)]
 
@@ -46,12 +50,27 @@ def calls(metric, bad, of):
         ("DeadLettersAlarm", [samples("DeadLetters", 0)], False),
         ("IndexBuildsFailedAlarm", [samples("IndexBuildsEnded", 1, outcome="failed")], True),
         ("IndexBuildsFailedAlarm", [samples("IndexBuildsEnded", 9, outcome="done")], False),
-        ("HealthUnknownAlarm", [], True),
-        ("HealthUnknownAlarm", [samples("RunningJobs", 0, ago=700, kind="sync")], False),
+        ("HealthUnknownAlarm", [], False),
+        ("WorkerErrorsAlarm", [lambdas("Errors", 2, "SyncBatch"), lambdas("Errors", 1, "FetchSources")], True),
+        ("WorkerErrorsAlarm", [lambdas("Errors", 3, "SyncBatch", ago=901)], False),
+        ("WorkerErrorsAlarm", [lambdas("Errors", 2, "SyncBatch"), lambdas("Errors", 1, "FinishJob")], False),
+        ("CoordinatorErrorsAlarm", [lambdas("Errors", 3, "FinishJob", ago=800)], True),
+        ("BackgroundErrorsAlarm", [], False),
+        ("WorkerThrottlesAlarm", [lambdas("Throttles", 20, "SyncBatch")], True),
+        ("WorkerThrottlesAlarm", [lambdas("Throttles", 19, "SyncBatch"), lambdas("Errors", 9, "SyncBatch")], False),
+        ("BackgroundThrottlesAlarm", [lambdas("Throttles", 20, "ContinueIndex")], True),
     ],
 )
 def test_an_alarm_is_on_exactly_where_its_figures_break_the_promise(alarm, figures, is_on):
     assert Alarms(RESOURCES, figures).is_on(alarm, NOW) is is_on
+
+
+@pytest.mark.parametrize(("ago", "is_unknown"), [(800, False), (899, False), (901, True)])
+def test_health_is_unknown_where_nobody_has_measured_for_a_quarter_of_an_hour(ago, is_unknown):
+    alarms = Alarms(RESOURCES, [samples("RunningJobs", 0, ago=ago, kind="sync")])
+    assert alarms.is_unknown("HealthUnknownAlarm", NOW) is is_unknown
+    assert not alarms.is_on("HealthUnknownAlarm", NOW)
+    assert not alarms.is_unknown("StuckSyncJobAlarm", NOW)
 
 
 @pytest.mark.parametrize(
