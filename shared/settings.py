@@ -59,3 +59,8 @@ app_url_template = _optional("APP_URL_TEMPLATE")
 def allowed_origins() -> tuple[str, ...]:
     """Return the browser origins that may read answers, from a comma-separated list; `*` allows every origin."""
     return tuple(origin.strip() for origin in os.environ.get("ALLOWED_ORIGINS", "").split(",") if origin.strip())
+
+
+def requests_per_organisation() -> int:
+    """Requests a minute that an organisation may send; 0 for as many as it likes."""
+    return int(os.environ.get("REQUESTS_PER_ORGANISATION") or 0)

@@ -125,6 +125,7 @@ def _parameters(settings: StackSettings) -> Mapping[str, str]:
         "TokenIssuer": issuer,
         "TokenJwksUrl": f"{issuer}/jwks.json",
         "ReserveConcurrency": "false",
+        "RequestsPerOrganisation": "600000",
         "ThrottlingRateLimit": "10000",
         "ThrottlingBurstLimit": "10000",
     }

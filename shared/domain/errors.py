@@ -81,6 +81,12 @@ class TooManyJobsError(TransientError):
     code = "TOO_MANY_JOBS"
 
 
+class TooManyRequestsError(TransientError):
+    """The calling organisation has asked more often than it may."""
+
+    code = "TOO_MANY_REQUESTS"
+
+
 class TerminalError(HubError):
     """The same call will fail again: somebody has to change something first."""
 

@@ -35,6 +35,7 @@ STATUS_BY_ERROR: Mapping[type[Exception], int] = {
     errors.AmbiguousMatchError: 409,
     errors.PayloadTooLargeError: 413,
     errors.TooManyJobsError: 429,
+    errors.TooManyRequestsError: 429,
     errors.DownstreamThrottledError: 429,
     errors.DownstreamRejectedError: 502,
     errors.DownstreamUnavailableError: 502,
@@ -50,12 +51,13 @@ _DEFAULT_RETRY_AFTER_S = 5
 
 
 def http_handler(
-    operation: Callable[[Request], Response | Any],
+    operation: Callable[[Request], Response | Any], admit: Callable[[str], None] = lambda _: None
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Return the Lambda handler that serves one operation.
 
     Args:
         operation: what the request asks for; it returns the body of a 200, or a `Response` with another status.
+        admit: raises where the organisation that calls has called too often.
     """
 
     @logger.inject_lambda_context(clear_state=True)
@@ -67,6 +69,7 @@ def http_handler(
         try:
             request = Request.from_event(event, now=time.time())
             logger.append_keys(org_id=request.org_id)
+            admit(request.org_id)
             result = operation(request)
             response = result if isinstance(result, Response) else Response(200, result)
             text = _serialise(response.body)

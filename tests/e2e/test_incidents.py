@@ -143,19 +143,28 @@ def test_a_downstream_api_throttles(watch: Watch, shop: Shop, control: SandboxCo
 
 
 def test_a_worker_is_killed_and_cannot_tell(watch: Watch, shop: Shop, stack: Json) -> None:
-    healthy(watch, shop, "WorkerErrorsAlarm")
     functions, name = watch.aws("lambda"), watch.resource("AWS::Lambda::Function", "FetchSourcesFunction")
+    job = shop.source.run_job(shop.start(dry_run=True)["id"])
+    execution = f"{stack['state_machine_arn'].replace(':stateMachine:', ':execution:')}:{job['id']}"
+    task = {"org_id": shop.source_id, "job_id": job["id"], "execution_id": execution}
+
+    def work() -> str | None:
+        """Do as the machine does, whose own invocations the engine does not count."""
+        answer = functions.invoke(FunctionName=name, Qualifier="live", Payload=json.dumps(task))
+        return answer.get("FunctionError")
+
+    assert work() is None
+    until(lambda: watch.has_figures("WorkerErrorsAlarm"))
+    assert not watch.is_on("WorkerErrorsAlarm")
     with (
         Wire(stack["aws_endpoint_url"], STACK_FILE.parent / "engine") as wire,
         attached(functions, [name], wire.url, timeout_s=60),
     ):
-        wire.faults = [Fault(kind="kill", words=(shop.source_id,), function=name, count=3)]
-        job = shop.source.run_job(shop.start(dry_run=True)["id"])
-        assert [fault.struck for fault in wire.faults] == [3]
+        wire.faults = [Fault(kind="kill", words=(shop.source_id,), function=name, count=None)]
+        assert all(work() for _ in range(3))
     until(lambda: watch.is_on("WorkerErrorsAlarm"))
     assert not watch.is_on("StepsBrokenAlarm"), "what is killed says nothing"
     assert not watch.is_on("CoordinatorErrorsAlarm")
-    assert job["status"] == "succeeded", "the fourth try came through"
 
 
 def test_a_job_is_stuck(watch: Watch, shop: Shop, control: SandboxControl) -> None:
@@ -193,9 +202,14 @@ def test_an_index_build_becomes_a_dead_letter(watch: Watch, shop: Shop) -> None:
     # An event of another version of the service: the function breaks off before it can record anything.
     event = {"org_id": shop.source_id, "build_token": "of-another-version"}
     function = watch.resource("AWS::Lambda::Function", "BuildIndexFunction")
-    watch.aws("lambda").invoke(
-        FunctionName=function, Qualifier="live", InvocationType="Event", Payload=json.dumps(event)
+    functions = watch.aws("lambda")
+    # The engine knows destinations of what is not published only: it is given what the alias has.
+    declared = functions.get_function_event_invoke_config(FunctionName=function, Qualifier="live")
+    functions.put_function_event_invoke_config(
+        FunctionName=function,
+        **{name: declared[name] for name in ("MaximumRetryAttempts", "DestinationConfig")},
     )
+    functions.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event))
     until(lambda: sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0).get("Messages"))
     watch.measure()
     until(lambda: watch.is_on("DeadLettersAlarm"))

@@ -1,9 +1,9 @@
 """Break the pair of a config of another organisation and one of the caller."""
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.downstream import caller_repository
 from shared.bootstrap.lineage import lineage_store
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request, checked_id
 from shared.use_cases.break_lineage import break_lineage
 
@@ -20,4 +20,4 @@ def operation(request: Request) -> dict[str, bool]:
     )
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

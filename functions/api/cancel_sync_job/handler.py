@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.downstream import caller_repository
 from shared.bootstrap.sync_api import jobs_only
-from shared.entrypoints.http import http_handler
 from shared.use_cases.cancel_sync_job import cancel_sync_job
 
 if TYPE_CHECKING:
@@ -20,4 +20,4 @@ def operation(request: Request) -> dict[str, Any]:
     return cancel_sync_job(jobs_only(), current, user_id=request.user_id, job_id=request.path("id"), now=time.time())
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.lineage import memory_store
 from shared.bootstrap.live import app_url, reading
 from shared.bootstrap.reads import index_store
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request
 from shared.use_cases.compare_configs import compare_configs
 
@@ -15,4 +15,4 @@ def operation(request: Request) -> dict[str, Any]:
     return compare_configs(reading(request), index_store(), request.json(), app_url(), memory_store().recall)
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

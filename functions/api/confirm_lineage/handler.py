@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.downstream import caller_repository
 from shared.bootstrap.lineage import lineage_store
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Response
 from shared.use_cases.confirm_lineage import confirm_lineage
 
@@ -25,4 +25,4 @@ def operation(request: Request) -> Response:
     return Response(201, entry)
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.delete_intake import delete_intake
 from shared.bootstrap.reads import index_store
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Response
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.create_sync_job import Caller
@@ -22,4 +22,4 @@ def operation(request: Request) -> Response:
     return Response(201, create_delete_job(delete_intake(), index_store(), caller, request.json(), key))
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.sync_api import caller, intake, jobs_only
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Response
 from shared.use_cases.create_sync_job import create_sync_job
 
@@ -19,4 +19,4 @@ def operation(request: Request) -> Response:
     return Response(201, job)
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

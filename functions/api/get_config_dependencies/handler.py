@@ -3,10 +3,10 @@
 import time
 from typing import Any
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.downstream import caller_repository
 from shared.bootstrap.reads import cursors, index_store
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request
 from shared.use_cases.get_config_dependencies import get_config_dependencies
 
@@ -27,4 +27,4 @@ def operation(request: Request) -> dict[str, Any]:
     )
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

@@ -4,9 +4,9 @@ import time
 import uuid
 from typing import Any
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.live import READ_FOR_S, live_repository
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request
 from shared.use_cases.get_config_inventory import get_config_inventory
 
@@ -24,4 +24,4 @@ def operation(request: Request) -> dict[str, Any]:
     )
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

@@ -3,9 +3,9 @@
 import time
 from typing import Any
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.reads import index_store
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request
 from shared.use_cases.get_config_used_by import DEFAULT_SIZE, MAX_SIZE, get_config_used_by
 
@@ -24,4 +24,4 @@ def operation(request: Request) -> dict[str, Any]:
     )
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

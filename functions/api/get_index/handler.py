@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.reads import index_store
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request
 from shared.use_cases.get_index import get_index
 
@@ -14,4 +14,4 @@ def operation(request: Request) -> dict[str, Any]:
     return get_index(index_store(), org_id=request.org_id, now=time.time())
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

@@ -3,10 +3,10 @@
 import time
 from typing import Any
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.reads import index_store
 from shared.domain.index import SORT_ORDERS, NodeQuery, iso_time
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request
 from shared.use_cases.list_configs import list_configs
 
@@ -27,4 +27,4 @@ def operation(request: Request) -> dict[str, Any]:
     return list_configs(catalogue(), index_store(), request.org_id, query, size=size, cursor=cursor, now=time.time())
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

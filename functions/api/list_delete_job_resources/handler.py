@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.delete_jobs import delete_jobs
 from shared.domain.sync_job import DELETE_STATUSES
-from shared.entrypoints.http import http_handler
 from shared.use_cases.list_delete_job_resources import list_delete_job_resources
 
 if TYPE_CHECKING:
@@ -25,4 +25,4 @@ def operation(request: Request) -> dict[str, Any]:
     )
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.delete_jobs import delete_jobs
-from shared.entrypoints.http import http_handler
 from shared.use_cases.list_delete_jobs import list_delete_jobs
 
 if TYPE_CHECKING:
@@ -19,4 +19,4 @@ def operation(request: Request) -> dict[str, Any]:
     )
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

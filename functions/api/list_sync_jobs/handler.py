@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.sync_api import jobs_only
 from shared.domain.sync_job import JobStatus
-from shared.entrypoints.http import http_handler
 from shared.use_cases.list_sync_jobs import list_sync_jobs
 
 if TYPE_CHECKING:
@@ -24,4 +24,4 @@ def operation(request: Request) -> dict[str, Any]:
     )
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

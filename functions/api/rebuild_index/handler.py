@@ -4,10 +4,10 @@ import os
 import time
 from typing import Any
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.index import build_index_function
 from shared.bootstrap.reads import index_store
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Request
 from shared.use_cases.rebuild_index import rebuild_index
 
@@ -27,4 +27,4 @@ def operation(request: Request) -> dict[str, Any]:
     )
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.bootstrap.api import serve
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.sync_api import caller, intake, jobs_with_rows
-from shared.entrypoints.http import http_handler
 from shared.entrypoints.request import Response
 from shared.use_cases.retry_sync_job import retry_sync_job
 
@@ -21,4 +21,4 @@ def operation(request: Request) -> Response:
     return Response(201, job)
 
 
-lambda_handler = http_handler(operation)
+lambda_handler = serve(operation)

@@ -120,6 +120,7 @@ class DynamoRateBudget:
         sleep: waits that many seconds.
         in_background: runs a task while its caller goes on.
         on_taken: called with the host and the percent of its minute that is in use, when a block is taken.
+        blocks_per_minute: into how many blocks a minute's calls are split.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class DynamoRateBudget:
         sleep: Callable[[float], None] = time.sleep,
         in_background: Callable[[Callable[[], None]], None] = _start_thread,
         on_taken: Callable[[str, float], None] = lambda *_: None,
+        blocks_per_minute: int = _BLOCKS_PER_MINUTE,
     ) -> None:
         self._table = table
         self._org_id = org_id
@@ -139,6 +141,7 @@ class DynamoRateBudget:
         self._sleep = sleep
         self._in_background = in_background
         self._on_taken = on_taken
+        self._blocks_per_minute = blocks_per_minute
         self._blocks: dict[tuple[str, str], _Block] = {}
         self._blocks_lock = threading.Lock()
 
@@ -252,7 +255,7 @@ class DynamoRateBudget:
         raise StorageThrottledError(f"The rate budget of {host} is changed by too many at once.", retry_after=1.0)
 
     def _block_size(self, host: str, pool: str) -> int:
-        return max(1, int(self._ceiling(host, pool) / _BLOCKS_PER_MINUTE))
+        return max(1, int(self._ceiling(host, pool) / self._blocks_per_minute))
 
     def _ceiling(self, host: str, pool: str) -> float:
         return float(self._limits.get((host, pool), UNDOCUMENTED_LIMIT))
