@@ -85,7 +85,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
             verified = _is_ours(shop, task, payload, content, moved)
         left = leftover_source_ids(task.resource_type, task.payload, payload, remapped, task.planned.resolutions)
         row = replace(
-            shop.advance(task, target_id, task.row.target_fields),
+            shop.advance(task, target_id, shop.id_map[task.key].fields),
             leftovers=tuple(dict.fromkeys(identifier for _, identifier in left))[:_MAX_LEFTOVERS],
             doubles=_doubles(shop, adoption, task, last_look) if task.row.sends > 1 else (),
         )
