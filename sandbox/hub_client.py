@@ -6,6 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,6 +16,8 @@ Json = dict[str, Any]
 
 #: A job or a build that has not ended by then hangs; on a busy machine some take minutes.
 DEADLINE_S = 600
+#: A connection that was kept alive may be closed just when it is used again; a GET is then sent once more.
+_SENT_AGAIN = Retry(total=3, status=0, backoff_factor=0.2, allowed_methods=["GET"])
 
 
 class HubClient:
@@ -27,6 +31,8 @@ class HubClient:
     def __init__(self, api_url: str, token: str | None) -> None:
         self._url = api_url.rstrip("/")
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=_SENT_AGAIN))
         if token is not None:
             self._session.headers["Authorization"] = f"Bearer {token}"
 

@@ -34,10 +34,12 @@ def growing_wait(waited_seconds: float) -> float:
     return min(_LONGEST_WAIT_S, max(_FIRST_WAIT_S, waited_seconds / 2))
 
 
-#: Seconds after a create was sent at which to look for what it made before it is sent again. Where the API itself said
-#: that it failed, its work has ended; behind a lost answer or a gateway's it goes on for as long as a gateway waits.
+#: Seconds after a create was sent at which to look for what it made before it is sent again: where the API itself said
+#: that it failed, its work has ended; behind a cut connection it is done or soon will be; behind a time-out or a
+#: gateway's it was seen to go on.
 _LOOKS_WHEN_ENDED_S = (0, 2)
-_LOOKS_WHEN_LOST_S = (0, 2, 5, 15)
+_LOOKS_WHEN_CUT_S = (0, 1, 3)
+_LOOKS_WHEN_OUTLIVED_S = (0, 2, 5, 15)
 _LONGEST_LOOK_S = 120
 _MAX_SENDS = 6
 _GIVE_UP_AFTER_S = 600
@@ -64,9 +66,10 @@ class Sent:
 
     @property
     def looks(self) -> tuple[float, ...]:
-        """When to look for what it made, in epoch seconds: once more, twice as late, for each time that it was sent."""
-        usual = _LOOKS_WHEN_ENDED_S if self.ended else _LOOKS_WHEN_LOST_S
-        more = (min(usual[-1] * 2**number, _LONGEST_LOOK_S) for number in range(1, self.times))
+        """When to look for what it made, in epoch seconds: once more, and later, for each time that it was sent."""
+        unanswered = _LOOKS_WHEN_OUTLIVED_S if self.outlived else _LOOKS_WHEN_CUT_S
+        usual = _LOOKS_WHEN_ENDED_S if self.ended else unanswered
+        more = (min(usual[-1] * 2 ** (2 * number - 1), _LONGEST_LOOK_S) for number in range(1, self.times))
         return tuple(self.last_at + after for after in (*usual, *more))
 
     def next_look(self, looked_at: float) -> float | None:

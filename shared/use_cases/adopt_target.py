@@ -69,6 +69,9 @@ class Adoption:
         Raises:
             UnknownOutcomeError: it cannot be told.
         """
+        if task.planned.create_id is not None:
+            # Under one id there is one, however often it is sent; and such a type may have no list.
+            return []
         with self._lock:
             listing = self._listings.setdefault(task.key.type, _Listing(self._shop, task.resource_type))
         new = listing.read(max(self._began_at, not_before))

@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 _MAX_LEFTOVERS = 10
 _MAX_LEFT_OUT = 20
 _MAX_DOUBLES = 5
-# Where an API was seen to work on behind its answers, what it may have made beside is looked for this long afterwards.
+# What a create that was sent again may have made beside is looked for this long after its last lost answer.
+_LATE_COMMIT_S = 5
+# The same where an API was seen to work on behind its answers.
 _LATEST_COMMIT_S = 65
 
 
@@ -60,7 +62,7 @@ def verify_targets(step: StepInput, ports: SyncPorts) -> StepResult:
 def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
     rows = list(shop.ports.jobs.list_rows(shop.job.org_id, shop.job.id)) if tasks else []
     remapped = _remapped(shop, rows) if tasks else SourceIds.of(())
-    work_outlives_answers = any(row.outlived for row in rows)
+    latest_commit_s = _LATEST_COMMIT_S if any(row.outlived for row in rows) else _LATE_COMMIT_S
     shop.remember_lineage(tasks)
     ways_back = _ways_back(shop, tasks)
     adoption = Adoption(shop, tasks)
@@ -69,7 +71,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
     def verify(task: Task) -> RowCommit:
         if task.row.action == Action.SKIP:
             return _settle_what_another_job_made(shop, task)
-        last_look = task.row.lost_at + _LATEST_COMMIT_S if work_outlives_answers else 0
+        last_look = task.row.lost_at + latest_commit_s
         if task.row.sends > 1 and shop.ports.now() < last_look:
             raise OpenOutcomeError(last_look)
         target_id = task.row.target_id or ""
@@ -83,7 +85,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
             verified = _is_ours(shop, task, payload, content, moved)
         left = leftover_source_ids(task.resource_type, task.payload, payload, remapped, task.planned.resolutions)
         row = replace(
-            shop.advance(task, target_id, task.row.target_fields),
+            shop.advance(task, target_id, shop.id_map[task.key].fields),
             leftovers=tuple(dict.fromkeys(identifier for _, identifier in left))[:_MAX_LEFTOVERS],
             doubles=_doubles(shop, adoption, task, last_look) if task.row.sends > 1 else (),
         )

@@ -184,12 +184,21 @@ def test_buckets_do_not_stay_for_ever(table, clock):
     assert table._table.scan()["Items"][0]["expires_at"] == int(clock.now) + 24 * 3600
 
 
-def test_a_429_halves_the_rate_once_however_many_calls_it_hit():
+def test_a_429_halves_burst_and_rate_once_however_many_calls_it_hit():
     bucket = Bucket(limit=500, tokens=300, at=1000)
     for _ in range(8):
         bucket = halve(bucket, 1000, 1)
 
-    assert (bucket.limit, bucket.tokens, bucket.blocked_until) == (250, 0, 1001)
+    assert (bucket.limit, bucket.tokens, bucket.blocked_until) == (250, 150, 1001)
+
+
+def test_a_host_that_refuses_again_and_again_soon_leaves_nothing_but_its_rate():
+    bucket = Bucket(limit=500, tokens=500, at=1000)
+    for second in range(1000, 1008):
+        bucket = halve(refill(bucket, second, ceiling=500), second, 0)
+
+    assert bucket.limit == 250
+    assert bucket.tokens < 2 * bucket.limit / 60
 
 
 def test_the_rate_never_falls_to_nothing():

@@ -257,6 +257,7 @@ def test_nineteen_of_twenty_jobs_succeed_amid_all_kinds_of_faults_in_four_times_
     for number in range(first, first + MANY):
         plain += soak.judged([soak.without_faults(number)])
         soaked += soak.judged([soak.with_faults(number, MIXED)])
+        print(f"seed {number}: {plain[-1].seconds:.1f} s, with faults {soaked[-1].seconds:.1f} s", flush=True)
 
     slower = median(one.seconds for one in soaked) / median(one.seconds for one in plain)
     show(f"{SHARE:.0%} faults, one after the other", soaked)

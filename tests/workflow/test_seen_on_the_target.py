@@ -56,6 +56,28 @@ def test_a_mapping_that_only_its_journey_names_is_matched_and_not_made_twice() -
     assert journey["mapping"] == {"id": "mapping-aaaaaaaa", "version": mapping["version"]}
 
 
+def test_a_mapping_whose_create_is_sent_twice_under_one_id_is_one_and_no_list_is_asked_for() -> None:
+    chosen = replace(UNLISTED, create=replace(UNLISTED.create, client_id=True))  # type: ignore[type-var]
+    world = a_world(mapping=chosen)
+    plant_journey(world.source, "00000001", mapping={"id": "mapping-00000001", "version": 3})
+    world.source.add(chosen, {"id": "mapping-00000001", "journey": "journey-00000001", "version": 3})
+    create, lost = world.target.create_config, []
+
+    def losing(resource_type: Any, *more: Any, **named: Any) -> Any:
+        if resource_type.name == "mapping" and not lost:
+            lost.append(more)
+            raise UnknownOutcomeError("The connection was cut.")
+        return create(resource_type, *more, **named)
+
+    world.target.create_config = losing
+
+    job = world.run(job_id := world.create_job(ENTRY))
+
+    assert job.status is JobStatus.SUCCEEDED, job.errors_sample
+    row = world.rows(job_id)[ResourceKey("mapping", "mapping-00000001")]
+    assert (row.status, row.sends, row.doubles) == (RowStatus.CREATED, 2, ())
+
+
 def test_a_mapping_of_another_journey_is_not_even_read() -> None:
     world = a_world(mapping=UNLISTED)
     plant_journey(world.source, "00000001", mapping={"id": "mapping-00000001", "version": 3})

@@ -2,7 +2,7 @@
 
 One token bucket per host, organisation and pool (searches, mutations) stands in SyncJobsTable. A Lambda takes blocks
 out of it and spends them in memory; the next block is taken in the background once half of one is spent, so that most
-calls wait for no table. A 429 halves the rate, quiet minutes raise it.
+calls wait for no table. A 429 halves burst and rate, quiet minutes raise them.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _WINDOW_S = 60.0
 _BLOCKS_PER_MINUTE = 20
 _INCREASES_TO_FULL = 10
 #: Parallel calls are refused together: that is one signal, not many.
+_SHORTEST_SHUT_S = 1.0
 _DECREASE_INTERVAL_S = 10.0
 _CONFLICT_TRIES = 8
 _ITEM_LIFETIME_S = 24 * 3600
@@ -73,14 +74,19 @@ def refill(bucket: Bucket, now: float, ceiling: float) -> Bucket:
 
 
 def halve(bucket: Bucket, now: float, retry_after_s: float) -> Bucket:
-    """Return the bucket after a 429: half the rate, at most once in 10 s; empty, and shut as long as the host asked."""
-    is_new_signal = now - bucket.decreased_at >= _DECREASE_INTERVAL_S
+    """Return the bucket after a 429: shut as long as the host asked, then with half of what it held.
+
+    The rate is halved at most once in 10 s. A single refusal costs half of a burst and no more; where the host means
+    it, it refuses again, and a few halves later what is left is the rate.
+    """
+    is_new_signal = now >= bucket.blocked_until
+    slows_down = now - bucket.decreased_at >= _DECREASE_INTERVAL_S
     return replace(
         bucket,
-        limit=max(MIN_LIMIT, bucket.limit / 2) if is_new_signal else bucket.limit,
-        tokens=0.0,
-        blocked_until=max(bucket.blocked_until, now + retry_after_s),
-        decreased_at=now if is_new_signal else bucket.decreased_at,
+        limit=max(MIN_LIMIT, bucket.limit / 2) if slows_down else bucket.limit,
+        tokens=bucket.tokens / 2 if is_new_signal else bucket.tokens,
+        blocked_until=max(bucket.blocked_until, now + max(retry_after_s, _SHORTEST_SHUT_S)),
+        decreased_at=now if slows_down else bucket.decreased_at,
     )
 
 
