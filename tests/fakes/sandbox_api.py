@@ -50,9 +50,10 @@ class SandboxClient:
         writes: how often each operation that writes was called and did not fail.
     """
 
-    def __init__(self, store: Store, org_id: str) -> None:
+    def __init__(self, store: Store, org_id: str, user: str = DEFAULT_USER) -> None:
         self._store = store
-        self._org_id = org_id
+        self.org_id = org_id
+        self._user = user
         self.writes: Counter[str] = Counter()
 
     def call(
@@ -71,8 +72,8 @@ class SandboxClient:
         route, parameters = matched
         call = Call(
             store=self._store,
-            organisation=self._store.organisation(self._org_id),
-            user=DEFAULT_USER,
+            organisation=self._store.organisation(self.org_id),
+            user=self._user,
             kind=route.kind_of(parameters),
             endpoint=route.endpoint,
             parameters=parameters,
