@@ -41,6 +41,10 @@ _ALIAS = "live"
 Kind = Literal["kill", "kill_answered", "cut", "lose", "late", "conflict", "hold"]
 
 
+def _do_nothing(_: str) -> None:
+    return
+
+
 @dataclass(slots=True, kw_only=True)
 class Fault:
     """What happens to the requests that it matches.
@@ -50,7 +54,8 @@ class Fault:
         function: name of the only function whose requests it matches.
         skip: how many it lets pass first.
         count: how often it strikes; None means always.
-        then: runs when it strikes, in the thread that holds the request, and is given its text.
+        then: runs when it strikes, in the thread that holds the request, and is given its text: before anything else is
+            done, or where a process dies once it is dead.
         struck: how often it has.
     """
 
@@ -61,7 +66,7 @@ class Fault:
     count: int | None = 1
     probability: float = 1.0
     delay_s: float = 0.0
-    then: Callable[[str], object] | None = None
+    then: Callable[[str], object] = _do_nothing
     struck: int = 0
 
 
@@ -86,33 +91,35 @@ class Wire:
         self._scratch = f"{scratch}/"
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
-        self._server = _Server(self)
+        self._servers: list[_Server] = []
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, name="wire", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
 
-    @property
-    def url(self) -> str:
-        """Where Lambdas find the engine behind the wire."""
-        return f"http://{LOOPBACK}:{self._server.server_port}"
+    def open_for(self, function: str) -> str:
+        """Return the URL at which a function finds the engine behind the wire; a port of its own says who asks."""
+        server = _Server(self, function)
+        self._servers.append(server)
+        threading.Thread(target=server.serve_forever, name=f"wire of {function}", daemon=True).start()
+        return f"http://{LOOPBACK}:{server.server_port}"
 
-    def next_fault(self, text: str, port: int) -> Fault | None:
+    def next_fault(self, text: str, function: str) -> Fault | None:
         """Return the fault that strikes a request, if one does.
 
         Args:
             text: operation, path and body of the request.
-            port: from which it came.
+            function: that asks.
         """
         with self._lock:
             for fault in self.faults:
-                if fault.struck == fault.count or not all(word in text for word in fault.words):
+                if fault.struck == fault.count or fault.function not in ("", function):
                     continue
-                if fault.function and f"-{fault.function}-" not in self._command(self._process_at(port)):
+                if not all(word in text for word in fault.words):
                     continue
                 if fault.skip:
                     fault.skip -= 1
@@ -166,8 +173,9 @@ def _open_files(process: Path) -> Iterator[str]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, function: str) -> None:
         self.wire = wire
+        self.function = function
         super().__init__((LOOPBACK, 0), _Call)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -201,12 +209,12 @@ class _Call(BaseHTTPRequestHandler):
         wire, port = self.server.wire, self.client_address[1]
         wire.passed[operation] += 1
         text = f"{operation} {self.path} {body.decode(errors='replace')}"
-        fault = wire.next_fault(text, port)
+        fault = wire.next_fault(text, self.server.function)
         kind = fault.kind if fault else ""
-        if fault is not None and fault.then is not None:
-            fault.then(text)
         if kind == "kill":
             wire.kill_process_at(port)
+        if fault is not None and kind != "kill_answered":
+            fault.then(text)
         if kind in ("kill", "cut"):
             self.close_connection = True
             return
@@ -216,8 +224,9 @@ class _Call(BaseHTTPRequestHandler):
         answer = self._ask(body)
         if kind == "late" and fault is not None:
             time.sleep(fault.delay_s)
-        if kind == "kill_answered":
+        if fault is not None and kind == "kill_answered":
             wire.kill_process_at(port)
+            fault.then(text)
         if kind in ("kill_answered", "lose"):
             self.close_connection = True
             return
@@ -265,13 +274,13 @@ def _conflict(operation: str, body: bytes) -> bytes:
 
 
 @contextmanager
-def attached(functions: Any, names: Sequence[str], wire_url: str, timeout_s: int) -> Iterator[None]:
+def attached(functions: Any, names: Sequence[str], wire: Wire, timeout_s: int) -> Iterator[None]:
     """Let functions reach the engine through a wire for a while.
 
     Args:
         functions: a Lambda client of the engine.
         names: of the functions.
-        wire_url: of the wire.
+        wire: while it is open.
         timeout_s: how long an invocation may take meanwhile.
     """
     try:
@@ -279,7 +288,7 @@ def attached(functions: Any, names: Sequence[str], wire_url: str, timeout_s: int
             config = functions.get_function_configuration(FunctionName=name)
             variables = {
                 **config["Environment"]["Variables"],
-                ENDPOINT: wire_url,
+                ENDPOINT: wire.open_for(name),
                 _TIMEOUT: str(config["Timeout"]),
                 _VERSION: functions.get_alias(FunctionName=name, Name=_ALIAS)["FunctionVersion"],
             }

@@ -6,7 +6,8 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -15,6 +16,7 @@ from sandbox.control import SandboxControl
 from sandbox.equality import differences
 from sandbox.hub_client import Json
 from sandbox.wire import Fault, Kind, Wire, attached
+from shared.adapters.dynamodb.keys import lineage_partition
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.resource_type import ResourceKey
 from tests.e2e.conftest import STACK_FILE
@@ -34,8 +36,8 @@ STEPS = (
     "VerifyTargets",
     "FinishJob",
 )
-#: The claims of a dead process bind its rows until its time is over and half a minute more: with less time per step the
-#: suite waits less. It must have the half minute in which it looks for what a dead one created, too.
+#: With less time per step the suite waits less for a dead one's to be over. It must have the half minute in which it
+#: looks for what a dead one created, too.
 STEP_TIMEOUT_S = 60
 LONGEST_S = 600
 CONFLICTS = 0.1
@@ -58,8 +60,10 @@ class Point:
     words: tuple[str, ...]
 
 
-#: What one job of 200 resources goes through. In each one step dies that holds claims: their end is waited for side by
-#: side.
+#: The claims of a dead process bind its rows until its time is over and half a minute more. This job waits for that; in
+#: the others claims run out once the process is dead.
+WAITS = "the process dies where derived values are read"
+#: What one job of 200 resources goes through.
 FATES: dict[str, tuple[Point, ...]] = {
     "the process dies before a request leaves": (
         Point("FetchSources", "kill", ("PUT", "/source/journey/")),
@@ -70,11 +74,6 @@ FATES: dict[str, tuple[Point, ...]] = {
         Point("RunFinalizers", "kill", COMMIT),
         Point("VerifyTargets", "kill", COMMIT),
         Point("FinishJob", "kill", ("UpdateItem", "finished_at")),
-    ),
-    "the process dies where derived values are read": (
-        Point("FetchSources", "kill", ("PUT", "/source/identifiers")),
-        Point("PlanJob", "kill", ("PUT", "/batch/")),
-        Point("ResolveDerivedReferences", "kill", COMMIT),
     ),
     "the answer is lost with the process": (
         Point("FetchSources", "kill_answered", ("PUT", "/source/closure")),
@@ -99,6 +98,11 @@ FATES: dict[str, tuple[Point, ...]] = {
         Point("VerifyTargets", "hold", COMMIT),
         Point("FinishJob", "hold", ("UpdateItem", "finished_at")),
     ),
+    WAITS: (
+        Point("FetchSources", "kill", ("PUT", "/source/identifiers")),
+        Point("PlanJob", "kill", ("PUT", "/batch/")),
+        Point("ResolveDerivedReferences", "kill", COMMIT),
+    ),
 }
 
 
@@ -119,6 +123,8 @@ class Functions:
         self.client = engine_client(stack, "lambda")
         self.wire = wire
         self._machine = engine_client(stack, "stepfunctions")
+        self._dynamodb = engine_client(stack, "dynamodb")
+        self._lineage = stack["tables"]["LineageTable"]
         self._executions = stack["state_machine_arn"].replace(":stateMachine:", ":execution:")
         pages = engine_client(stack, "cloudformation").get_paginator("list_stack_resources")
         found = [
@@ -127,14 +133,38 @@ class Functions:
         deployed = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
         self.names = {step: deployed[f"{step}Function"] for step in STEPS}
 
-    def fault(self, point: Point, shop: Shop) -> Fault:
+    def fault(self, fate: str, point: Point, shop: Shop) -> Fault:
         """Return what meets a job of this shop at a point."""
-        return Fault(
-            kind=point.fate,
-            words=(shop.source_id, *point.words),
-            function=self.names[point.step],
-            then=(lambda request: self.run_again(point.step, shop, request)) if point.fate == "hold" else None,
-        )
+        words = (shop.source_id, *point.words)
+        fault = Fault(kind=point.fate, words=words, function=self.names[point.step])
+        if point.fate == "hold":
+            fault.then = lambda request: self.run_again(point.step, shop, request)
+        elif fate != WAITS:
+            fault.then = lambda request: self.end_claims(shop, request)
+        return fault
+
+    def end_claims(self, shop: Shop, request: str) -> None:
+        """Let the claims run out of which a request names the owner."""
+        table, partition = self._lineage, {"S": lineage_partition(shop.target_id)}
+        for owner in set(re.findall(r"\b[0-9a-f]{32}\b", request)):
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=table,
+                KeyConditionExpression="pk = :pk",
+                FilterExpression="#owner = :owner",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={":pk": partition, ":owner": {"S": owner}},
+            )
+            for claim in [item for page in pages for item in page["Items"]]:
+                # What the dead one sent last may have let go of it meanwhile.
+                with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+                    self._dynamodb.update_item(
+                        TableName=table,
+                        Key={"pk": claim["pk"], "sk": claim["sk"]},
+                        UpdateExpression="SET lease_until = :now",
+                        ConditionExpression="#owner = :owner",
+                        ExpressionAttributeNames={"#owner": "owner"},
+                        ExpressionAttributeValues={":now": {"N": str(int(time.time()))}, ":owner": {"S": owner}},
+                    )
 
     def run_again(self, step: str, shop: Shop, request: str) -> None:
         """Run a step to its end, as the machine does that has given up on the answer that is still to come."""
@@ -163,28 +193,34 @@ def functions(stack: Json, seed: str) -> Iterator[Functions]:
     """The step functions; a tenth of what they write meets a conflict."""
     with Wire(stack["aws_endpoint_url"], STACK_FILE.parent / "engine", seed=int(seed)) as wire:
         made = Functions(stack, wire)
-        with attached(made.client, list(made.names.values()), wire.url, STEP_TIMEOUT_S):
+        with attached(made.client, list(made.names.values()), wire, STEP_TIMEOUT_S):
             yield made
 
 
-def conflicts() -> Fault:
-    return Fault(kind="conflict", words=("ConditionExpression",), probability=CONFLICTS, count=None)
+def conflicts(shop: Shop) -> list[Fault]:
+    return [
+        Fault(kind="conflict", words=("ConditionExpression", org_id), probability=CONFLICTS, count=None)
+        for org_id in (shop.source_id, shop.target_id)
+    ]
+
+
+def meet(stack: Json, control: SandboxControl, functions: Functions, fate: str) -> Run:
+    """Run a job that meets a fate, amid conflicts."""
+    shop = open_works(stack, control)
+    faults = {point: functions.fault(fate, point, shop) for point in FATES[fate]}
+    functions.wire.faults += [*faults.values(), *conflicts(shop)]
+    began = time.monotonic()
+    job = functions.run_to_the_end(shop)
+    return Run(shop, faults, job, time.monotonic() - began)
 
 
 @pytest.fixture(scope="module")
-def runs(stack: Json, control: SandboxControl, functions: Functions) -> Mapping[str, Run]:
-    """One job for each fate, side by side."""
-    shops = {fate: open_works(stack, control) for fate in FATES}
-    faults = {fate: {point: functions.fault(point, shops[fate]) for point in FATES[fate]} for fate in FATES}
-    functions.wire.faults = [*(fault for each in faults.values() for fault in each.values()), conflicts()]
-
-    def run(fate: str) -> Run:
-        began = time.monotonic()
-        job = functions.run_to_the_end(shops[fate])
-        return Run(shops[fate], faults[fate], job, time.monotonic() - began)
-
-    with ThreadPoolExecutor(len(FATES)) as pool:
-        return dict(zip(FATES, pool.map(run, FATES), strict=True))
+def waiting(stack: Json, functions: Functions) -> Iterator[Future[Run]]:
+    """The job that waits, beside the tests."""
+    # Of its own: a session is not for several threads.
+    control = SandboxControl(stack["sandbox_url"])
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(meet, stack, control, functions, WAITS)
 
 
 def open_works(stack: Json, control: SandboxControl) -> Shop:
@@ -203,9 +239,8 @@ def assert_copied_once(control: SandboxControl, shop: Shop, *jobs: Json) -> None
     assert [str(one) for one in differences(RESOURCE_TYPES, source, target, id_map, list(id_map))] == []
 
 
-@pytest.mark.parametrize("fate", FATES)
-def test_a_job_of_200_outlives_it_at_every_step(runs: Mapping[str, Run], control: SandboxControl, fate: str) -> None:
-    run = runs[fate]
+def assert_outlived(control: SandboxControl, fate: str, run: Run) -> None:
+    """Each point struck once, and everything is there once."""
     statuses = assert_counted(run.shop, run.job)
     print(f"\n{fate}, at {len(run.faults)} points: {run.job['status']} after {run.seconds:.1f} s, {dict(statuses)}")
     print(
@@ -217,39 +252,61 @@ def test_a_job_of_200_outlives_it_at_every_step(runs: Mapping[str, Run], control
     assert_copied_once(control, run.shop, run.job)
 
 
+@pytest.mark.usefixtures("waiting")
+@pytest.mark.parametrize("fate", [fate for fate in FATES if fate != WAITS])
+def test_a_job_of_200_outlives_it_at_every_step(
+    stack: Json, control: SandboxControl, functions: Functions, fate: str
+) -> None:
+    assert_outlived(control, fate, meet(stack, control, functions, fate))
+
+
+@pytest.mark.usefixtures("waiting")
+def test_answers_of_storage_that_are_lost_or_late_change_nothing(
+    stack: Json, control: SandboxControl, functions: Functions
+) -> None:
+    shop = open_works(stack, control)
+    own = (shop.source_id,)
+    faults = [
+        Fault(kind="lose", words=own, probability=0.05, count=None),
+        Fault(kind="cut", words=own, probability=0.05, count=None),
+        Fault(kind="late", words=own, probability=0.02, count=None, delay_s=1.5),
+    ]
+    functions.wire.faults += faults
+    job = functions.run_to_the_end(shop)
+
+    struck = {fault.kind: fault.struck for fault in faults}
+    print(f"\n{struck}: {job['status']}, {dict(assert_counted(shop, job))}")
+    assert min(struck.values()) > 0
+    assert job["status"] == "succeeded", job["errors_sample"]
+    assert_copied_once(control, shop, job)
+
+
+@pytest.mark.usefixtures("waiting")
 def test_two_jobs_at_once_under_conflicts_make_nothing_twice(
     stack: Json, control: SandboxControl, functions: Functions
 ) -> None:
-    functions.wire.faults = [conflicts()]
     shop = open_works(stack, control)
+    faults = conflicts(shop)
+    functions.wire.faults += faults
     parts = [shop.roots[: 2 * SIZE // 3], shop.roots[SIZE // 3 :]]
     jobs = [shop.start(resources=list(part), name="part") for part in parts]
     ended = [shop.source.run_job(job["id"]) for job in jobs]
 
     statuses = [assert_counted(shop, job) for job in ended]
-    print(f"\n{functions.wire.faults[0].struck} conflicts: {[dict(one) for one in statuses]}")
+    struck = sum(fault.struck for fault in faults)
+    print(f"\n{struck} conflicts: {[dict(one) for one in statuses]}")
     assert [job["status"] for job in ended] == ["succeeded", "succeeded"]
-    assert functions.wire.faults[0].struck > 0
+    assert struck > 0
     assert sum(one["created"] for one in statuses) == SIZE
     assert_copied_once(control, shop, *ended)
 
 
-def test_answers_of_storage_that_are_lost_or_late_change_nothing(
-    stack: Json, control: SandboxControl, functions: Functions
+def test_a_job_of_200_waits_until_the_time_of_a_dead_step_is_over(
+    control: SandboxControl, waiting: Future[Run]
 ) -> None:
-    functions.wire.faults = [
-        Fault(kind="lose", probability=0.05, count=None),
-        Fault(kind="cut", probability=0.05, count=None),
-        Fault(kind="late", probability=0.02, count=None, delay_s=1.5),
-    ]
-    shop = open_works(stack, control)
-    job = functions.run_to_the_end(shop)
-
-    struck = {fault.kind: fault.struck for fault in functions.wire.faults}
-    print(f"\n{struck}: {job['status']}, {dict(assert_counted(shop, job))}")
-    assert min(struck.values()) > 0
-    assert job["status"] == "succeeded", job["errors_sample"]
-    assert_copied_once(control, shop, job)
+    run = waiting.result()
+    assert_outlived(control, WAITS, run)
+    assert run.seconds > STEP_TIMEOUT_S
 
 
 @pytest.mark.long

@@ -21,6 +21,8 @@ from sandbox.server.definitions import read_endpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 ISSUER = "http://sandbox.test/_sandbox"
+#: A busy machine takes its time to start a process, or to end one.
+STARTED_WITHIN_S = 60
 
 
 @dataclass
@@ -154,6 +156,13 @@ def _free_port() -> int:
         return port
 
 
+def is_healthy(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/_sandbox/health", timeout=1).ok
+    except requests.RequestException:
+        return False
+
+
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a sandbox behind its real server."""
@@ -163,15 +172,12 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
-            try:
-                if requests.get(f"{url}/_sandbox/health", timeout=1).ok:
-                    break
-            except requests.ConnectionError:
-                time.sleep(0.05)
-        else:
-            pytest.fail("the sandbox did not start")
+        deadline = time.monotonic() + STARTED_WITHIN_S
+        while not is_healthy(url):
+            assert process.poll() is None, "the sandbox ended"
+            assert time.monotonic() < deadline, "the sandbox did not start"
+            time.sleep(0.05)
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=STARTED_WITHIN_S)
