@@ -635,7 +635,7 @@ OPERATIONS: Mapping[str, tuple[str, str, tuple[str, ...], str, tuple[int, str], 
         "Sync",
         (
             "Create a sync job for 1 to 1,000 resources, start it, and answer at once: follow it with getSyncJob. At"
-            " most three jobs run into an organisation at the same time."
+            " most three jobs run into an organisation at the same time, and three of one caller's organisation."
         ),
         ("+Idempotency-Key",),
         "SyncJobRequest",

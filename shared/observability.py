@@ -59,6 +59,7 @@ METRICS: Mapping[str, Metric] = {
     "RunningJobAge": Metric(_SECONDS, ("kind",)),
     "JobSilence": Metric(_SECONDS, ("kind",)),
     "JobQueueAge": Metric(_SECONDS, ("kind",)),
+    "RunsSwept": Metric(_COUNT),
     "SyncJobsEnded": Metric(_COUNT, ("status", "mode")),
     "SyncJobDuration": Metric(_SECONDS, ("mode",)),
     "PhaseDuration": Metric(_SECONDS, ("phase",)),

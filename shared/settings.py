@@ -43,6 +43,10 @@ state_machine_arn = _required("STATE_MACHINE_ARN")
 delete_machine_arn = _required("DELETE_MACHINE_ARN")
 build_index_function = _required("BUILD_INDEX_FUNCTION")
 continue_index_function = _required("CONTINUE_INDEX_FUNCTION")
+finish_job_function = _required("FINISH_JOB_FUNCTION")
+finish_deletion_function = _required("FINISH_DELETION_FUNCTION")
+sync_executions_arn = _required("SYNC_EXECUTIONS_ARN")
+delete_executions_arn = _required("DELETE_EXECUTIONS_ARN")
 event_bus = _required("EVENT_BUS")
 dead_letter_queue_url = _required("DEAD_LETTER_QUEUE_URL")
 downstream_url_template = _required("DOWNSTREAM_URL_TEMPLATE")
@@ -64,3 +68,8 @@ def allowed_origins() -> tuple[str, ...]:
 def requests_per_organisation() -> int:
     """Requests a minute that an organisation may send; 0 for as many as it likes."""
     return int(os.environ.get("REQUESTS_PER_ORGANISATION") or 0)
+
+
+def sync_concurrency() -> int:
+    """Return how many invocations of one step may run at the same time."""
+    return int(_required("SYNC_CONCURRENCY")())

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own names
+
+from shared.domain.errors import StorageThrottledError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
@@ -22,6 +26,46 @@ _CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_atte
 
 _MAX_CONFLICTS = 8
 _FIRST_PAUSE_S = 0.02
+
+
+# What the client itself has tried again, and what may be answered otherwise in a moment.
+_BUSY = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "InternalServerError",
+        "ServiceUnavailable",
+        # S3
+        "SlowDown",
+        "InternalError",
+        # KMS
+        "KMSInternalException",
+        "DependencyTimeoutException",
+        # Step Functions and Lambda
+        "TooManyRequestsException",
+        "ServiceException",
+    }
+)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn what AWS refuses for its limits, or does not answer, into our own error.
+
+    Raises:
+        StorageThrottledError: the tries of the client ran out.
+    """
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _BUSY:
+            raise
+        service = error.operation_name
+        raise StorageThrottledError(f"AWS is busy ({service}): try again in a moment.", retry_after=2) from error
+    except (ConnectionError, HTTPClientError) as error:
+        raise StorageThrottledError("AWS does not answer: try again in a moment.", retry_after=2) from error
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Start the state machine."""
+"""Start the state machine, and see what became of it."""
 
 from __future__ import annotations
 
@@ -43,3 +43,23 @@ class SyncExecutions:
             ]
         except self._client.exceptions.ExecutionAlreadyExists:
             return f"{self._state_machine_arn.replace(':stateMachine:', ':execution:')}:{job_id}"
+
+
+class Executions:
+    """What became of the executions of one state machine.
+
+    Args:
+        client: Step Functions client.
+        executions_arn: the ARN of an execution without its name.
+    """
+
+    def __init__(self, client: SFNClient, executions_arn: str) -> None:
+        self._client = client
+        self._executions_arn = executions_arn
+
+    def find_status(self, job_id: str) -> str | None:
+        """Return RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED; None where the job has no execution."""
+        try:
+            return self._client.describe_execution(executionArn=f"{self._executions_arn}:{job_id}")["status"]
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return None

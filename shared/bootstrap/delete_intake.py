@@ -12,6 +12,7 @@ from shared.adapters.step_functions import SyncExecutions
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.delete_jobs import delete_jobs
+from shared.domain.sync_job import places_for
 from shared.use_cases.create_sync_job import JobStores
 
 
@@ -32,5 +33,6 @@ def delete_intake() -> JobStores:
         credentials=credentials_store(),
         executions=executions,
         known_types=frozenset(catalogue()),
+        places=places_for(settings.sync_concurrency()),
         now=time.time(),
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters import aws
 from shared.bootstrap.delete_jobs import delete_jobs
 from shared.bootstrap.sync import ports
 from shared.use_cases.sync_ports import StepInput, run_noting_progress
@@ -24,6 +25,6 @@ def run_deletion_step(
     @wraps(step)
     def run(event: dict[str, Any]) -> Mapping[str, Any]:
         task = StepInput.from_event(event)
-        return run_noting_progress(step, task, replace(ports(task), jobs=delete_jobs()))
+        return run_noting_progress(aws.translated_errors()(step), task, replace(ports(task), jobs=delete_jobs()))
 
     return run

@@ -28,7 +28,7 @@ def open_repository(token: str, org_id: str, *, read_only: bool, **limits: Any) 
         token: bearer token of that organisation.
         org_id: the organisation.
         read_only: no write leaves, whatever is asked for.
-        limits: `ends_at` or `call_deadline_s` of the client.
+        limits: `ends_at`, `call_deadline_s` or `budget_reads` of the client.
     """
     client = DownstreamClient(
         token,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+@aws.translated_errors()
 def measure(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Measure as of the moment that the schedule names, however late it comes; as of now where there is none."""
     return measure_health(

@@ -82,7 +82,9 @@ def _open_repository(job: Job, role: str, ends_at: float) -> ConfigRepository:
         token = credentials_store().get(job.id, role)
     except NotFoundError:
         raise CredentialsExpiredError(f"The job's token for its {role} is gone.") from None
-    return open_repository(token, org_id, read_only=role == "source", ends_at=ends_at)
+    # A crawl reads as fast as it can, perhaps next to others of the same source.
+    is_source = role == "source"
+    return open_repository(token, org_id, read_only=is_source, budget_reads=is_source, ends_at=ends_at)
 
 
 def _log_failure(resource_type: str, error: Exception) -> None:
@@ -97,6 +99,6 @@ def run_step(
     @wraps(step)
     def run(event: dict[str, Any]) -> Mapping[str, Any]:
         task = StepInput.from_event(event)
-        return run_noting_progress(step, task, ports(task))
+        return run_noting_progress(aws.translated_errors()(step), task, ports(task))
 
     return run

@@ -14,6 +14,7 @@ from shared.adapters.step_functions import SyncExecutions
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.security import token_verifier
+from shared.domain.sync_job import places_for
 from shared.use_cases.create_sync_job import Caller, JobIntake
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def intake(jobs: SyncStore) -> JobIntake:
         executions=executions,
         tokens=token_verifier(),
         known_types=frozenset(catalogue()),
+        places=places_for(settings.sync_concurrency()),
         now=time.time(),
     )
 

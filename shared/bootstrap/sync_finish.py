@@ -18,6 +18,7 @@ from shared.bootstrap.sync import sync_store
 from shared.observability import record
 from shared.use_cases.finish_job import finish_job
 from shared.use_cases.rebuild_index import rebuild_index
+from shared.use_cases.sync_ports import LONGEST_STEP_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +36,12 @@ def event_bus() -> EventBus:
     return EventBus(aws.client("events"), settings.event_bus())
 
 
+@aws.translated_errors()
 def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Close the job that the machine's state names, or that the ended execution of an EventBridge event was for."""
+    """Close the job that the machine's state names, or that the ended execution of an EventBridge event was for.
+
+    Whatever closes it but the machine itself does not know that the last of its steps has ended.
+    """
     state: Mapping[str, Any] = json.loads(event["input"]) if "input" in event else event
     return finish_job(
         state["org_id"],
@@ -47,6 +52,7 @@ def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
         rebuild_target_index=rebuild_target_index,
         count=record,
         now=time.time,
+        busy_s=0 if "execution_id" in event else LONGEST_STEP_S,
     )
 
 

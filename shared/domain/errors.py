@@ -76,7 +76,7 @@ class StorageThrottledError(TransientError):
 
 
 class TooManyJobsError(TransientError):
-    """The target organisation has as many running jobs as are allowed."""
+    """As many jobs as allowed are running: into the target, of the organisation that asks, or in all."""
 
     code = "TOO_MANY_JOBS"
 

@@ -118,6 +118,9 @@ class RowStatus(StrEnum):
 DELETE_STATUSES = (RowStatus.PENDING, RowStatus.IN_PROGRESS, RowStatus.DELETED, RowStatus.SKIPPED, RowStatus.FAILED)
 SYNC_STATUSES = tuple(status for status in RowStatus if status is not RowStatus.DELETED)
 
+#: `MaxConcurrency` of every Map of the state machine.
+MAP_CONCURRENCY = 8
+
 COUNTERS = ("pending", "in_progress", "succeeded", "failed", "skipped_unchanged")
 
 
@@ -259,6 +262,31 @@ class Job:
     def org_ids(self) -> tuple[str, str]:
         """Source and target."""
         return self.source_org_id, self.target_org_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """How many jobs run at the same time.
+
+    Attributes:
+        total: over all organisations.
+        caller: of those, that one organisation asked for.
+        target: into one organisation.
+    """
+
+    total: int = 12
+    caller: int = 3
+    target: int = 3
+
+
+def places_for(concurrency: int) -> Places:
+    """Return how many jobs a number of invocations of each step carries: no organisation gets over a quarter of them.
+
+    Args:
+        concurrency: invocations of one step at the same time; the Maps of a job take up to `MAP_CONCURRENCY`.
+    """
+    total = max(1, concurrency // MAP_CONCURRENCY)
+    return Places(total=total, caller=max(1, total // 4))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

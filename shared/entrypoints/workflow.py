@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.errors import TerminalError, TransientError
+from shared.domain.errors import HubError, TerminalError, TransientError
 from shared.domain.redaction import redact
 from shared.observability import flush_metrics, logger, record, record_start, timed
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _DEFAULT_WAIT_S = 5
-_MAX_WAIT_S = 300
+_MAX_WAIT_S = 1200
 
 StepResult = Mapping[str, Any]
 Step = Callable[[dict[str, Any]], StepResult]
@@ -25,7 +25,8 @@ def step_handler(step: Step, name: str = "") -> Callable[[dict[str, Any], Lambda
     """Return the Lambda handler of one Task.
 
     What the step returns has a `status`: done, more, wait or failed. A transient error becomes `wait`, a terminal one
-    `failed`.
+    `failed`. An event without an `execution_id` is no task's: a rule, a schedule or a function sent it, and nobody
+    reads an answer. Then the error is raised: Lambda tries again, and at last tells the destination on failure.
 
     Args:
         step: takes the task's input, with `deadline` added: the epoch seconds at which Lambda ends the invocation.
@@ -33,6 +34,7 @@ def step_handler(step: Step, name: str = "") -> Callable[[dict[str, Any], Lambda
 
     Raises:
         Exception: whatever else the step raises, logged; the machine's Retry and Catch deal with it.
+        HubError: what would be a signal, where nobody reads it.
     """
     name = name or "".join(word.capitalize() for word in step.__name__.split("_"))
 
@@ -48,15 +50,12 @@ def step_handler(step: Step, name: str = "") -> Callable[[dict[str, Any], Lambda
             with timed("StepDuration", step=name):
                 result = dict(step({**event, "deadline": deadline}))
             outcome = str(result.get("status"))
-        except TransientError as error:
-            outcome = "wait"
-            seconds = min(_MAX_WAIT_S, max(1, math.ceil(error.retry_after or _DEFAULT_WAIT_S)))
-            logger.warning("Step waits", code=error.code, reason=error.message, wait_seconds=seconds)
-            return {"status": "wait", "wait_seconds": seconds, "code": error.code}
-        except TerminalError as error:
-            outcome = "failed"
-            logger.error("Step failed", code=error.code, reason=error.message)
-            return {"status": "failed", "code": error.code}
+        except (TransientError, TerminalError) as error:
+            outcome = "wait" if isinstance(error, TransientError) else "failed"
+            answer = _signal(outcome, error)
+            if "execution_id" not in event:
+                raise
+            return answer
         except Exception as error:
             logger.exception("Step broke off")
             # Lambda copies the text of what is raised into the execution history.
@@ -72,3 +71,13 @@ def step_handler(step: Step, name: str = "") -> Callable[[dict[str, Any], Lambda
             flush_metrics()
 
     return handler
+
+
+def _signal(status: str, error: HubError) -> dict[str, Any]:
+    """Log an error of ours and return what says it by value."""
+    if isinstance(error, TransientError):
+        seconds = min(_MAX_WAIT_S, max(1, math.ceil(error.retry_after or _DEFAULT_WAIT_S)))
+        logger.warning("Step waits", code=error.code, reason=error.message, wait_seconds=seconds)
+        return {"status": status, "wait_seconds": seconds, "code": error.code}
+    logger.error("Step failed", code=error.code, reason=error.message)
+    return {"status": status, "code": error.code}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def cancel_sync_job(
     jobs: SyncJobs, current: ConfigRepository, *, user_id: str, job_id: str, now: float
 ) -> dict[str, Any]:
-    """Mark a job as cancelled and return it.
+    """Mark a job as cancelled and return it; its place is free once its machine has ended.
 
     Args:
         jobs: headers of jobs.
@@ -33,5 +33,4 @@ def cancel_sync_job(
     if jobs.get_job(current.org_id, job_id).user_id != user_id:
         check_may_do_everything(current, "Cancelling the job")
     job = jobs.cancel_job(current.org_id, job_id, iso_time(now))
-    jobs.release_slot(job)
     return job_answer(job, jobs.total_counts(current.org_id, job_id))

@@ -69,7 +69,7 @@ def create_delete_job(
         ValidationError: a field breaks the contract.
         InvalidRequestError: an unknown type.
         ConflictError: the idempotency key was used with another body.
-        TooManyJobsError: as many jobs as allowed run into the organisation.
+        TooManyJobsError: as many jobs as allowed are running.
         StorageThrottledError: the tables are busy.
     """
     request = DeleteJobRequest.model_validate(body)

@@ -20,6 +20,7 @@ from shared.use_cases.sync_ports import request_key
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from shared.domain.sync_job import Places
     from shared.use_cases.sync_ports import Credentials, Executions, Payloads, SyncJobs
 
 MAX_RESOURCES = 1000
@@ -112,6 +113,7 @@ class JobStores:
 
     Attributes:
         known_types: names of the resource types.
+        places: how many jobs run at the same time.
         now: epoch seconds.
     """
 
@@ -120,6 +122,7 @@ class JobStores:
     credentials: Credentials
     executions: Executions
     known_types: Collection[str]
+    places: Places
     now: float
 
 
@@ -163,7 +166,7 @@ def create_sync_job(
         InvalidRequestError: an unknown type, the same organisation twice, a pull without a token for the source.
         ForbiddenError: neither organisation is the caller's, or a token belongs to another one.
         ConflictError: the idempotency key was used with another body.
-        TooManyJobsError: as many jobs as allowed run into the target organisation.
+        TooManyJobsError: as many jobs as allowed are running.
     """
     request = SyncJobRequest.model_validate(body)
     scope = selected(request.resources, intake.known_types)
@@ -199,7 +202,7 @@ def start_job(
 
     Raises:
         ConflictError: a job with this id has another request.
-        TooManyJobsError: as many jobs as allowed run into the target organisation.
+        TooManyJobsError: as many jobs as allowed are running.
     """
     return job_answer(*store_and_start(intake, job, request, sides))
 
@@ -223,9 +226,9 @@ def store_and_start(
 
     Raises:
         ConflictError: a job with this id has another request, or is somebody else's.
-        TooManyJobsError: as many jobs as allowed run into the target organisation.
+        TooManyJobsError: as many jobs as allowed are running.
     """
-    if not intake.jobs.create_job(job):
+    if not intake.jobs.create_job(job, intake.places):
         earlier = intake.jobs.get_job(job.org_id, job.id)
         if (earlier.request_hash, earlier.user_id) != (job.request_hash, job.user_id):
             raise ConflictError("Idempotency-Key: it was used for another request.")

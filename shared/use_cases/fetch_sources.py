@@ -30,9 +30,10 @@ from shared.domain.references import Identified, Identifiers, referents_of, with
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Job, Phase, RowError
 from shared.use_cases.closure import Closure, identifiers_from_json, identifiers_to_json, read_identifiers
+from shared.use_cases.job_guard import JobGuard
 from shared.use_cases.list_organisation import KeptPayloads, Listing, list_organisation, list_type
 from shared.use_cases.recover_creates import recover_creates
-from shared.use_cases.sync_ports import StepInput, SyncPorts, request_key, source_key
+from shared.use_cases.sync_ports import JobStoppedError, StepInput, SyncPorts, request_key, source_key
 from shared.use_cases.work_off import work_off
 
 if TYPE_CHECKING:
@@ -74,17 +75,21 @@ def fetch_sources(step: StepInput, ports: SyncPorts, index: SourceIndex) -> Mapp
         return {"status": "failed", "code": "JOB_STOPPED", "wait_seconds": 0, "types": []}
     ports.jobs.enter_phase(job, Phase.FETCH_AND_PLAN, None)
     try:
-        return _Crawl(step, ports, job, index).run()
+        with JobGuard(ports.jobs, step) as guard:
+            return _Crawl(step, ports, job, index, guard).run()
     except TransientError:
         raise
+    except JobStoppedError as error:
+        return {"status": "failed", "code": error.code, "wait_seconds": 0, "types": []}
     except HubError as error:
         ports.jobs.stop_for(step.org_id, step.job_id, RowError(error.code, redact(error.message)))
         return {"status": "failed", "code": error.code, "wait_seconds": 0, "types": []}
 
 
 class _Crawl:
-    def __init__(self, step: StepInput, ports: SyncPorts, job: Job, index: SourceIndex) -> None:
+    def __init__(self, step: StepInput, ports: SyncPorts, job: Job, index: SourceIndex, guard: JobGuard) -> None:
         self._step = step
+        self._guard = guard
         self._ports = ports
         self._job = job
         self._index = index
@@ -121,8 +126,13 @@ class _Crawl:
             return {"status": "wait", "code": "DOWNSTREAM_UNAVAILABLE", "wait_seconds": _TRY_AGAIN_S, "types": types}
         return {"status": "more", "code": "OUT_OF_TIME", "wait_seconds": 0, "types": types}
 
+    def _now(self) -> float:
+        """Return the time, which is asked before every read: a job that was cancelled reads no more."""
+        self._guard.check()
+        return self._ports.now()
+
     def _has_time(self) -> bool:
-        return self._ports.now() < self._step.hand_back_at
+        return self._now() < self._step.hand_back_at
 
     def _key(self, part: str) -> str:
         return source_key(self._job.org_id, self._job.id, part)
@@ -161,7 +171,7 @@ class _Crawl:
             for name, known in identifiers_from_json(self._ports.payloads.get(self._key(part))).items():
                 found.setdefault(name, []).extend(known)
         listing = Listing.from_json(progress, found)
-        list_organisation(self._ports.catalogue, self._source, self._ports.now, listing, self._step.hand_back_at)
+        list_organisation(self._ports.catalogue, self._source, self._now, listing, self._step.hand_back_at)
         if not listing.is_done:
             part = f"listing/{len(parts):05d}-{self._invocation}"
             self._ports.payloads.put(self._key(part), identifiers_to_json(listing.fresh))

@@ -28,6 +28,7 @@ def finish_deletion(
     rebuild_index: Callable[[Job, KeptToken], None],
     count: Callable[..., None],
     now: Callable[[], float],
+    busy_s: float = 0,
 ) -> Mapping[str, Any]:
     """Close a job; safe to run any number of times, also for one whose execution died.
 
@@ -42,6 +43,7 @@ def finish_deletion(
         rebuild_index: starts a build of the organisation's index with the job's token.
         count: notes a value of a metric: its name, the value, its dimensions by name.
         now: epoch seconds.
+        busy_s: for how many seconds steps of the job may still run; 0 where it is closed behind the last of them.
 
     Raises:
         NotFoundError: there is no such job.
@@ -69,7 +71,7 @@ def finish_deletion(
         events.put("DeleteJobFinished", delete_job_answer(job, counts))
         count("DeleteJobsEnded", 1, status=job.status.value)
     # Last, because the mark that goes with it says that the end is still to be published.
-    jobs.release_slot(job)
+    jobs.release_slot(job, busy_s)
     return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}
 
 

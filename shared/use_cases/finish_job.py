@@ -48,6 +48,7 @@ def finish_job(
     rebuild_target_index: Callable[[Job, KeptToken], None],
     count: Callable[..., None],
     now: Callable[[], float],
+    busy_s: float = 0,
 ) -> Mapping[str, Any]:
     """Close a job; safe to run any number of times, also for one that was cancelled or whose execution died.
 
@@ -62,6 +63,7 @@ def finish_job(
         rebuild_target_index: starts a build with the job's token for the target.
         count: notes a value of a metric: its name, the value, its dimensions by name.
         now: epoch seconds.
+        busy_s: for how many seconds steps of the job may still run; 0 where it is closed behind the last of them.
 
     Raises:
         NotFoundError: there is no such job.
@@ -79,7 +81,7 @@ def finish_job(
     status = final_status(counts, interrupted=interrupted)
     job = jobs.finish_job(job, status, iso_time(now()), sample_errors(rows), counts)
     _let_go_of_credentials(job, rows, credentials, rebuild_target_index, now)
-    if is_untold or job.status is JobStatus.CANCELLED:
+    if is_untold:
         events.put("SyncJobFinished", _detail(job, counts))
         mode = "dry_run" if job.dry_run else "run"
         count("SyncJobsEnded", 1, status=job.status.value, mode=mode)
@@ -89,7 +91,7 @@ def finish_job(
         for kind, number in Counter(row.key.type for row in rows if row.status is RowStatus.SKIPPED).items():
             count("ResourcesSettled", number, outcome=RowStatus.SKIPPED.value, resource_type=kind)
     # Last, because the mark that goes with it says that the end is still to be published.
-    jobs.release_slot(job)
+    jobs.release_slot(job, busy_s)
     return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from shared.domain.plan import Action
+from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import RowCommit
 from shared.domain.sync_job import Row, RowError, RowStatus, Work, event_of, iso_time
 from shared.use_cases.write_rows import DONE, finalizer_batch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.domain.row_commit import Claim
+    from shared.domain.sync_job import Job
     from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
 
 _WORK_OF_STEP = {
@@ -22,7 +28,9 @@ _WORK_OF_STEP = {
 
 
 def record_failure(step: StepInput, ports: SyncPorts) -> StepResult:
-    """Fail the rows of a batch that a step should have worked on.
+    """Fail the rows of a batch that a step should have worked on, and let go of what it claimed for them.
+
+    A claim under which a create was sent stays: it is all that is left of what may have been made.
 
     A type of the target that could not be looked at needs no record: the plan sees that its snapshot is incomplete.
 
@@ -37,13 +45,26 @@ def record_failure(step: StepInput, ports: SyncPorts) -> StepResult:
         return DONE
     batch = finalizer_batch(step.batch) if work is Work.ACTIVATE else str(step.batch)
     now = iso_time(ports.now())
-    commits = [
-        _failed(row, step.step, now)
+    rows = [
+        row
         for row in ports.jobs.list_rows(step.org_id, step.job_id)
         if row.next_work is work and (work is Work.ACTIVATE or row.batch == step.batch)
     ]
-    ports.commits.commit(job, batch, commits)
+    # Before the rows: a failed one is not found again.
+    for claim in _claims_on(rows, job, ports):
+        ports.lineage.give_up_claim(job, claim)
+    ports.commits.commit(job, batch, [_failed(row, step.step, now) for row in rows])
     return DONE
+
+
+def _claims_on(rows: Sequence[Row], job: Job, ports: SyncPorts) -> list[Claim]:
+    """Return the claims that a job still holds for rows, but for those of creates."""
+    targets = [ResourceKey(row.key.type, row.target_id) for row in rows if row.target_id is not None]
+    claims = [
+        *ports.lineage.find_claims(job.target_org_id, job.source_org_id, [row.key for row in rows]).values(),
+        *ports.lineage.find_target_claims(job.target_org_id, targets).values(),
+    ]
+    return [claim for claim in claims if claim.job_id == job.id and claim.action != Action.CREATE]
 
 
 def _failed(row: Row, step: str, now: str) -> RowCommit:

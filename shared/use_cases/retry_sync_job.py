@@ -60,7 +60,7 @@ def retry_sync_job(
         ConflictError: it still runs, has nothing unresolved, what it was asked for is gone, or a fresh token is needed.
         InvalidRequestError: an override is for a resource that is not retried.
         ForbiddenError: a token belongs to another organisation.
-        TooManyJobsError: as many jobs as allowed run into the target organisation.
+        TooManyJobsError: as many jobs as allowed are running.
     """
     request = RetryRequest.model_validate(body)
     earlier = intake.jobs.get_job(caller.org_id, job_id)

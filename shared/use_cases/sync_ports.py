@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.domain.errors import HubError
+from shared.domain.errors import HubError, TransientError
 from shared.domain.sync_job import JobStatus
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shared.domain.ports import ConfigRepository, KeptToken
     from shared.domain.resource_type import Catalogue, ResourceKey
     from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowClaim, RowCommit
-    from shared.domain.sync_job import Event, Job, Phase, Row, RowError
+    from shared.domain.sync_job import Event, Job, Phase, Places, Row, RowError
 
 StepResult = Mapping[str, Any]
 
@@ -22,6 +22,12 @@ StepResult = Mapping[str, Any]
 HAND_BACK_S = 30.0
 # The longest that a request of a step may still run once its Lambda is gone.
 LONGEST_REQUEST_S = 30.0
+# The longest that anything of a job may still run once its execution has ended: StepTimeout at its most, and a request.
+LONGEST_STEP_S = 140.0 + LONGEST_REQUEST_S
+# A history of Step Functions ends at 25,000 events. 1,500 iterations of a Map take 11 each, and each turn of a Wait 9:
+# paced so, eight branches that wait for a whole day take 8,000.
+_FIRST_PACE_S, _PACE_GROWS_BY, _LONGEST_PACE_S = 2.0, 1.02, 1200.0
+_TRY_AGAIN_S = 5.0
 
 
 class JobStoppedError(HubError):
@@ -33,12 +39,12 @@ class JobStoppedError(HubError):
 class SyncJobs(Protocol):
     """Headers, counters, rows and activity log of jobs."""
 
-    def create_job(self, job: Job) -> bool:
+    def create_job(self, job: Job, places: Places) -> bool:
         """Store a header and take a place among the running jobs; False where it exists. Raises TooManyJobsError."""
         ...
 
-    def release_slot(self, job: Job) -> None:
-        """Give that place back."""
+    def release_slot(self, job: Job, busy_s: float = 0) -> None:
+        """Give that place back, once that many seconds are over."""
         ...
 
     def is_marked_running(self, job: Job) -> bool:
@@ -47,6 +53,10 @@ class SyncJobs(Protocol):
 
     def note_progress(self, org_id: str, job_id: str) -> None:
         """Note that a step brought a running job on."""
+        ...
+
+    def note_wait(self, org_id: str, job_id: str) -> int:
+        """Count a wait of a running job and return how many it has had by now; 0 where it has ended."""
         ...
 
     def get_job(self, org_id: str, job_id: str) -> Job:
@@ -183,6 +193,10 @@ class Lineage(Protocol):
 
     def settle_claim(self, job: Job, claim: Claim, entry: LineageEntry | None, *, inactive: bool) -> None:
         """Let go of a claim of an ended job, and record what it made, if anything."""
+        ...
+
+    def give_up_claim(self, job: Job, claim: Claim) -> None:
+        """Let others take a claim of a running job over once its lease has ended."""
         ...
 
     def put_entries(self, entries: Iterable[LineageEntry]) -> list[LineageEntry]:
@@ -332,13 +346,34 @@ def run_noting_progress(
 ) -> StepResult:
     """Run a step and note where it brought its job on: so a job that hangs is told from one that is long.
 
+    The more often a job has waited, the longer it waits, whatever for: a history has room for so many turns.
+
     Raises:
-        HubError: whatever the step raises.
+        HubError: whatever the step raises; a TransientError says how long to wait.
     """
-    result = step(task, ports)
+    try:
+        result = step(task, ports)
+    except TransientError as error:
+        error.retry_after = max(error.retry_after or _TRY_AGAIN_S, _pace(task, ports))
+        raise
     if result["status"] in ("done", "more"):
         ports.jobs.note_progress(task.org_id, task.job_id)
+    if result["status"] == "wait":
+        return {**result, "wait_seconds": max(result["wait_seconds"], round(_pace(task, ports)))}
     return result
+
+
+def _pace(task: StepInput, ports: SyncPorts) -> float:
+    try:
+        waits = ports.jobs.note_wait(task.org_id, task.job_id)
+    except Exception:  # noqa: BLE001 - storage that is busy may be what the step waits for
+        return 0.0
+    return pace(waits)
+
+
+def pace(waits: int) -> float:
+    """Return the least number of seconds that a job waits which has waited so often."""
+    return min(_LONGEST_PACE_S, _FIRST_PACE_S * _PACE_GROWS_BY**waits)
 
 
 def why_stopped(job: Job, step: StepInput) -> str:

@@ -1,13 +1,18 @@
 import json
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from shared.adapters.aws import pause_after_conflict
+from shared.adapters.aws import pause_after_conflict, translated_errors
 from shared.adapters.events import EventBus
 from shared.adapters.functions import AsyncFunction
 from shared.adapters.payloads import PayloadStore
-from shared.adapters.step_functions import SyncExecutions
+from shared.adapters.step_functions import Executions, SyncExecutions
 from shared.domain.errors import NotFoundError, PayloadTooLargeError, StorageThrottledError
+
+
+def refused(code):
+    return ClientError({"Error": {"Code": code}}, "Decrypt")
 
 
 @pytest.fixture
@@ -36,6 +41,21 @@ def test_only_a_conflict_of_a_single_write_is_paused_for_and_not_for_ever():
     assert pause_after_conflict(attempts=9, response=conflict) is None
     assert pause_after_conflict(attempts=1, response=(None, {"Error": {"Code": "ValidationException"}})) is None
     assert pause_after_conflict(attempts=1, response=None) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "becomes"),
+    [
+        (refused("ThrottlingException"), StorageThrottledError),
+        (refused("SlowDown"), StorageThrottledError),
+        (EndpointConnectionError(endpoint_url="https://kms"), StorageThrottledError),
+        (ReadTimeoutError(endpoint_url="https://s3"), StorageThrottledError),
+        (refused("AccessDeniedException"), ClientError),
+    ],
+)
+def test_what_aws_is_too_busy_for_or_does_not_answer_may_succeed_later(error, becomes):
+    with pytest.raises(becomes), translated_errors():
+        raise error
 
 
 def test_stores_payloads_compressed(store, aws, bucket):
@@ -87,6 +107,16 @@ def test_a_second_start_of_a_job_is_no_second_execution(executions, aws):
     assert first == second
     listed = aws.client("stepfunctions").list_executions(stateMachineArn=executions._state_machine_arn)
     assert [execution["name"] for execution in listed["executions"]] == ["job"]
+
+
+def test_tells_how_the_execution_of_a_job_ended_and_where_there_is_none(executions, aws):
+    execution = executions.start("job", {"job_id": "job"})
+    client = aws.client("stepfunctions")
+    client.stop_execution(executionArn=execution)
+    found = Executions(client, execution.removesuffix(":job"))
+
+    assert found.find_status("job") == "ABORTED"
+    assert found.find_status("other") is None
 
 
 def test_refuses_an_execution_input_that_aws_would_refuse(executions):

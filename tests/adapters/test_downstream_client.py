@@ -358,6 +358,14 @@ class Budget:
         self.refused.append((host, pool, retry_after_s))
 
 
+def test_a_client_that_budgets_its_reads_takes_from_the_budget_for_a_get_too(clock):
+    budget = Budget()
+    call([BUSY, Answer()], GET, clock, budget=budget, budget_reads=True)
+
+    assert budget.taken == [(HOST, "read"), (HOST, "read")]
+    assert budget.refused == [(HOST, "read", 3)]
+
+
 def test_takes_from_the_budget_for_every_attempt_but_not_for_a_get(clock):
     budget = Budget()
     call([BUSY, Answer(201, {"id": "a"})], CREATE, clock, budget=budget)

@@ -546,6 +546,19 @@ def standings(store, clock, within_s=7 * 86_400):
     return {one.org_id: one for one in store.list_standings(clock() - within_s)}
 
 
+def test_builds_that_have_not_ended_are_found_whatever_their_organisation(store, clock):
+    finish(store, OLD, "ready")
+    assert store.start_build("building", NEW, clock() + 960, 10)
+    assert store.start_build("failing", NEW, clock() + 960, 10)
+    store.fail_build("failing", NEW, "LOST: Nobody works on it.")
+
+    (building,) = store.list_building()
+    assert (building.org_id, building.lease_until) == ("building", clock() + 960)
+    state = store.find_state("building")
+    assert not state.is_lost(clock())
+    assert state.is_lost(clock() + 960)
+
+
 def test_the_oldest_ready_index_of_each_size_is_found_and_all_that_are_not_ready(store, clock):
     for org in ("oldest", "younger", "failing", "building"):
         finish(store, OLD, org)

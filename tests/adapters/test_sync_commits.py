@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import ClientError
 
-from shared.adapters.dynamodb import keys, sync_requests
+from shared.adapters.dynamodb import keys, sync_requests, sync_store
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
 from shared.adapters.dynamodb.sync_store import SyncStore
@@ -223,8 +223,8 @@ def test_a_place_among_the_running_jobs_is_not_lost_to_a_conflict(storage):
     storage.client.meta.events.register("before-call.dynamodb.TransactWriteItems", conflict_once)
 
     assert storage.jobs.create_job(new_job("job-1"))
-    slots = [item for item in storage.client.scan(TableName="SyncJobsTable")["Items"] if "SLOT" in item["sk"]]
-    assert [slot["sk"] for slot in slots] == ["SLOT#1"]
+    places = [item for item in storage.client.scan(TableName="SyncJobsTable")["Items"] if "lease_until" in item]
+    assert [place["job_id"] for place in places] == ["job-1"] * 3
 
 
 def test_only_the_invocation_that_plans_now_writes_rows_and_none_once_the_plan_stands(storage):
@@ -321,12 +321,82 @@ def test_three_jobs_run_into_a_target_and_a_place_that_is_given_back_is_taken(st
         assert storage.jobs.create_job(new_job(f"job-{number}"))
     with pytest.raises(TooManyJobsError):
         storage.jobs.create_job(new_job("job-3"))
-    assert storage.jobs.create_job(new_job("elsewhere", target_org_id="org-c"))
+    assert storage.jobs.create_job(new_job("elsewhere", org_id="org-z", target_org_id="org-c"))
 
     storage.jobs.release_slot(new_job("job-1"))
     assert storage.jobs.create_job(new_job("job-3"))
     storage.clock.now += 26 * 3600
     assert storage.jobs.create_job(new_job("job-4"))
+
+
+def test_an_organisation_runs_three_jobs_and_all_organisations_twelve(storage):
+    for number in range(12):
+        caller, target = f"org-{number // 3}", f"target-{number}"
+        assert storage.jobs.create_job(new_job(f"job-{number}", org_id=caller, target_org_id=target))
+        if number == 2:
+            with pytest.raises(TooManyJobsError, match="3 jobs of your organisation"):
+                storage.jobs.create_job(new_job("one-more", org_id=caller, target_org_id="elsewhere"))
+    with pytest.raises(TooManyJobsError, match="as the service carries"):
+        storage.jobs.create_job(new_job("one-more", org_id="org-9", target_org_id="elsewhere"))
+
+    storage.jobs.release_slot(new_job("job-5", org_id="org-1", target_org_id="target-5"))
+    assert storage.jobs.create_job(new_job("one-more", org_id="org-9", target_org_id="elsewhere"))
+
+
+def test_places_of_a_job_that_something_may_still_run_of_are_free_when_that_has_ended(storage):
+    for number in range(3):
+        assert storage.jobs.create_job(new_job(f"job-{number}"))
+    storage.jobs.release_slot(new_job("job-1"), busy_s=170)
+    storage.jobs.release_slot(new_job("job-1"))
+    assert {job.id for job in storage.jobs.list_running()} == {"job-0", "job-2"}
+
+    with pytest.raises(TooManyJobsError):
+        storage.jobs.create_job(new_job("job-3"))
+    storage.clock.now += 171
+    assert storage.jobs.create_job(new_job("job-3"))
+
+
+def test_of_jobs_that_ask_at_the_same_moment_each_gets_a_place_of_its_own(storage, monkeypatch):
+    jobs = [new_job(f"job-{number}") for number in range(5)]
+    others = iter(jobs[1:3])
+    look = sync_store.batch_get
+
+    def late(*arguments):
+        found = look(*arguments)
+        if (other := next(others, None)) is not None:
+            assert storage.jobs.create_job(other)
+        return found
+
+    monkeypatch.setattr(sync_store, "batch_get", late)
+    assert storage.jobs.create_job(jobs[0])
+
+    assert {job.id for job in storage.jobs.list_running()} == {"job-0", "job-1", "job-2"}
+    with pytest.raises(TooManyJobsError):
+        storage.jobs.create_job(jobs[3])
+
+
+def test_a_job_that_began_under_code_that_did_not_write_down_its_place_gives_it_back(storage):
+    for number in range(3):
+        assert storage.jobs.create_job(new_job(f"job-{number}", org_id=f"org-{number}"))
+        storage.client.update_item(
+            TableName="SyncJobsTable",
+            Key=keys.running_job(f"org-{number}", f"job-{number}"),
+            UpdateExpression="REMOVE slots",
+        )
+
+    storage.jobs.release_slot(new_job("job-1", org_id="org-1"))
+
+    assert storage.jobs.create_job(new_job("job-3", org_id="org-3"))
+
+
+def test_waits_of_a_running_job_are_counted(storage):
+    job = new_job("job-1")
+    assert storage.jobs.create_job(job)
+    assert [storage.jobs.note_wait(ORG, job.id) for _ in range(3)] == [1, 2, 3]
+
+    storage.jobs.release_slot(job)
+    assert storage.jobs.note_wait(ORG, job.id) == 0
+    assert storage.jobs.list_running() == []
 
 
 def test_a_running_job_is_found_without_its_organisation_until_it_ends(storage):

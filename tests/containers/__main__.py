@@ -33,7 +33,7 @@ from tests.published import published_operations, violations
 _PARALLEL = 3
 # By the command that a person types; it also makes the one image that all functions share.
 _FIRST = "api/authorizer"
-_HEALTH = "operations/measure_health"
+_SCHEDULED = ("operations/measure_health", "operations/sweep_ended_runs")
 # A build that was superseded long ago: nothing is left of it to go on with.
 _CONTINUED = "index/continue_index"
 # Where the debugger is tried, and its use case as the container sees it.
@@ -193,7 +193,7 @@ def invoke_all(run: Run) -> None:
     with ThreadPoolExecutor(1 + _PARALLEL) as pool:
         done = pool.submit(_drive_job, run)
         build = pool.submit(run.check, "index/build_index", world.start_build(), _judge_step)
-        health = pool.submit(run.check, _HEALTH, world.filled(_HEALTH), _judge_step)
+        scheduled = [pool.submit(run.check, event, world.filled(event), _judge_step) for event in _SCHEDULED]
         continued = pool.submit(run.check, _CONTINUED, world.filled(_CONTINUED), _judge_superseded)
         failed_job = _fail_job(run)
         jobs = {"api/cancel_sync_job": world.create_job()}
@@ -205,7 +205,7 @@ def invoke_all(run: Run) -> None:
         list(pool.map(operate, single))
         done.result()
         list(pool.map(operate, _STARTING))
-        for chain in (changes, health, continued):
+        for chain in (changes, *scheduled, continued):
             chain.result()
 
 

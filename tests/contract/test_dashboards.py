@@ -98,7 +98,7 @@ def test_every_alarm_watches_metrics_that_code_emits_with_those_dimensions(name:
 @pytest.mark.parametrize("name", ALARMS)
 def test_missing_figures_tell_only_of_whoever_measures_and_not_of_a_stack_that_has_just_begun(name: str) -> None:
     # A new alarm is in the state without figures already: it notifies when it falls back to it.
-    measures = name == "HealthUnknownAlarm"
+    measures = name in ("HealthUnknownAlarm", "SweeperSilentAlarm")
     assert ALARMS[name]["TreatMissingData"] == ("missing" if measures else "notBreaching")
     assert ALARMS[name].get("InsufficientDataActions") == (ALARMS[name]["AlarmActions"] if measures else None)
 
@@ -160,6 +160,7 @@ PUBLISHED = {
     "AWS/Lambda": {("FunctionName",)},
     "AWS/DynamoDB": {("TableName",)},
     "AWS/ApiGateway": {("ApiName",), ("ApiName", "Stage")},
+    "AWS/SQS": {("QueueName",)},
     "AWS/States": {("StateMachineArn",)},
 }
 # These have the operation for a second dimension: with the table alone nothing is published.

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from shared.domain.sync_job import MAP_CONCURRENCY, Places, places_for
+from shared.use_cases.sync_ports import LONGEST_REQUEST_S, LONGEST_STEP_S
 from tests.aws import template
 
 ROOT = Path(__file__).parents[2]
@@ -147,7 +149,7 @@ def test_substitutions_are_those_that_the_template_gives(machine: Machine) -> No
     given = machine.properties["DefinitionSubstitutions"]
     assert used == set(given)
     for name, arn in given.items():
-        assert arn == {"GetAtt": f"{name.removesuffix('Arn')}.Arn"}
+        assert arn == {"Ref": f"{name.removesuffix('Arn')}.Alias"}
 
 
 @each_machine
@@ -161,12 +163,37 @@ def test_the_machine_may_invoke_exactly_its_functions(machine: Machine) -> None:
     assert invoke["Resource"] == list(machine.properties["DefinitionSubstitutions"].values())
 
 
+# What Lambda answers where it did not run the function: https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+REFUSALS = {
+    "Lambda.TooManyRequestsException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+}
+
+
 @each_task
 def test_task_is_tried_again_on_everything_with_full_jitter(machine: Machine, name: str) -> None:
-    (retry,) = machine.states[name]["Retry"]
+    retry = machine.states[name]["Retry"][-1]
     assert retry["ErrorEquals"] == ["States.ALL"]
     assert retry["MaxAttempts"] == 3
     assert retry["JitterStrategy"] == "FULL"
+
+
+@each_task
+def test_task_that_lambda_refuses_waits_for_room_and_spends_no_try(machine: Machine, name: str) -> None:
+    refused, _everything = machine.states[name]["Retry"]
+    assert set(refused["ErrorEquals"]) == REFUSALS
+    assert refused["JitterStrategy"] == "FULL"
+    assert refused["MaxDelaySeconds"] == 60
+    waits = [
+        min(refused["MaxDelaySeconds"], refused["IntervalSeconds"] * refused["BackoffRate"] ** number)
+        for number in range(refused["MaxAttempts"])
+    ]
+    # With full jitter half of that: longer than the invocations that take the room may take twice.
+    assert sum(waits) / 2 > 2 * TEMPLATE["Parameters"]["StepTimeout"]["MaxValue"]
+    assert len(waits) == 20
 
 
 @each_task
@@ -199,7 +226,7 @@ def test_a_failure_inside_a_map_is_recorded_and_ends_only_its_batch(machine: Mac
 
 @each_map
 def test_map_is_bounded_and_hands_nothing_on(machine: Machine, name: str) -> None:
-    assert machine.states[name]["MaxConcurrency"] == 8
+    assert machine.states[name]["MaxConcurrency"] == MAP_CONCURRENCY
     assert machine.states[name]["ResultPath"] is None
     ends = [state for state in machine.states[name]["ItemProcessor"]["States"].values() if state.get("End")]
     assert ends == [{"Type": "Pass", "Result": {}, "End": True}]
@@ -264,3 +291,33 @@ def test_a_dry_run_writes_nothing_but_its_plan() -> None:
     assert SYNC.definition["States"]["IsDryRun?"]["Choices"] == [
         {"Variable": "$.plan.dry_run", "BooleanEquals": True, "Next": "FinishJob"}
     ]
+
+
+def test_as_many_jobs_run_as_the_reserved_invocations_of_each_step_carry() -> None:
+    parameters = TEMPLATE["Parameters"]
+    assert places_for(parameters["SyncConcurrency"]["Default"]) == Places()
+    assert parameters["FetchConcurrency"]["Default"] == Places().total
+    assert parameters["SyncConcurrency"]["MinValue"] == MAP_CONCURRENCY
+    assert places_for(MAP_CONCURRENCY) == Places(total=1, caller=1)
+
+
+def test_places_are_free_when_nothing_of_a_job_can_run_any_more() -> None:
+    assert TEMPLATE["Parameters"]["StepTimeout"]["MaxValue"] == LONGEST_STEP_S - LONGEST_REQUEST_S
+
+
+def reserved(name: str) -> Any:
+    return TEMPLATE["Resources"][f"{name}Function"]["Properties"].get("ReservedConcurrentExecutions")
+
+
+def test_every_step_that_calls_an_api_has_reserved_concurrency() -> None:
+    callers = {
+        name.removesuffix("Function")
+        for name, resource in TEMPLATE["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+        and resource["Properties"]["CodeUri"].split("/")[1] in ("sync", "delete")
+        and "DOWNSTREAM_URL_TEMPLATE" in resource["Properties"]["Environment"]["Variables"]
+    }
+    assert len(callers) == 8
+    for name in callers:
+        parameter = "FetchConcurrency" if name == "FetchSources" else "SyncConcurrency"
+        assert reserved(name) == {"If": ["ReservesConcurrency", {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}

@@ -99,7 +99,7 @@ def test_table_can_be_recovered_unless_it_holds_credentials(name: str) -> None:
     assert recovery is (name != "CredentialsTable")
 
 
-@pytest.mark.parametrize("name", [*(set(TABLES) - {"CredentialsTable"}), "PayloadBucket", *ACCOUNT_WIDE])
+@pytest.mark.parametrize("name", [*sorted(set(TABLES) - {"CredentialsTable"}), "PayloadBucket", *ACCOUNT_WIDE])
 def test_what_jobs_leave_and_what_the_account_shares_outlive_the_stack_but_not_a_failed_first_deployment(
     name: str,
 ) -> None:
@@ -218,6 +218,28 @@ def test_measuring_health_reads_what_it_measures_and_changes_nothing() -> None:
     }
 
 
+def test_sweeping_touches_no_job_and_no_row_and_reads_no_token() -> None:
+    may = {(action, of) for action, of in granted("SweepEndedRunsFunction") if not of.startswith("n:")}
+    assert may == {
+        ("dynamodb:Query", "SyncJobsTable"),
+        ("dynamodb:Query", "IndexTable"),
+        ("dynamodb:GetItem", "IndexTable"),
+        ("dynamodb:UpdateItem", "IndexTable"),
+        ("dynamodb:DeleteItem", "CredentialsTable"),
+        ("dynamodb:BatchWriteItem", "CredentialsTable"),
+        ("lambda:InvokeFunction", "FinishJobFunction"),
+        ("lambda:InvokeFunction", "FinishDeletionFunction"),
+        ("lambda:InvokeFunction", "BuildIndexFunction"),
+        ("lambda:InvokeFunction", "ContinueIndexFunction"),
+    }
+    (policy,) = (p for p in FUNCTIONS["SweepEndedRunsFunction"]["Policies"] if "Statement" in p)
+    assert [s["Condition"] for s in policy["Statement"] if "Condition" in s] == [
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [partition]}} for partition in ("RUNNING#*", "ORG#*#STATE")
+    ]
+    (looks,) = (s for s in policy["Statement"] if s["Action"] == "states:DescribeExecution")
+    assert all(":execution:${" in one["Sub"] for one in looks["Resource"])
+
+
 def test_only_runs_may_read_credentials() -> None:
     decrypting = {name for name in FUNCTIONS if ("kms:Decrypt", "CredentialsKey") in granted(name)}
     assert decrypting == {
@@ -250,6 +272,8 @@ TABLE_OF_VARIABLE = {
     "DELETE_MACHINE_ARN": "DeleteStateMachine",
     "BUILD_INDEX_FUNCTION": "BuildIndexFunction",
     "CONTINUE_INDEX_FUNCTION": "ContinueIndexFunction",
+    "FINISH_JOB_FUNCTION": "FinishJobFunction",
+    "FINISH_DELETION_FUNCTION": "FinishDeletionFunction",
 }
 
 

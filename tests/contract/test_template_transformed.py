@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from shared.use_cases import build_index
+from shared.use_cases.sweep_ended_runs import UNSTARTED_S
+from tests.aws import template
 from tests.transformed import TEMPLATE, Resources, transform
 
 # CloudFormation ends at 500.
@@ -215,11 +218,42 @@ def test_an_execution_that_never_reached_its_end_is_finished_by_a_rule(resources
     assert finished_by == LAST_STEPS
 
 
+def test_what_a_rule_could_not_hand_over_stands_in_a_queue(resources: dict[str, Any]) -> None:
+    rules = [r["Properties"] for r in of_type(resources, "AWS::Events::Rule").values()]
+    rules = [rule for rule in rules if "EventPattern" in rule]
+    assert len(rules) == 2
+    for rule in rules:
+        (target,) = rule["Targets"]
+        assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["LostEndsQueue", "Arn"]}}
+
+
+def test_whatever_a_rule_or_a_schedule_invokes_has_somewhere_to_say_that_it_failed(resources: dict[str, Any]) -> None:
+    rules = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::Events::Rule"]
+    invoked = {target["Arn"]["Ref"].removesuffix("Aliaslive") for rule in rules for target in rule["Targets"]}
+    destinations = {
+        config["Properties"]["FunctionName"]["Ref"]: config["Properties"]["DestinationConfig"]["OnFailure"]
+        for config in of_type(resources, "AWS::Lambda::EventInvokeConfig").values()
+    }
+    assert len(invoked) == 4
+    for name in invoked:
+        assert destinations[name] == {"Destination": {"Fn::GetAtt": ["LostEndsQueue", "Arn"]}}, name
+
+
 def test_health_is_measured_within_every_period_of_the_alarms_on_it(resources: dict[str, Any]) -> None:
-    (rule,) = (r["Properties"] for r in resources.values() if "ScheduleExpression" in r.get("Properties", {}))
-    assert rule["ScheduleExpression"] == "rate(5 minutes)"
-    assert rule["Targets"][0]["Arn"] == {"Ref": "MeasureHealthFunctionAliaslive"}
+    rules = (r["Properties"] for r in resources.values() if "ScheduleExpression" in r.get("Properties", {}))
+    schedules = {rule["Targets"][0]["Arn"]["Ref"]: rule["ScheduleExpression"] for rule in rules}
+    assert schedules == {
+        "MeasureHealthFunctionAliaslive": "rate(5 minutes)",
+        "SweepEndedRunsFunctionAliaslive": "rate(2 minutes)",
+    }
     assert resources["StuckSyncJobAlarm"]["Properties"]["Period"] == 300
+
+
+def test_what_has_ended_is_closed_within_twenty_minutes_even_where_nobody_began() -> None:
+    every_s, its_own_s = 120, 28
+    longest_build_s = template()["Parameters"]["BuildIndexTimeout"]["MaxValue"]
+    # A build that waits in Lambda's queue has its lease until it is discarded there.
+    assert max(UNSTARTED_S, longest_build_s + build_index._LEASE_MARGIN_S) + every_s + its_own_s <= 20 * 60
 
 
 def test_only_reviewed_managed_policies_of_aws_are_attached(resources: dict[str, Any]) -> None:

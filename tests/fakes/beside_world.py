@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.domain.sync_job import Job, JobKind, Row
+from shared.domain.sync_job import Job, JobKind, Places, Row
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.create_sync_job import Caller, JobStores
 from shared.use_cases.delete_batch import delete_batch
@@ -130,6 +130,7 @@ class BesideWorld(SyncWorld):
             credentials=self.credentials,
             executions=SimpleNamespace(start=lambda *_: ""),
             known_types=self.catalogue.keys(),
+            places=Places(),
             now=self.now(),
         )
         caller = Caller(org_id=TARGET_ORG, user_id="user-1", token="the-token", expires_at=None)

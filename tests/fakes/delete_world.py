@@ -10,7 +10,7 @@ from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.index import IndexState
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.domain.sync_job import JobKind
+from shared.domain.sync_job import JobKind, Places
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.create_sync_job import Caller, JobStores
 from shared.use_cases.delete_batch import delete_batch
@@ -89,6 +89,7 @@ class DeleteWorld(SyncWorld):
             credentials=self.credentials,
             executions=SimpleNamespace(start=lambda *_: ""),
             known_types=self.catalogue.keys(),
+            places=Places(),
             now=self.now(),
         )
         caller = Caller(org_id=SOURCE_ORG, user_id="user-1", token="the-token", expires_at=None)

@@ -167,7 +167,7 @@ class SyncWorld:
         self.target = VersionedRepository(TARGET_ORG, page_size=100)
         self.client = OneLockClient(dynamodb.meta.client)
         self.jobs = SyncStore(self.client, "SyncJobsTable", "SyncResourcesTable", "IndexTable")
-        self.lineage = LineageStore(self.client, "LineageTable")
+        self.lineage = LineageStore(self.client, "LineageTable", self.now)
         self.payloads = MemoryPayloads()
         self.memory = MemoryStore(self.client, "MemoryTable", self.payloads)
         self.credentials = MemoryCredentials()

@@ -22,6 +22,7 @@ def storage(monkeypatch, aws, tables):
     }
     for name, place in places.items():
         monkeypatch.setenv(name, place)
+    monkeypatch.setenv("SYNC_CONCURRENCY", "96")
     forget_adapters()
     yield tables
     forget_adapters()

@@ -215,6 +215,8 @@ def test_a_fourth_running_job_into_the_same_target_has_to_wait(hub):
     assert int(headers["Retry-After"]) > 0
 
     hub(cancel_sync_job, "cancel_sync_job", "cancelSyncJob", pathParameters={"id": jobs[0]["id"]})
+    assert create(hub)[0] == 429, "its steps may still run"
+    end(jobs[0]["id"], JobStatus.CANCELLED)
     assert create(hub)[0] == 201
 
 

@@ -22,7 +22,7 @@ from shared.domain.matching import find_delete_guard
 from shared.domain.ports import KeptToken
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import ClaimOutcome
-from shared.domain.sync_job import Job, JobKind, JobStatus, RowError, RowStatus
+from shared.domain.sync_job import Job, JobKind, JobStatus, Places, RowError, RowStatus
 from shared.use_cases.create_delete_job import MAX_USES_A_WARNING, create_delete_job
 from shared.use_cases.create_sync_job import Caller, JobStores
 from shared.use_cases.delete_batch import delete_batch
@@ -108,10 +108,16 @@ class Intake:
 
     def stores(self):
         return JobStores(
-            jobs=self, payloads=self, credentials=self, executions=self, known_types=RESOURCE_TYPES.keys(), now=100.0
+            jobs=self,
+            payloads=self,
+            credentials=self,
+            executions=self,
+            known_types=RESOURCE_TYPES.keys(),
+            places=Places(),
+            now=100.0,
         )
 
-    def create_job(self, job):
+    def create_job(self, job, _places):
         self.created.append(job)
         return True
 
@@ -272,7 +278,7 @@ class World:
         )
         return self.job
 
-    def release_slot(self, _job):
+    def release_slot(self, _job, _busy_s):
         self.marked = False
 
     def is_marked_running(self, _job):

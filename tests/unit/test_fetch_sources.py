@@ -1,3 +1,4 @@
+import time
 from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
@@ -37,6 +38,9 @@ class Jobs:
     def start_job(self, *_):
         if self.job.status.final:
             raise ConflictError("It is final.")
+        return self.job
+
+    def get_job(self, *_):
         return self.job
 
     def enter_phase(self, *_):
@@ -83,6 +87,7 @@ class Crawl:
             include_dependencies=True,
             match="heuristic",
             started_at="",
+            execution_id="e",
         )
         self.time_left = 120.0
         self.time = NOW
@@ -354,8 +359,9 @@ def test_an_api_that_is_down_is_not_asked_for_each_of_its_configs(large):
     assert large.run_to_the_end() == ["wait"] * 5 + ["done"]
     assert large.closure.warnings == ["journey: 299 could not be read in the source: It is down."]
     assert large.identifiers["journey-00000300"]
-    # Six rounds; in each as many as run side by side, and those that were begun meanwhile.
-    assert large.source.gets.total() <= 6 * 2 * 16
+    # Six rounds; in each as many as run side by side, and those that were begun meanwhile. The one that can be read
+    # begins the count anew, whenever its answer comes.
+    assert large.source.gets.total() <= (6 * 2 + 1) * 16
 
 
 def test_a_list_that_comes_back_is_read_to_its_end(large):
@@ -541,6 +547,21 @@ def test_a_cancelled_job_is_not_fetched(crawl):
 
     assert crawl.run()["code"] == "JOB_STOPPED"
     assert crawl.source.calls.total() == 0
+
+
+def test_a_job_that_is_cancelled_reads_no_more_a_second_later(large):
+    def cancel(_config_id):
+        if large.jobs.job.status is JobStatus.IN_PROGRESS:
+            large.jobs.job = replace(large.job, status=JobStatus.CANCELLED)
+            time.sleep(1.2)
+
+    large.source.on_get = cancel
+    answer = large.run()
+
+    assert (answer["status"], answer["code"]) == ("failed", "JOB_STOPPED")
+    # Those that were on their way, and what the others did within that second.
+    assert 0 < large.source.calls["get", "journey"] < 300
+    assert large.jobs.error is None
 
 
 def test_applies_overrides_and_fingerprints_what_they_were_applied_to(crawl):

@@ -46,6 +46,7 @@ def test_the_edges_of_one_config_are_never_taken_for_those_of_another(first, sec
         keys.counts("o#1", "job", "batch-1"),
         keys.sequence("o#1", "job"),
         keys.running_slot("o#1", 1),
+        keys.caller_slot("o#1", 1),
         keys.row("o#1", "job", CONFIG),
         keys.lineage("o#1", CONFIG, "2"),
         keys.lineage_target("o#1", CONFIG, "2"),

@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.errors import ConflictError, DownstreamRejectedError
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Job, JobStatus, RowStatus
+from shared.domain.sync_job import Job, JobStatus, Places, RowStatus
 from shared.use_cases.create_sync_job import Caller, JobIntake
 from shared.use_cases.retry_sync_job import retry_sync_job
 from shared.use_cases.sync_ports import request_key, source_key
@@ -44,6 +44,7 @@ def retry(world: SyncWorld, job: Job, **body: Any) -> Job:
         credentials=world.credentials,
         executions=SimpleNamespace(start=lambda *_: ""),
         known_types=CATALOGUE,
+        places=Places(),
         now=world.now(),
         tokens=SimpleNamespace(verify_for_org=lambda *_: identity),
     )

@@ -1,7 +1,9 @@
+import heapq
 from unittest.mock import Mock, call
 
 import pytest
 
+from shared.domain.errors import DownstreamUnavailableError, StorageThrottledError
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import (
     COUNTERS,
@@ -18,7 +20,7 @@ from shared.domain.sync_job import (
     phase_durations,
     sample_errors,
 )
-from shared.use_cases.sync_ports import StepInput, run_noting_progress
+from shared.use_cases.sync_ports import StepInput, pace, run_noting_progress
 
 
 def row(source_id, status=RowStatus.FAILED, **more):
@@ -107,10 +109,57 @@ def test_a_dry_run_is_all_fetching_and_planning():
     assert phase_durations(job_begun_at(1000), 1012.0) == {Phase.FETCH_AND_PLAN: 12.0}
 
 
+def ports_of_a_job_that_waited(times):
+    ports = Mock()
+    ports.jobs.note_wait.return_value = times
+    return ports
+
+
+TASK = StepInput(org_id="org-a", job_id="job-1", execution_id="e", deadline=0.0)
+
+
 @pytest.mark.parametrize(("status", "noted"), [("done", 1), ("more", 1), ("wait", 0), ("failed", 0)])
 def test_only_a_step_that_came_to_something_is_progress(status, noted):
-    task = StepInput(org_id="org-a", job_id="job-1", execution_id="e", deadline=0.0)
-    ports = Mock()
+    ports = ports_of_a_job_that_waited(1)
+    answer = {"status": status, "wait_seconds": 7}
 
-    assert run_noting_progress(lambda *_: {"status": status}, task, ports) == {"status": status}
+    assert run_noting_progress(lambda *_: answer, TASK, ports) == answer
     assert ports.jobs.note_progress.call_args_list == [call("org-a", "job-1")] * noted
+
+
+@pytest.mark.parametrize(("waits", "asked", "waited"), [(1, 2, 2), (1, 60, 60), (200, 2, 105), (500, 2, 1200)])
+def test_the_more_often_a_job_has_waited_the_longer_it_waits(waits, asked, waited):
+    ports = ports_of_a_job_that_waited(waits)
+
+    assert run_noting_progress(lambda *_: {"status": "wait", "wait_seconds": asked}, TASK, ports) == {
+        "status": "wait",
+        "wait_seconds": waited,
+    }
+
+
+@pytest.mark.parametrize(("waits", "asked", "waited"), [(1, None, 5), (1, 9, 9), (300, None, 760)])
+def test_a_step_that_could_not_work_waits_as_long(waits, asked, waited):
+    def step(*_):
+        raise DownstreamUnavailableError("Away.", retry_after=asked)
+
+    with pytest.raises(DownstreamUnavailableError) as raised:
+        run_noting_progress(step, TASK, ports_of_a_job_that_waited(waits))
+    assert raised.value.retry_after == pytest.approx(waited, abs=1)
+
+
+def test_a_wait_that_cannot_be_counted_is_the_one_that_was_asked_for():
+    ports = Mock()
+    ports.jobs.note_wait.side_effect = StorageThrottledError("Busy.")
+    answer = {"status": "wait", "wait_seconds": 7}
+
+    assert run_noting_progress(lambda *_: answer, TASK, ports) == answer
+
+
+def test_a_day_of_waiting_in_eight_branches_leaves_room_in_the_history_for_the_largest_job():
+    wakes, turns = [0.0] * 8, 0
+    while (now := heapq.heappop(wakes)) < 24 * 3600:
+        turns += 1
+        heapq.heappush(wakes, now + pace(turns))
+
+    # A turn of a Wait takes 9 events, an iteration of a Map 11; https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+    assert 9 * turns + 11 * 1500 < 25_000

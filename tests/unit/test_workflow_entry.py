@@ -8,7 +8,8 @@ from shared.domain import errors
 from shared.entrypoints.workflow import step_handler
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJvcmdfaWQiOiIxIn0.c2lnbmF0dXJl"
-EVENT = {"org_id": "1", "job_id": "j", "batch": "a-1"}
+EVENT = {"org_id": "1", "job_id": "j", "batch": "a-1", "execution_id": "e"}
+TOLD_BY_A_RULE = {"org_id": "1", "job_id": "j"}
 
 
 def raising(error):
@@ -31,7 +32,7 @@ def test_returns_what_the_step_returns_and_says_until_when_it_may_run(lambda_con
     assert began + 30 <= seen["deadline"] <= time.time() + 30
 
 
-@pytest.mark.parametrize(("retry_after", "wait"), [(None, 5), (0.2, 1), (7.1, 8), (9_999, 300)])
+@pytest.mark.parametrize(("retry_after", "wait"), [(None, 5), (0.2, 1), (7.1, 8), (9_999, 1200)])
 def test_a_transient_error_becomes_a_wait(retry_after, wait, lambda_context):
     error = errors.DownstreamThrottledError("Slow.", retry_after=retry_after)
 
@@ -46,6 +47,15 @@ def test_a_terminal_error_becomes_a_failure_with_its_code(lambda_context):
     result = step_handler(raising(errors.CredentialsExpiredError("Gone.")))(EVENT, lambda_context)
 
     assert result == {"status": "failed", "code": "CREDENTIALS_EXPIRED"}
+
+
+@pytest.mark.parametrize("error", [errors.StorageThrottledError("Busy."), errors.NotFoundError("Gone.")])
+def test_where_nobody_reads_an_answer_the_error_is_raised_so_that_lambda_tries_again(error, lambda_context, logged):
+    with pytest.raises(type(error)):
+        step_handler(raising(error))(TOLD_BY_A_RULE, lambda_context)
+
+    (line,) = logged()
+    assert (line["code"], line["job_id"]) == (error.code, "j")
 
 
 def test_any_other_error_is_logged_once_and_raised(lambda_context, logged):

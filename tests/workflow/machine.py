@@ -57,9 +57,7 @@ class Machine[World: SyncWorld]:
             (FUNCTIONS / folder / "state_machine.asl.json").read_text(),
         )
         # Retries wait in real time here.
-        definition = definition.replace('"IntervalSeconds": 1,', '"IntervalSeconds": 1, "MaxDelaySeconds": 1,').replace(
-            '"MaxDelaySeconds": 20,', ""
-        )
+        definition = re.sub(r'"MaxDelaySeconds": \d+', '"MaxDelaySeconds": 1', definition)
         self.arn = self._client.create_state_machine(name=folder, definition=definition, roleArn=_ROLE)[
             "stateMachineArn"
         ]

@@ -554,6 +554,50 @@ def test_a_step_that_broke_off_again_and_again_fails_its_rows_and_the_job_ends(w
     assert world.counts(job_id) == world.counts_of_rows(job_id)
 
 
+@pytest.mark.parametrize("lease_ended", [False, True])
+def test_what_a_step_claimed_that_broke_off_for_good_is_free_for_others_though_its_job_runs_on(
+    world: SyncWorld, lease_ended: bool
+) -> None:
+    plant_cycle(world)
+    world.run(world.create_job(ENTRY))
+    world.source.configs["design"]["design-00000001"]["name"] = "Red"
+    first, second, _ = planned_twice(world)
+    update = world.target.update_config
+    world.target.update_config = lambda *_, **__: world.client.die()  # type: ignore[method-assign]
+    world.step(first, "NextBatches")
+    with pytest.raises(ProcessDiedError):
+        world.step(first, "SyncBatch", batch=1)
+    world.client.revive()
+    world.target.update_config = update  # type: ignore[method-assign]
+    world.skipped_s += 200 * lease_ended
+
+    world.step(first, "RecordFailure", step="SyncBatch", batch=1)
+
+    world.step(second, "NextBatches")
+    if not lease_ended:
+        assert world.step(second, "SyncBatch", batch=1)["code"] == "BLOCKED"
+        world.skipped_s += 200
+    assert world.step(second, "SyncBatch", batch=1)["status"] == "done"
+    assert world.jobs.get_job(SOURCE_ORG, first).status is JobStatus.IN_PROGRESS
+    assert [one["name"] for one in world.target.configs["design"].values()] == ["Red"]
+
+
+def test_a_create_that_a_broken_step_may_have_sent_stays_claimed_until_its_job_ends(world: SyncWorld) -> None:
+    plant_cycle(world)
+    first, second, _ = planned_twice(world)
+    world.target.create_config = lambda *_, **__: world.client.die()  # type: ignore[method-assign]
+    world.step(first, "NextBatches")
+    with pytest.raises(ProcessDiedError):
+        world.step(first, "SyncBatch", batch=1)
+    world.client.revive()
+
+    world.step(first, "RecordFailure", step="SyncBatch", batch=1)
+
+    world.skipped_s += 200
+    world.step(second, "NextBatches")
+    assert world.step(second, "SyncBatch", batch=1)["code"] == "BLOCKED"
+
+
 def test_an_id_of_the_source_that_is_left_is_a_warning_and_in_the_sample(world: SyncWorld) -> None:
     plant_cycle(world)
     for configs in world.source.configs.values():

@@ -79,7 +79,7 @@ def assert_deleted_once_and_in_order(world: MortalDeletion, jobs: list[str]) -> 
     for job_id in jobs:
         assert_every_row_is_accounted_for(world, job_id)
     items = world.client.scan(TableName="SyncJobsTable")["Items"]
-    assert [one for one in items if one["pk"].startswith("RUNNING") or ("SLOT" in one["sk"] and "job_id" in one)] == []
+    assert [one for one in items if "lease_until" in one or one["pk"] == "RUNNING#delete"] == []
     assert world.credentials.tokens == {}
     # At least once: again where the job died when its end was told.
     assert {detail["id"] for _, detail in world.published} == set(jobs)

@@ -14,7 +14,7 @@ from shared.domain.errors import ConflictError
 from shared.domain.fingerprint import fingerprint
 from shared.domain.references import without_secrets
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobStatus
+from shared.domain.sync_job import JobStatus, Places
 from shared.use_cases.create_sync_job import Caller, JobIntake
 from shared.use_cases.retry_sync_job import retry_sync_job
 from tests.fakes.mortal_world import LATE, WITHOUT_CLAIMS, After, ExecutionDiedError, MortalWorld
@@ -57,6 +57,7 @@ class MortalSync(MortalWorld):
             executions=SimpleNamespace(start=lambda *_: ""),
             tokens=SimpleNamespace(verify_for_org=lambda *_: identity),
             known_types=self.catalogue,
+            places=Places(),
             now=self.now(),
         )
         caller = Caller(org_id=SOURCE_ORG, user_id="user-1", token="t", expires_at=None)
@@ -125,8 +126,8 @@ def assert_nothing_is_lost(world: MortalSync, jobs: list[str]) -> None:
     # At least once: again where the job died when its end was told.
     assert {detail["job_id"] for _, detail in world.published} == set(jobs)
     assert [item["sk"] for item in world.client.scan(TableName="LineageTable")["Items"] if "owner" in item] == []
-    slots = [item for item in world.client.scan(TableName="SyncJobsTable")["Items"] if "SLOT" in item["sk"]]
-    assert [slot for slot in slots if "job_id" in slot] == []
+    items = world.client.scan(TableName="SyncJobsTable")["Items"]
+    assert [item for item in items if "lease_until" in item] == []
 
 
 def kill_at(boundary: int | str, after: After) -> str:

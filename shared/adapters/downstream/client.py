@@ -120,6 +120,7 @@ class DownstreamClient:
         budget: rate budget of the organisation; None: unlimited.
         session: shared by all clients of a Lambda, so that connections outlive an invocation.
         read_only: refuse every operation that is no read before it leaves.
+        budget_reads: plain reads spend from the budget, too; searches and writes always do.
         ends_at: epoch seconds after which no attempt begins, such as the end of the invocation.
         call_deadline_s: how long one call may take with all its attempts.
         on_attempt: called after every attempt with the operation, how it ended (answered, throttled or failed), its
@@ -137,6 +138,7 @@ class DownstreamClient:
         budget: RateBudget | None = None,
         session: requests.Session | None = None,
         read_only: bool = False,
+        budget_reads: bool = False,
         ends_at: float | None = None,
         call_deadline_s: float = CALL_DEADLINE_S,
         max_attempts: int = MAX_ATTEMPTS,
@@ -150,6 +152,7 @@ class DownstreamClient:
         self._budget = budget
         self._session = session or new_session()
         self._read_only = read_only
+        self._pool_of_reads = "read" if budget_reads else ""
         self._ends_at = ends_at
         self._call_deadline_s = call_deadline_s
         self._max_attempts = max_attempts
@@ -196,7 +199,7 @@ class DownstreamClient:
             deadline = min(deadline, self._ends_at)
             if deadline <= self._clock():
                 raise DownstreamUnavailableError(f"{operation.operation_id} did not begin: no time is left.")
-        pool = "" if operation.method == "GET" else "search" if is_read else "mutation"
+        pool = self._pool_of_reads if operation.method == "GET" else "search" if is_read else "mutation"
         return self._send_until_settled(operation, request, config_id, deadline, pool, harmless=is_read or repeatable)
 
     def fetch_content(self, url: str) -> bytes:

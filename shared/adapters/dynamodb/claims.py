@@ -5,6 +5,8 @@ The item of a source goes with its claim. That of a target stays for a week and 
 claimed (owner, lease) ---- released: written_by is this job where a write left, else as before
         ^                          |
         +--------------------------+    taken over from another job: written_by is that job, which may have written
+
+Once its lease has ended, a claim is taken over when its job has ended, or at once where that job has given it up.
 """
 
 from __future__ import annotations
@@ -165,6 +167,13 @@ def run_out(table: str, job: Job, key: ResourceKey, hold: Hold, sent: Sent | Non
     return parts
 
 
+def give_up(table: str, job: Job, key: ResourceKey, hold: Hold) -> list[Item]:
+    """Return the parts of a transaction that let others take a claim over once its lease has ended."""
+    places = [_source(job, key)] if hold.source else []
+    places += [_target(job, key, hold.target_id)] if hold.target_id is not None else []
+    return [{"Update": _update(table, place, {"given_up": True}, _owned_by(hold.owner))} for place in places]
+
+
 def _source(job: Job, key: ResourceKey) -> keys.Key:
     return keys.claim(job.target_org_id, key, job.source_org_id)
 
@@ -200,6 +209,7 @@ def _claim_values(claim: Claim, now: float) -> Item:
         "owner": claim.hold.owner,
         "action": claim.action,
         "attempt": claim.attempt,
+        "given_up": False,
         "claimed_at": int(now),
         "lease_until": int(claim.lease_until),
         "expires_at": int(claim.lease_until) + _LIFETIME_S,

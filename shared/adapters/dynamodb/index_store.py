@@ -7,7 +7,6 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import reduce
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
+from shared.adapters.aws import translated_errors
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.cursor import decode_cursor, encode_cursor
 from shared.domain.config_node import Blueprint, normalise_time
@@ -74,35 +74,10 @@ _INDEX_BY_SORT = {
     "name": ("by_name", "name_key", True),
     "usage": ("by_usage", "usage_key", False),
 }
-_THROTTLED = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ThrottlingException",
-        "TransactionConflictException",
-        "InternalServerError",
-        "ServiceUnavailable",
-    }
-)
 # A state row that lived out its time during the build counts as our own.
 _STILL_LATEST = "attribute_not_exists(pk) OR build_token = :token"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _NEWEST_IS_OURS = "attribute_not_exists(pk) OR attribute_not_exists(build) OR build <= :mine"
-
-
-@contextmanager
-def translated_errors() -> Iterator[None]:
-    """Turn a refusal of DynamoDB for its rate into our own error.
-
-    Raises:
-        StorageThrottledError: the tries of the client ran out.
-    """
-    try:
-        yield
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _THROTTLED:
-            raise StorageThrottledError("The index is busy: try again in a moment.", retry_after=2) from error
-        raise
 
 
 class IndexStore:
@@ -288,6 +263,19 @@ class IndexStore:
             items = self._query_page(request)["Items"] if limit else self._query_all(request)
             found += [_standing(item) for item in items]
         return found
+
+    def list_building(self) -> list[IndexStanding]:
+        """Return the state of every index whose latest build has not ended, as of a moment ago.
+
+        Raises:
+            StorageThrottledError: the table is busy.
+        """
+        request = {
+            "TableName": self._table,
+            "IndexName": "by_standing",
+            "KeyConditionExpression": Key("standing").eq(keys.index_standing(BuildStatus.BUILDING)),
+        }
+        return [_standing(item) for item in self._query_all(request)]
 
     def _update_state(
         self, org_id: str, update: str, condition: str, values: Mapping[str, Any], names: Mapping[str, str]

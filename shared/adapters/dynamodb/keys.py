@@ -206,6 +206,16 @@ def running_slot(target_org: str, number: int) -> Key:
     return _key(join("ORG", target_org, "RUNNING"), join("SLOT", str(number)))
 
 
+def caller_slot(org_id: str, number: int) -> Key:
+    """Key of one of the places for jobs that an organisation has asked for and that run at the same time."""
+    return _key(join("ORG", org_id, "RUNNING"), join("CALLER", str(number)))
+
+
+def service_slot(number: int) -> Key:
+    """Key of one of the places for all jobs that run at the same time; no request reaches its partition."""
+    return _key(join("RUNNING", "SLOTS"), join("SLOT", str(number)))
+
+
 def running_jobs_partition(kind: JobKind) -> str:
     """Partition of the marks of all running jobs of one kind, whatever their organisation; no request reaches it."""
     return join("RUNNING", kind)

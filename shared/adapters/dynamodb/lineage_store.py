@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
-from shared.adapters.dynamodb.claims import is_held, read_claim, release
+from shared.adapters.dynamodb.claims import give_up, is_held, read_claim, release
 from shared.adapters.dynamodb.sync_requests import batch_get, transact
 from shared.domain.errors import ConflictError
 from shared.domain.plan import LineageEntry
@@ -146,6 +146,20 @@ class LineageStore:
         items = release(self._table, job, claim.key, claim.hold, writer, self._clock())
         if entry is not None:
             items += [{"Update": update} for update in lineage_items(self._table, entry, inactive)]
+        transact(self._client, items)
+
+    def give_up_claim(self, job: Job, claim: Claim) -> None:
+        """Let others take a claim of a running job over once its lease has ended; at once where that is so already.
+
+        Args:
+            job: the job whose claim it is, and which may have written under it.
+            claim: as it was read; one that somebody else has taken meanwhile is left alone.
+        """
+        now = self._clock()
+        if claim.lease_until <= now:
+            items = release(self._table, job, claim.key, claim.hold, Writer(job.id, job.kind), now)
+        else:
+            items = give_up(self._table, job, claim.key, claim.hold)
         transact(self._client, items)
 
     def put_entries(self, entries: Iterable[LineageEntry]) -> list[LineageEntry]:

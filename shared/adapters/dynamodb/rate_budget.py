@@ -1,8 +1,8 @@
 """Share the calls that a downstream API allows an organisation between all Lambdas that work for it.
 
-One token bucket per host, organisation and pool (searches, mutations) stands in SyncJobsTable. A Lambda takes blocks
-out of it and spends them in memory; the next block is taken in the background once half of one is spent, so that most
-calls wait for no table. A 429 halves burst and rate, quiet minutes raise them.
+One token bucket per host, organisation and pool (reads, searches, mutations) stands in SyncJobsTable. A Lambda takes
+blocks out of it and spends them in memory; the next block is taken in the background once half of one is spent, so that
+most calls wait for no table. A 429 halves burst and rate, quiet minutes raise them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from shared.adapters.aws import translated_errors
 from shared.adapters.dynamodb import keys
 from shared.domain.errors import DownstreamThrottledError, StorageThrottledError
 
@@ -31,6 +32,8 @@ DOCUMENTED_LIMITS: Mapping[tuple[str, str], int] = {
 }
 #: Where nothing is documented: high enough to be no obstacle; the first 429 teaches better.
 UNDOCUMENTED_LIMIT = 6_000
+#: The same for plain reads, of which one crawl does hundreds a second.
+READ_LIMIT = 30_000
 MIN_LIMIT = 30
 _WINDOW_S = 60.0
 _BLOCKS_PER_MINUTE = 20
@@ -229,6 +232,7 @@ class DynamoRateBudget:
         self._on_taken(host, used)
         return taken, wait_s
 
+    @translated_errors()
     def _change(self, host: str, pool: str, change: Callable[[Bucket], Bucket | None]) -> None:
         """Replace the shared bucket by what becomes of it, unless another Lambda was faster: then look again."""
         key = keys.rate_budget(host, self._org_id)
@@ -264,7 +268,7 @@ class DynamoRateBudget:
         return max(1, int(self._ceiling(host, pool) / self._blocks_per_minute))
 
     def _ceiling(self, host: str, pool: str) -> float:
-        return float(self._limits.get((host, pool), UNDOCUMENTED_LIMIT))
+        return float(self._limits.get((host, pool), READ_LIMIT if pool == "read" else UNDOCUMENTED_LIMIT))
 
     def _block(self, host: str, pool: str) -> _Block:
         with self._blocks_lock:

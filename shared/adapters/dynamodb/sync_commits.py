@@ -141,10 +141,10 @@ class RowCommits:
         return claims
 
     def _is_over(self, job: Job, claim: Mapping[str, Any]) -> bool:
-        """Tell whether a claim binds nobody: what its owner sent has ended, and its job is this one or has ended."""
+        """Tell whether a claim binds nobody: what its owner sent has ended, and its job is this one or done with it."""
         if float(claim["lease_until"]) > self._clock():
             return False
-        if claim["job_id"] == job.id:
+        if claim["job_id"] == job.id or claim.get("given_up"):
             return True
         key = keys.job(claim["org_id"], claim["job_id"], holder_of(claim).kind)
         header = self._client.get_item(TableName=self._jobs, Key=key, ConsistentRead=True).get("Item")

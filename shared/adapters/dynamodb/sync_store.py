@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.cursor import decode_cursor, encode_cursor
 from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, batch_put, transact
-from shared.domain.errors import ConflictError, NotFoundError, TooManyJobsError
+from shared.domain.errors import ConflictError, NotFoundError, StorageThrottledError, TooManyJobsError
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import (
     COUNTERS,
@@ -20,6 +22,7 @@ from shared.domain.sync_job import (
     JobKind,
     JobStatus,
     Phase,
+    Places,
     Row,
     RowError,
     RowStatus,
@@ -29,17 +32,18 @@ from shared.domain.sync_job import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-MAX_RUNNING_JOBS = 3
 RETENTION_S = 180 * 24 * 3600
 # The state machine ends an execution after a day; the hour more lets its end be recorded.
 _SLOT_LEASE_S = 25 * 3600
 # As long as its payloads are kept: what has not ended by then never will.
 _MARK_LIFETIME_S = 7 * 24 * 3600
 _RETRY_AFTER_S = 30
+_LOOKS_FOR_A_PLACE = 8
+_PLACES = Places()
 # Characters; messages name places of payloads, whose keys have no end, and an item of DynamoDB ends at 400 KB.
 _MAX_MESSAGE = 4_000
 _REQUESTS_A_PAGE = 4
@@ -49,11 +53,6 @@ _FILTERED_ITEMS = 100
 _IS_PLANNER = "planned = :no AND planner = :planner"
 _NOT_PLANNER = "The job is planned already, another invocation plans it, or it is final."
 
-# Failed at its intake: what ends a job later leaves its execution or an error in the header.
-_NEVER_BEGUN = (
-    "#status = :failed AND attribute_not_exists(execution_id) AND attribute_not_exists(job_error)"
-    " AND user_id = :user AND request_hash = :hash"
-)
 _RUNNING = (JobStatus.PENDING.value, JobStatus.IN_PROGRESS.value)
 
 
@@ -88,52 +87,56 @@ class SyncStore:
 
     # Headers
 
-    def create_job(self, job: Job) -> bool:
-        """Store a new header, mark the job as running and take one of the target organisation's places for such jobs.
+    def create_job(self, job: Job, places: Places = _PLACES) -> bool:
+        """Store a new header, mark the job as running and take its places among those that run.
 
         The header of one that could not be started makes room for a repeat of its request.
+
+        Args:
+            job: the job.
+            places: how many there are.
 
         Returns:
             False where the job exists already.
 
         Raises:
             StorageThrottledError: other jobs kept taking and giving back places at the same moments.
-            TooManyJobsError: as many jobs as allowed are running into the target organisation.
+            TooManyJobsError: as many jobs as allowed are running.
         """
-        header: Any = {
+        header = keys.job(job.org_id, job.id, job.kind)
+        put_header: Any = {
             "TableName": self._jobs,
             "Item": {
-                **keys.job(job.org_id, job.id, job.kind),
+                **header,
                 **keys.jobs_by_created(job.org_id, job.started_at, job.id, job.kind),
                 **_job_item(job),
                 "expires_at": self._expires_at(),
             },
-            "ConditionExpression": f"attribute_not_exists(pk) OR ({_NEVER_BEGUN})",
+            "ConditionExpression": "attribute_not_exists(pk) OR #status = :failed",
             "ExpressionAttributeNames": {"#status": "status"},
-            "ExpressionAttributeValues": {
-                ":failed": JobStatus.FAILED.value,
-                ":user": job.user_id,
-                ":hash": job.request_hash,
-            },
+            "ExpressionAttributeValues": {":failed": JobStatus.FAILED.value},
         }
-        for number in range(1, MAX_RUNNING_JOBS + 1):
-            puts = header, self._slot(job, number), self._mark(job)
-            reasons = transact(self._client, [{"Put": put} for put in puts])
-            if reasons is None:
-                return True
-            if reasons[0] == "ConditionalCheckFailed":
+        kinds = _slots_of(job, places)
+        for _ in range(_LOOKS_FOR_A_PLACE):
+            found = batch_get(self._client, self._jobs, [header, *(slot for slots, _ in kinds for slot in slots)])
+            if any(item["sk"] == header["sk"] and not _never_began(item, job) for item in found):
                 return False
-        raise TooManyJobsError(
-            f"{MAX_RUNNING_JOBS} jobs are running into this organisation already: wait until one of them has ended.",
-            retry_after=_RETRY_AFTER_S,
-        )
+            taken = {(item["pk"], item["sk"]) for item in found if self._is_taken(item)}
+            slots = [_free_slot(job, slots, taken, why_not) for slots, why_not in kinds]
+            puts = [put_header, *map(partial(self._slot, job), slots), self._mark(job, slots)]
+            if transact(self._client, [{"Put": put} for put in puts]) is None:
+                return True
+        raise StorageThrottledError("Other jobs kept taking the places of this one.", retry_after=1)
 
-    def _slot(self, job: Job, number: int) -> Any:
+    def _is_taken(self, slot: Mapping[str, Any]) -> bool:
+        return "job_id" in slot and float(slot["lease_until"]) >= self._clock()
+
+    def _slot(self, job: Job, slot: keys.Key) -> Any:
         now = int(self._clock())
         return {
             "TableName": self._jobs,
             "Item": {
-                **keys.running_slot(job.target_org_id, number),
+                **slot,
                 "job_id": job.id,
                 "lease_until": now + _SLOT_LEASE_S,
                 "expires_at": now + _SLOT_LEASE_S,
@@ -142,7 +145,7 @@ class SyncStore:
             "ExpressionAttributeValues": {":now": now},
         }
 
-    def _mark(self, job: Job) -> Any:
+    def _mark(self, job: Job, slots: Sequence[keys.Key]) -> Any:
         return {
             "TableName": self._jobs,
             "Item": {
@@ -150,20 +153,33 @@ class SyncStore:
                 "org_id": job.org_id,
                 "job_id": job.id,
                 "started_at": int(epoch_seconds(job.started_at)),
+                "slots": slots,
                 "expires_at": int(self._clock()) + _MARK_LIFETIME_S,
             },
         }
 
-    def release_slot(self, job: Job) -> None:
-        """Give back the place that a job took among the running ones, and take its mark away."""
-        for number in range(1, MAX_RUNNING_JOBS + 1):
+    def release_slot(self, job: Job, busy_s: float = 0) -> None:
+        """Give back the places that a job took among the running ones, and take its mark away.
+
+        Args:
+            job: the job.
+            busy_s: for how many seconds something of it may still run: nobody takes its places before.
+        """
+        release: Any = {"UpdateExpression": "REMOVE job_id, lease_until"}
+        values: dict[str, Any] = {":job": job.id}
+        if busy_s:
+            release = {"UpdateExpression": "SET lease_until = :until"}
+            values[":until"] = int(self._clock() + busy_s)
+        # Jobs that began under earlier code have taken a place of their target and did not write down which.
+        slots = self._find_mark(job).get("slots") or _slots_of(job, _PLACES)[0][0]
+        for slot in slots:
             try:
                 self._client.update_item(
                     TableName=self._jobs,
-                    Key=keys.running_slot(job.target_org_id, number),
-                    UpdateExpression="REMOVE job_id, lease_until",
+                    Key=slot,
                     ConditionExpression="job_id = :job",
-                    ExpressionAttributeValues={":job": job.id},
+                    ExpressionAttributeValues=values,
+                    **release,
                 )
             except self._client.exceptions.ConditionalCheckFailedException:
                 continue
@@ -171,8 +187,12 @@ class SyncStore:
 
     def is_marked_running(self, job: Job) -> bool:
         """Tell whether a job has its mark among the running ones: nobody has given back its place yet."""
+        return bool(self._find_mark(job))
+
+    def _find_mark(self, job: Job) -> dict[str, Any]:
         key = keys.running_job(job.org_id, job.id, job.kind)
-        return "Item" in self._client.get_item(TableName=self._jobs, Key=key, ConsistentRead=True)
+        answer: Any = self._client.get_item(TableName=self._jobs, Key=key, ConsistentRead=True)
+        return dict(answer.get("Item", {}))
 
     def note_progress(self, org_id: str, job_id: str) -> None:
         """Note that a step brought a job on just now; nothing happens where the job has ended."""
@@ -186,6 +206,21 @@ class SyncStore:
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return
+
+    def note_wait(self, org_id: str, job_id: str) -> int:
+        """Count a wait of a job and return how many it has had by now; 0 where the job has ended."""
+        try:
+            answer = self._client.update_item(
+                TableName=self._jobs,
+                Key=keys.running_job(org_id, job_id, self._kind),
+                UpdateExpression="ADD waits :one",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues={":one": 1},
+                ReturnValues="UPDATED_NEW",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return 0
+        return int(str(answer["Attributes"]["waits"]))
 
     def list_running(self) -> list[RunningJob]:
         """Return the jobs of all organisations that have not ended."""
@@ -613,6 +648,42 @@ class SyncStore:
 
     def _expires_at(self) -> int:
         return int(self._clock()) + RETENTION_S
+
+
+def _slots_of(job: Job, places: Places) -> list[tuple[list[keys.Key], str]]:
+    """Return the places of which a job takes one of each kind, with what is said where none is free."""
+    return [
+        (
+            [keys.running_slot(job.target_org_id, number + 1) for number in range(places.target)],
+            f"{places.target} jobs are running into this organisation already: wait until one of them has ended.",
+        ),
+        (
+            [keys.caller_slot(job.org_id, number + 1) for number in range(places.caller)],
+            f"{places.caller} jobs of your organisation are running already: wait until one of them has ended.",
+        ),
+        (
+            [keys.service_slot(number + 1) for number in range(places.total)],
+            "As many jobs are running as the service carries: try again in a while.",
+        ),
+    ]
+
+
+def _never_began(header: Mapping[str, Any], job: Job) -> bool:
+    """Tell whether a header is that of the same request, failed at its intake.
+
+    What ends a job later leaves its execution or an error in the header.
+    """
+    asked = (header["status"], header["user_id"], header["request_hash"])
+    never_began = "execution_id" not in header and "job_error" not in header
+    return never_began and asked == (JobStatus.FAILED.value, job.user_id, job.request_hash)
+
+
+def _free_slot(job: Job, slots: Sequence[keys.Key], taken: Collection[tuple[str, str]], why_not: str) -> keys.Key:
+    """Return a free place; not the same for all that ask at the same moment."""
+    free = [slot for slot in slots if (slot["pk"], slot["sk"]) not in taken]
+    if not free:
+        raise TooManyJobsError(why_not, retry_after=_RETRY_AFTER_S)
+    return free[crc32(job.id.encode()) % len(free)]
 
 
 def _planner_values(job: Job) -> dict[str, Any]:
