@@ -17,7 +17,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 FAST_TESTS := $(wildcard tests/unit tests/contract tests/functions tests/adapters tests/workflow tests/sandbox)
 ALL_TESTS := $(FAST_TESTS) $(filter-out $(FAST_TESTS) tests/e2e,$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/e2e)
 
-.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long test-api test-scale test-faults test-template bench lint format build docs costs baseline pr
+.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long test-api test-scale test-faults test-template soak bench lint format build docs costs baseline pr
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -94,6 +94,10 @@ test-faults: setup ## 20 jobs of 200 rows while a tenth of all requests fails in
 
 test-template: setup ## the linter over the transformed template in all 64 combinations of its conditions
 	@$(PYTEST) tests/contract/test_template_conditions.py -m "long or not long"
+
+soak: setup ## 20 jobs of 200 rows, six at a time, amid a thousand faults of APIs, DynamoDB, S3, KMS and killed workers
+	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
+	@$(PYTHON) -m pytest tests/e2e/test_soak.py -m long --capture no
 
 bench: setup ## the benchmarks, on the running stack: prints a table, writes .local/bench.json
 	@HUB_SANDBOX_VALIDATE=0 $(PYTHON) -m sandbox.stack up

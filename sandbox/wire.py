@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import random
 import signal
@@ -37,8 +38,9 @@ _ALIAS = "live"
 
 #: kill: the process that asks dies before the request is passed on; kill_answered: when it is done, before the answer.
 #: cut: nothing is done; lose: it is done; both times the connection ends without an answer. late: the answer waits.
-#: conflict: DynamoDB refuses because of another transaction. hold: `then` runs before the request is passed on.
-Kind = Literal["kill", "kill_answered", "cut", "lose", "late", "conflict", "hold"]
+#: conflict: DynamoDB refuses because of another transaction. throttle: DynamoDB, S3 or KMS refuses for its limits.
+#: hold: `then` runs before the request is passed on.
+Kind = Literal["kill", "kill_answered", "cut", "lose", "late", "conflict", "throttle", "hold"]
 
 
 def _do_nothing(_: str) -> None:
@@ -54,9 +56,11 @@ class Fault:
         function: name of the only function whose requests it matches.
         skip: how many it lets pass first.
         count: how often it strikes; None means always.
+        lasts_s: for how many seconds from the first time on; None means always.
         then: runs when it strikes, in the thread that holds the request, and is given its text: before anything else is
             done, or where a process dies once it is dead.
         struck: how often it has.
+        over_at: when it strikes no more, by the monotonic clock; infinite before its first time.
     """
 
     kind: Kind
@@ -64,10 +68,23 @@ class Fault:
     function: str = ""
     skip: int = 0
     count: int | None = 1
+    lasts_s: float | None = None
     probability: float = 1.0
     delay_s: float = 0.0
     then: Callable[[str], object] = _do_nothing
     struck: int = 0
+    over_at: float = math.inf
+
+    @property
+    def is_over(self) -> bool:
+        """It strikes no more."""
+        return self.struck == self.count or time.monotonic() > self.over_at
+
+    def strike(self) -> None:
+        """Count one time."""
+        if not self.struck and self.lasts_s is not None:
+            self.over_at = time.monotonic() + self.lasts_s
+        self.struck += 1
 
 
 class Wire:
@@ -117,14 +134,14 @@ class Wire:
         """
         with self._lock:
             for fault in self.faults:
-                if fault.struck == fault.count or fault.function not in ("", function):
+                if fault.is_over or fault.function not in ("", function):
                     continue
                 if not all(word in text for word in fault.words):
                     continue
                 if fault.skip:
                     fault.skip -= 1
                 elif self._chance.random() < fault.probability:
-                    fault.struck += 1
+                    fault.strike()
                     return fault
         return None
 
@@ -221,6 +238,9 @@ class _Call(BaseHTTPRequestHandler):
         if kind == "conflict":
             self._answer(400, {"Content-Type": "application/x-amz-json-1.0"}, _conflict(operation, body))
             return
+        if kind == "throttle":
+            self._answer(*_throttled(is_json="X-Amz-Target" in self.headers))
+            return
         answer = self._ask(body)
         if kind == "late" and fault is not None:
             time.sleep(fault.delay_s)
@@ -254,6 +274,14 @@ class _Call(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass_on  # noqa: N815 - http.server's names
+
+
+def _throttled(*, is_json: bool) -> tuple[int, dict[str, str], bytes]:
+    """Return what DynamoDB and KMS, or S3, answer where too much is asked of them."""
+    if is_json:
+        body = json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"}).encode()
+        return 400, {"Content-Type": "application/x-amz-json-1.1"}, body
+    return 503, {"Content-Type": "application/xml"}, b"<Error><Code>SlowDown</Code><Message>Slow down</Message></Error>"
 
 
 def _conflict(operation: str, body: bytes) -> bytes:

@@ -36,7 +36,10 @@ def _engine(settings: StackSettings) -> Service:
     }
     return Service(
         name="The local AWS engine",
-        command=[str(settings.root / ".venv-engine" / "bin" / "python"), "-m", "ministack"],
+        command=[
+            str(settings.root / ".venv-engine" / "bin" / "python"),
+            str(settings.root / "sandbox" / "stack" / "engine.py"),
+        ],
         folder=settings.root,
         environment=environment,
         health_url=f"{settings.aws_url}/_ministack/health",

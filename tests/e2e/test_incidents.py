@@ -25,7 +25,7 @@ from sandbox.stack.settings import read_settings
 from sandbox.wire import Fault, Wire, attached
 from tests.aws import template
 from tests.e2e.conftest import STACK_FILE
-from tests.e2e.test_sync_corners import JOBS, Shop, make_shop
+from tests.e2e.test_sync_corners import JOBS, Shop, make_shop, until_machine_ended
 
 RESOURCES = template()["Resources"]
 ENTITY_API = "entity.sls.epilot.io"
@@ -158,7 +158,7 @@ def test_a_worker_is_killed_and_cannot_tell(watch: Watch, shop: Shop, stack: Jso
     assert not watch.is_on("WorkerErrorsAlarm")
     with (
         Wire(stack["aws_endpoint_url"], STACK_FILE.parent / "engine") as wire,
-        attached(functions, [name], wire.url, timeout_s=60),
+        attached(functions, [name], wire, timeout_s=60),
     ):
         wire.faults = [Fault(kind="kill", words=(shop.source_id,), function=name, count=None)]
         assert all(work() for _ in range(3))
@@ -167,7 +167,7 @@ def test_a_worker_is_killed_and_cannot_tell(watch: Watch, shop: Shop, stack: Jso
     assert not watch.is_on("CoordinatorErrorsAlarm")
 
 
-def test_a_job_is_stuck(watch: Watch, shop: Shop, control: SandboxControl) -> None:
+def test_a_job_is_stuck(watch: Watch, shop: Shop, control: SandboxControl, stack: Json) -> None:
     watch.measure()
     assert watch.has_figures("StuckSyncJobAlarm")
     assert not watch.is_on("StuckSyncJobAlarm")
@@ -184,6 +184,8 @@ def test_a_job_is_stuck(watch: Watch, shop: Shop, control: SandboxControl) -> No
     assert not any("SyncBatch" in name for name in steps), "the step after the last one that came back is what hangs"
     assert any("NextBatches" in name for name in steps)
     shop.source.post(f"{JOBS}/{silent['job_id']}/cancel")
+    control.reset("behaviour")
+    until_machine_ended(stack, job)
 
     after = Watch(time.time())
     after.measure(in_s=TWENTY_MINUTES_S)

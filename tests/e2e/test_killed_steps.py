@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.resource_type import ResourceKey
 from tests.e2e.conftest import STACK_FILE
 from tests.e2e.test_faults import closing, judge, make_pair_to_create, selected, show
-from tests.e2e.test_sync_corners import JOBS, Shop, assert_counted, engine_client, open_shop
+from tests.e2e.test_sync_corners import JOBS, Shop, assert_counted, engine_client, make_shop, open_shop, wait_for
 from tests.e2e.works import SIZE, make_works
 
 STEPS = (
@@ -130,8 +131,8 @@ class Functions:
         found = [
             one for page in pages.paginate(StackName=stack["stack_name"]) for one in page["StackResourceSummaries"]
         ]
-        deployed = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
-        self.names = {step: deployed[f"{step}Function"] for step in STEPS}
+        self.deployed = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
+        self.names = {step: self.deployed[f"{step}Function"] for step in STEPS}
 
     def fault(self, fate: str, point: Point, shop: Shop) -> Fault:
         """Return what meets a job of this shop at a point."""
@@ -181,11 +182,20 @@ class Functions:
         """Return a job when its execution has ended."""
         ended_by = time.monotonic() + within_s
         while time.monotonic() < ended_by:
-            arn = f"{self._executions}:{job['id']}"
-            if self._machine.describe_execution(executionArn=arn)["status"] != "RUNNING":
+            if self.execution_of(job) != "RUNNING":
                 return shop.source.get(f"{JOBS}/{job['id']}")
             time.sleep(0.5)
         raise AssertionError(f"The execution of {job['id']} does not end")
+
+    def execution_of(self, job: Json) -> str:
+        """Return how the execution of a job stands."""
+        status: str = self._machine.describe_execution(executionArn=f"{self._executions}:{job['id']}")["status"]
+        return status
+
+    def sweep(self) -> None:
+        """Do what is done every two minutes anyway."""
+        answer = self.client.invoke(FunctionName=self.deployed["SweepEndedRunsFunction"], Payload=b"{}")
+        assert json.loads(answer["Payload"].read()) == {"status": "done", "code": ""}
 
 
 @pytest.fixture(scope="module")
@@ -307,6 +317,38 @@ def test_a_job_of_200_waits_until_the_time_of_a_dead_step_is_over(
     run = waiting.result()
     assert_outlived(control, WAITS, run)
     assert run.seconds > STEP_TIMEOUT_S
+
+
+def test_a_job_whose_end_is_killed_at_every_try_is_closed_by_the_sweeper(
+    stack: Json, control: SandboxControl, functions: Functions
+) -> None:
+    shop = make_shop(stack, control)
+    kills = Fault(kind="kill", words=(shop.source_id,), function=functions.names["FinishJob"], count=None)
+    functions.wire.faults = [kills]
+    job = functions.ended(shop, shop.start(), LONGEST_S)
+    assert (functions.execution_of(job), job["status"]) == ("FAILED", "in_progress")
+    sqs, queue = engine_client(stack, "sqs"), functions.deployed["LostEndsQueue"]
+    wait_for(lambda: any(job["id"] in letter["Body"] for letter in letters(sqs, queue)))
+    assert shop.source.get(f"{JOBS}/{job['id']}")["status"] == "in_progress"
+
+    functions.wire.faults = []
+    functions.sweep()
+
+    ended = shop.source.run_job(job["id"])
+    print(f"\n{kills.struck} workers of FinishJob killed: {ended['status']} by the sweeper")
+    assert ended["status"] == "succeeded"
+    assert_counted(shop, ended)
+    tables = engine_client(stack, "dynamodb")
+    kept = tables.scan(TableName=stack["tables"]["CredentialsTable"])["Items"]
+    assert [item for item in kept if job["id"] in item["pk"]["S"]] == []
+    sqs.purge_queue(QueueUrl=queue)
+
+
+def letters(sqs: Any, queue: str) -> list[Json]:
+    found: list[Json] = sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0, MaxNumberOfMessages=10).get(
+        "Messages", []
+    )
+    return found
 
 
 @pytest.mark.long
