@@ -189,6 +189,7 @@ class _Node:
     removals: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     record_lineage: bool = False
+    references: str = ""
 
     @property
     def key(self) -> ResourceKey:
@@ -287,6 +288,9 @@ class _Planner:
         self._fail_unresolved(_CREATED)
         self._spread_failures(_CREATED)
         unchanged = [node for node in self._nodes.values() if node.written and self._is_unchanged(node)]
+        for node in unchanged:
+            # What is there names them as they stand now; that one of them fails below changes nothing of it.
+            node.references = self._references(node) if node.record_lineage else ""
         for node in unchanged:
             node.action = Action.SKIP
         for node in self._nodes.values():
@@ -618,7 +622,7 @@ class _Planner:
                     paired_by=node.paired_by,
                     create_id=self._chosen_id(node) if node.action is Action.CREATE else None,
                     record_lineage=node.record_lineage and node.action is Action.SKIP,
-                    references=self._references(node) if node.record_lineage and node.action is Action.SKIP else "",
+                    references=node.references if node.record_lineage and node.action is Action.SKIP else "",
                     removals=node.removals if node.written else EMPTY,
                     target_fingerprint=node.target_fingerprint,
                     remaining=ordered.remaining.get(key, 0),

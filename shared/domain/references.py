@@ -353,11 +353,12 @@ def is_copied(resource_type: ResourceType, path: str) -> bool:
 def is_portable(catalogue: Catalogue, identified: Identified, identifier: str) -> bool:
     """Tell whether an identifier of a config is the same in every organisation: a slug, a key, a code.
 
-    Others are server-assigned ones of that very config: its id, the address of its file.
+    Others are server-assigned ones of that very config: its id, the address of its file. An id with a colon is none of
+    these: it is made of slugs, as that of a label is of its taxonomy's and its own.
     """
     resource_type = catalogue.get(identified.key.type)
     if identifier == identified.key.id:
-        return resource_type is not None and resource_type.identity in PORTABLE_IDENTITIES
+        return resource_type is not None and (resource_type.identity in PORTABLE_IDENTITIES or ":" in identifier)
     return resource_type is None or is_copied(resource_type, identified.field)
 
 

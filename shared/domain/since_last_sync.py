@@ -32,7 +32,12 @@ _MAX_SHOWN = 80
 
 
 def turned(entry: LineageEntry) -> LineageEntry:
-    """Return an entry as one of the other direction, which knows nothing of references and overrides."""
+    """Return an entry as one of the other direction, which knows nothing of references.
+
+    What an override changed is on one side only, so such an entry tells nothing of what the other direction left.
+    """
+    if entry.override_fingerprint:
+        entry = replace(entry, source_fingerprint="", target_fingerprint="", base="", left="")
     return replace(
         entry,
         source_org_id=entry.target_org_id,

@@ -218,8 +218,11 @@ def _ways_back(shop: Workshop, tasks: Collection[ResourceKey]) -> dict[ResourceK
 
 
 def _refreshed(way_back: LineageEntry, entry: LineageEntry) -> LineageEntry:
-    """Return the entry of the other direction, which knows by now what both sides say."""
-    if way_back.target_id != entry.source_id:
+    """Return the entry of the other direction, which knows by now what both sides say.
+
+    Where an override made them differ, it keeps what its own last sync left: the next one compares with that.
+    """
+    if way_back.target_id != entry.source_id or entry.override_fingerprint:
         return way_back
     other = turned(entry)
     return replace(other, stamp=way_back.stamp, chain=way_back.chain, origin=way_back.origin)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sandbox.server.kinds import KIND_OF
 from sandbox.server.store import Store
@@ -32,8 +32,11 @@ from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sandbox_api import SandboxRepository, seeded, store_unchecked, without_threads
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld
 from tests.unit.isomorphism import (
+    Names,
     carried_over,
     differences,
+    ever_sent,
+    identifying_values,
     is_shaped,
     kept_though_dropped,
     left_ids,
@@ -54,10 +57,14 @@ from tests.unit.random_configs import (
     is_found_in_text,
     is_known_by_name,
     is_portable,
+    mention,
     new_id,
+    odd_value,
     plant,
     plant_freely,
+    plant_unsent,
     plantable,
+    portable_name,
     title_field,
 )
 
@@ -86,6 +93,7 @@ LANGUAGE = frozenset(
         # What organisations hold.
         "clone",
         "dangling",
+        "odd",
         "known_by_name",
         "twins",
         "text",
@@ -94,6 +102,7 @@ LANGUAGE = frozenset(
         "key",
         "json",
         "mention",
+        "unsent",
         # What happens.
         "fault",
         "retry",
@@ -118,8 +127,6 @@ LANGUAGE = frozenset(
         "namesake",
     }
 )
-#: What does not hold yet.
-NOT_YET = frozenset({"override_adds", "namesake"})
 
 
 class HistoryWorld(SyncWorld):
@@ -161,6 +168,21 @@ class HistoryWorld(SyncWorld):
         return sum(sum(one.client.writes.values()) for one in self.organisations.values())
 
 
+class Settled(NamedTuple):
+    """A pair of configs as a job left it.
+
+    Attributes:
+        target_id: of the target's.
+        source, target: the payloads.
+        differences: what the source does not have as the target has it, references as the source would name them.
+    """
+
+    target_id: str
+    source: Payload
+    target: Payload
+    differences: frozenset[str]
+
+
 class BrokenLawError(AssertionError):
     """A law does not hold; the message says which, and tells the history."""
 
@@ -180,7 +202,7 @@ class History:
         self.story: list[str] = []
         self.ever: dict[str, set[str]] = {org_id: {*SLUGS, *(f"{org_id}:{slug}" for slug in ROLES)} for org_id in ORGS}
         self.synced: dict[tuple[str, str], dict[ResourceKey, tuple[str, Payload, Payload]]] = {}
-        self.settled: dict[tuple[tuple[str, str], ResourceKey], tuple[str, Payload, Payload]] = {}
+        self.settled: dict[tuple[tuple[str, str], ResourceKey], Settled] = {}
         self.deleted: list[tuple[str, ResourceKey, Payload]] = []
         self.numbers = iter(range(10_000))
         self.laws_broken: list[str] = []
@@ -293,7 +315,7 @@ class History:
         configs = self.world.configs(org_id)
         resource_type = RESOURCE_TYPES[key.type]
         payload = deepcopy(configs[key])
-        places = [name for name in ("text", "sentence", "whole", "key", "json", "mention") if name in self.language]
+        places = [name for name in ("text", "sentence", "whole", "key", "json") if name in self.language]
         required = [one for one in plantable(resource_type) if one.required]
         chosen = [*required, *self.drawn.choices(plantable(resource_type) or [None], k=count)]  # type: ignore[list-item]
         for reference in chosen:
@@ -301,7 +323,9 @@ class History:
                 continue
             of_type = sorted(one for one in configs if one.type in reference.to)
             if self._may("dangling", 0.08):
-                dead = ResourceKey(reference.to[0], new_id(self.drawn, RESOURCE_TYPES[reference.to[0]], org_id, 1))
+                to = RESOURCE_TYPES[reference.to[0]]
+                dead_id = odd_value(self.drawn) if self._may("odd", 0.3) else new_id(self.drawn, to, org_id, 1)
+                dead = ResourceKey(to.name, dead_id)
                 self.ever[org_id].add(dead.id)
                 plant(self.drawn, payload, reference, Referent(dead, {}))
             elif of_type or reference.required:
@@ -311,6 +335,12 @@ class History:
         if places and others and can_hold_more(resource_type) and self.drawn.random() < 0.4:
             other = self.drawn.choice(others)
             plant_freely(self.drawn, payload, Referent(other, configs[other]), places)
+        names = sorted({name for one, held in configs.items() if one != key and (name := portable_name(one, held))})
+        if names and can_hold_more(resource_type) and self._may("mention", 0.1):
+            mention(self.drawn, payload, self.drawn.choice(names))
+        if others and self._may("unsent", 0.15):
+            other = self.drawn.choice([one for one in others if one.type == "usergroup"] or others)
+            plant_unsent(payload, resource_type, Referent(other, configs[other]))
         options = [option for values in payload.get("option_values", ()) for option in values.get("options", ())]
         if options:
             payload["option_values"] = [{"component_id": "c1", "options": [{**options[-1], "key": "url"}]}]
@@ -430,7 +460,7 @@ class History:
             break_lineage(
                 RESOURCE_TYPES,
                 self.world.lineage,
-                org_id=pair[1],
+                self.world.organisations[pair[1]],
                 type_name=entry.type,
                 source_id=entry.source_id,
                 source_org_id=pair[0],
@@ -455,7 +485,14 @@ class History:
         one, other = self.drawn.choice(pairs)
         body = {"type": one.type, "source_org_id": pair[0], "source_id": one.id, "target_id": other.id}
         try:
-            confirm_lineage(RESOURCE_TYPES, self.world.lineage, self.world.organisations[pair[1]], body)
+            confirm_lineage(
+                RESOURCE_TYPES,
+                self.world.lineage,
+                self.world.organisations[pair[1]],
+                body,
+                user_id="user",
+                now=self.world.now(),
+            )
         except HubError as error:
             self._say(f"{one} > {other.id} is not confirmed: {error}")
             return
@@ -525,22 +562,48 @@ class History:
         kind = "retry" if "retry_of" in more else "sync"
         how = "" if more.get("include_dependencies", True) else " without dependencies"
         self._say(f"{kind} {pair[0]}>{pair[1]}{how} of {named}: {job.status} {_summary(world.rows(job_id).values())}")
-        self._remember(pair, job, more.get("overrides") or {})
+        overrides = (request or {}).get("payload_overrides") or more.get("overrides") or {}
+        self._remember(pair, job, overrides)
         return job
 
     def _remember(self, pair: tuple[str, str], job: Job, overrides: Mapping[str, Any]) -> None:
         source, target = (self.world.configs(org_id) for org_id in pair)
         known = self.synced.setdefault(pair, {})
-        for key, row in self.world.rows(job.id).items():
+        rows = self.world.rows(job.id)
+        back = {
+            ResourceKey(key.type, target_id): key.id
+            for key, target_id in self._id_map(pair, source, target, rows).items()
+        }
+        names = names_between(RESOURCE_TYPES, target, source, back, set().union(*self.ever.values()))
+        for key, row in rows.items():
             there = target.get(ResourceKey(key.type, row.target_id or ""))
-            if row.status in _DONE and there is not None and key in source:
-                self.settled[pair, key] = (str(row.target_id), deepcopy(source[key]), deepcopy(there))
+            if str(key) in overrides:
+                # What an override changed is on one side only: the way back has to look.
+                self.settled.pop((pair, key), None)
+            elif row.status in _DONE and there is not None and key in source:
+                self.settled[pair, key] = self._settled(key, str(row.target_id), source[key], there, names, source)
             if row.status in (RowStatus.CREATED, RowStatus.PATCHED) and there is not None and key in source:
                 content = merge_patch(source[key], overrides.get(str(key), {}))
                 known[key] = (str(row.target_id), deepcopy(content), deepcopy(there))
             elif row.status is not RowStatus.SKIPPED:
                 known.pop(key, None)
         self._note_ids(pair[0])
+
+    @staticmethod
+    def _settled(
+        key: ResourceKey,
+        target_id: str,
+        ours: Payload,
+        theirs: Payload,
+        names: Names,
+        source: Mapping[ResourceKey, Payload],
+    ) -> Settled:
+        resource_type = RESOURCE_TYPES[key.type]
+        found = [
+            *differences(resource_type, names, theirs, ours),
+            *stale_siblings(resource_type, names, theirs, ours, source),
+        ]
+        return Settled(target_id, deepcopy(ours), deepcopy(theirs), frozenset(found))
 
     def _note_ids(self, org_id: str) -> None:
         for key, payload in self.world.configs(org_id).items():
@@ -563,6 +626,9 @@ class History:
             for one in world.lineage.list_entries(pair[1], pair[0])
             if one.half_done
         }
+        claims = {
+            ResourceKey(one.type, one.target_id): one.source_id for one in world.lineage.list_entries(pair[1], pair[0])
+        }
         synced = deepcopy(self.synced.get(pair, {}))
         source, before = deepcopy(world.configs(pair[0])), deepcopy(world.configs(pair[1]))
         job = self._carry_out(pair, selection, {})
@@ -573,11 +639,16 @@ class History:
             for key, row in rows.items()
             if not _is_fair(row, before.get(ResourceKey(key.type, row.target_id or ""), {}))
         ]
+        broken += [f"law 8: {key} was selected and has no row" for key in selection if key not in rows]
+        broken += _strangers(source, rows, {*selection})
         allowed = self._allowed(source, rows, {*selection} | half_done)
-        broken += self._twins(pair, before, rows)
+        broken += self._twins(pair, before, rows, claims)
         broken += _law_7(source, before, after, rows, allowed)
         broken += self._laws_1_and_5(pair, source, before, after, rows, allowed)
-        broken += _removals(source, before, after, rows, synced)
+        written = {
+            key: row for key, row in rows.items() if key in allowed and not RESOURCE_TYPES[key.type].never_overwrite
+        }
+        broken += _removals(source, before, after, written, synced)
         if not broken:
             self._sync_again(pair, selection, rows)
         if not broken and "catalogue" in self.language:
@@ -586,25 +657,33 @@ class History:
             raise BrokenLawError(self._told("\n".join(broken)))
 
     def _twins(
-        self, pair: tuple[str, str], before: Mapping[ResourceKey, Payload], rows: Mapping[ResourceKey, Row]
+        self,
+        pair: tuple[str, str],
+        before: Mapping[ResourceKey, Payload],
+        rows: Mapping[ResourceKey, Row],
+        claims: Mapping[ResourceKey, str],
     ) -> Iterator[str]:
-        """Yield what was made anew on the way back, though it is still there where it came from."""
+        """Yield what was made anew on the way back, though it is still there where it came from.
+
+        What lineage of this direction claims for another config is that one's, even where the other is gone by now.
+        """
         entries = self.world.lineage.list_entries(pair[0], pair[1])
         origins = {ResourceKey(one.type, one.target_id): one.source_id for one in entries}
         for key, row in sorted(rows.items()):
             origin = ResourceKey(key.type, origins.get(key, ""))
-            if row.status is RowStatus.CREATED and origin in before and row.target_id != origin.id:
+            is_free = claims.get(origin, key.id) == key.id
+            if row.status is RowStatus.CREATED and origin in before and row.target_id != origin.id and is_free:
                 yield f"law 8: {key} is created as {row.target_id}, though it came from {origin.id}"
 
     def _allowed(
         self, source: Mapping[ResourceKey, Payload], rows: Mapping[ResourceKey, Row], chosen: set[ResourceKey]
     ) -> set[ResourceKey]:
         """Return what a job may touch on the target: what was selected, and what the rest names by id."""
-        texts = {key: json.dumps(carried_over(RESOURCE_TYPES[key.type], source[key])) for key in rows if key in source}
+        sent = {key: carried_over(RESOURCE_TYPES[key.type], source[key]) for key in rows if key in source}
 
         def is_named(key: ResourceKey) -> bool:
-            payload = source.get(key, {})
-            return any(named_by_id(RESOURCE_TYPES, key, payload, text) for one, text in texts.items() if one != key)
+            others = {other: payload for other, payload in sent.items() if other != key}
+            return named_by_id(RESOURCE_TYPES, key, source.get(key, {}), others)
 
         return {key for key in rows if key in chosen or is_named(key)}
 
@@ -637,12 +716,15 @@ class History:
             if taken.setdefault(there, key) != key:
                 yield f"law 1: {told} is {taken[there]}'s too"
             is_ours = key in allowed or row.status is RowStatus.CREATED
-            if not is_ours or key.type == "environment_variable" or key not in source:
+            if not is_ours or RESOURCE_TYPES[key.type].never_overwrite or key not in source:
                 continue
             resource_type, ours, theirs = RESOURCE_TYPES[key.type], source[key], target[there]
-            if not (row.status is RowStatus.SKIPPED and self._came_from_there(pair, key, ours, there, theirs)):
-                yield from (f"law 1: {told} {one}" for one in differences(resource_type, names, ours, theirs))
-                yield from (f"law 1: {told} {one}" for one in stale_siblings(resource_type, theirs, target))
+            then = self._left_then(pair, key, ours, there, theirs) if row.status is RowStatus.SKIPPED else ()
+            found = [
+                *differences(resource_type, names, ours, theirs),
+                *stale_siblings(resource_type, names, ours, theirs, target),
+            ]
+            yield from (f"law 1: {told} {one}" for one in found if one not in then)
             # A clone's configs name, by themselves, what the other organisation has too.
             was = json.dumps(before.get(there)) if self.cloned else ""
             left = left_ids(carried_over(resource_type, theirs), gone)
@@ -671,18 +753,24 @@ class History:
                 id_map[key] = row.target_id
         return id_map
 
-    def _came_from_there(
+    def _left_then(
         self, pair: tuple[str, str], key: ResourceKey, ours: Payload, there: ResourceKey, theirs: Payload
-    ) -> bool:
-        """Tell whether both are as the last sync in the other direction left them: what only one has is its own."""
-        before = self.settled.get(((pair[1], pair[0]), there))
+    ) -> frozenset[str]:
+        """Return how two configs differed when the last sync in the other direction left them, if they are the same.
+
+        What only one had then is its own, and the way back leaves it so. What differs since, because something that
+        they name has been made anew, is a fault.
+        """
+        then = self.settled.get(((pair[1], pair[0]), there))
         resource_type = RESOURCE_TYPES[key.type]
-        return (
-            before is not None
-            and before[0] == key.id
-            and carried_over(resource_type, before[1]) == carried_over(resource_type, theirs)
-            and carried_over(resource_type, before[2]) == carried_over(resource_type, ours)
-        )
+        if (
+            then is not None
+            and then.target_id == key.id
+            and carried_over(resource_type, then.source) == carried_over(resource_type, theirs)
+            and carried_over(resource_type, then.target) == carried_over(resource_type, ours)
+        ):
+            return then.differences
+        return frozenset()
 
     def _sync_again(self, pair: tuple[str, str], selection: list[ResourceKey], rows: Mapping[ResourceKey, Row]) -> None:
         count = self.world.written()
@@ -716,6 +804,21 @@ def _is_fair(row: Row, before: Payload) -> bool:
     if dead is not None and dead[1] in json.dumps(before):
         return True
     return row.status is RowStatus.FAILED and row.error is not None and row.error.code in _FAIR
+
+
+def _strangers(
+    source: Mapping[ResourceKey, Payload], rows: Mapping[ResourceKey, Row], chosen: set[ResourceKey]
+) -> Iterator[str]:
+    """Yield what a job takes along though nothing that it sends names it."""
+    sent = {
+        key: json.dumps(ever_sent(RESOURCE_TYPES[key.type], source[key]), ensure_ascii=False)
+        for key in rows
+        if key in source
+    }
+    for key in sorted(rows.keys() - chosen):
+        names = {key.id, *identifying_values(RESOURCE_TYPES[key.type], source.get(key, {}))}
+        if not any(name in text for other, text in sent.items() if other != key for name in names):
+            yield f"law 1: {key} is in the job, though nothing that is sent names it"
 
 
 def _law_7(

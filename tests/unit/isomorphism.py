@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.domain.paths import find_value, remove_paths, values_at
-from shared.domain.resource_type import Catalogue, Identity, ResourceKey, ResourceType
+from shared.domain.resource_type import PORTABLE_FORMS, Catalogue, Form, Identity, Removal, ResourceKey, ResourceType
 
 Payload = Mapping[str, Any]
 Payloads = Mapping[ResourceKey, Payload]
@@ -44,6 +44,7 @@ class Names:
     counterparts: Mapping[str, str]
     lost: frozenset[str] = frozenset()
     _pattern: re.Pattern[str] | None = field(init=False, compare=False)
+    _words: re.Pattern[str] | None = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         known = {*self.counterparts, *self.lost}
@@ -51,6 +52,10 @@ class Names:
         # An id ends where the characters of ids end: one id may begin like another.
         text = rf"(?<![A-Za-z0-9-])(?:{'|'.join(map(re.escape, inside))})(?![A-Za-z0-9_-])"
         object.__setattr__(self, "_pattern", re.compile(text) if inside else None)
+        # What looks like a word is an id only where it is the whole of a string: in stringified JSON, between quotes.
+        words = sorted(one for one, other in self.counterparts.items() if one != other and one not in inside)
+        quoted = rf'(?<=")(?:{"|".join(map(re.escape, words))})(?=")'
+        object.__setattr__(self, "_words", re.compile(quoted) if words else None)
 
     def expected(self, value: Any) -> Any:
         """Return what the target should hold in the place of a value."""
@@ -68,6 +73,8 @@ class Names:
             return WILD
         if text in self.counterparts:
             return self.counterparts[text]
+        if self._words is not None and text[:1] in ("{", "["):
+            text = self._words.sub(lambda match: self.counterparts[match[0]], text)
         if self._pattern is None:
             return text
         lost = False
@@ -134,6 +141,20 @@ def carried_over(resource_type: ResourceType, payload: Payload) -> Any:
     )
 
 
+def ever_sent(resource_type: ResourceType, payload: Payload) -> Any:
+    """Leave out what no job sends, at creation or later; places in which the catalogue declares references stay."""
+    declared = [reference.path.removeprefix("$.") for reference in resource_type.references]
+    external = [path for path in resource_type.external_strip if not any(one.startswith(path) for one in declared)]
+    kept = {name: value for name, value in payload.items() if name in (resource_type.keep_only or payload)}
+    return remove_paths(kept, [*resource_type.strip, *external])
+
+
+def identifying_values(resource_type: ResourceType, payload: Payload) -> set[str]:
+    """Return by what, besides its id, others name a config."""
+    paths = ("slug", *resource_type.fields.aliases, *resource_type.derived_fields)
+    return {value for path in paths for value in values_at(payload, path) if isinstance(value, str) and value}
+
+
 def differences(resource_type: ResourceType, names: Names, source: Payload, target: Payload) -> Iterator[str]:
     """Yield one sentence for each place where a target is not what its source says."""
     expected = names.expected(carried_over(resource_type, source))
@@ -191,13 +212,21 @@ def _covers(expected: list[Any], found: list[Any], path: str, sets: frozenset[st
     return all(_may_go(item) or any(not any(_compare(item, one, "", path, sets)) for one in found) for item in expected)
 
 
-def stale_siblings(resource_type: ResourceType, payload: Payload, target: Payloads) -> Iterator[str]:
-    """Yield pinned values, such as a mapping's version, that do not agree with what they are pinned to."""
+def stale_siblings(
+    resource_type: ResourceType, names: Names, source: Payload, payload: Payload, target: Payloads
+) -> Iterator[str]:
+    """Yield pinned values, such as a mapping's version, that do not agree with what they are pinned to.
+
+    What the target names by itself is the target's: a job changes what it pins and knows nothing of it.
+    """
     for reference in resource_type.references:
         if not reference.siblings or reference.field != "id":
             continue
         parent, _, name = reference.path.rpartition(".")
+        carried = [names.expected(holder.get(name)) for holder in values_at(source, parent)]
         for holder in values_at(payload, parent):
+            if holder.get(name) not in carried:
+                continue
             referent = target.get(ResourceKey(reference.to[0], str(holder.get(name))), {})
             for sibling, path in reference.siblings.items():
                 wanted = find_value(referent, path)
@@ -216,6 +245,8 @@ def kept_though_dropped(
 ) -> Iterator[str]:
     """Yield properties that the source has dropped since the last sync and the target still has, untouched by hand.
 
+    Where the catalogue says that the API takes nothing away, or shows only a part, they stay.
+
     Args:
         resource_type: of all.
         base: the source at the last sync.
@@ -225,18 +256,39 @@ def kept_though_dropped(
         after: the target after it.
     """
     ours, theirs = carried_over(resource_type, base), carried_over(resource_type, now)
-    needed = resource_type.update.required if resource_type.update else ()
+    update = resource_type.update
+    if update is None or (update.merge and (resource_type.limited_view or update.removal is Removal.IMPOSSIBLE)):
+        return
+    needed = update.required
     for name in ours.keys() - theirs.keys():
         untouched = name in left and left[name] == before.get(name)
         if untouched and after.get(name) not in (None, [], {}, "") and name not in needed:
             yield f"/{name}: the source has dropped it, the target keeps {after[name]!r}"
 
 
-def named_by_id(catalogue: Catalogue, key: ResourceKey, payload: Payload, text: str) -> bool:
-    """Tell whether a text names a config by what the server assigned to it."""
+def named_by_id(catalogue: Catalogue, key: ResourceKey, payload: Payload, others: Payloads) -> bool:
+    """Tell whether one of some payloads names a config by what the server assigned to it.
+
+    An id that is made of slugs is the same in every organisation: only an id path names a config by it.
+    """
     resource_type = catalogue[key.type]
     if resource_type.identity in (Identity.PORTABLE, Identity.ORG_PREFIXED):
         return False
+    if ":" in key.id:
+        return any(key.id in ids_at_id_paths(catalogue[other.type], held, key.type) for other, held in others.items())
     fields = [*resource_type.derived_fields, *(path for path in resource_type.fields.aliases if "." in path)]
     aliases: list[Any] = [key.id, *(find_value(payload, path) for path in fields), find_value(payload, "public_url")]
-    return any(isinstance(one, str) and len(one) >= 8 and one in text for one in aliases)
+    assigned = [one for one in aliases if isinstance(one, str) and len(one) >= 8]
+    texts = [json.dumps(held, ensure_ascii=False) for held in others.values()]
+    return any(one in text for one in assigned for text in texts)
+
+
+def ids_at_id_paths(resource_type: ResourceType, payload: Payload, to: str) -> set[Any]:
+    """Return what a payload holds where the catalogue declares ids of a type."""
+    return {
+        value
+        for reference in resource_type.references
+        if to in reference.to and reference.form not in (*PORTABLE_FORMS, Form.URL, Form.ROLE_ID)
+        for value in values_at(payload, reference.path)
+        if isinstance(value, str)
+    }

@@ -36,6 +36,11 @@ FREE_KEYS = "labels"
 FREE_JSON = "document"
 
 
+def odd_value(drawn: random.Random) -> str:
+    """Draw what stands where an id should, and can be none."""
+    return drawn.choice(("x" * 300, "ä" * 200, f"no\x07id {drawn.randrange(100)}"))
+
+
 def short_id(drawn: random.Random) -> str:
     """One in four has no digit: eight small letters, like a word."""
     return "".join(drawn.choices(string.ascii_lowercase, k=7)) + drawn.choice(string.ascii_lowercase[:2] + "0123456")
@@ -94,7 +99,7 @@ def _make_whole(drawn: random.Random, resource_type: ResourceType, org_id: str, 
             # A purpose has an id of its own, every other label is known by its slug.
             body["slug"] = config_id if ":" in config_id else f"purpose:p{number}"
         case "product":
-            body["code"] = f"PRD-{100 + number % 4}"
+            body["code"] = f"PRD-{1000 + number % 4}"
         case "file" | "document_template":
             del body["custom_download_url"]
             key = f"{org_id}/{config_id}/{body['filename']}"
@@ -250,7 +255,7 @@ def in_text(drawn: random.Random, referent: Referent, *, forms: Iterable[str] = 
     if url is not None and drawn.random() < 0.7:
         return str(drawn.choice((url, f'<img src="{url}"/>')))
     identifier = referent.key.id
-    match drawn.choice(tuple(forms)):
+    match "plain" if is_word(identifier) else drawn.choice(tuple(forms)):
         case "url":
             return f"https://app.example/open/{identifier}?x=1"
         case "html":
@@ -276,9 +281,9 @@ def _accompany(reference: Reference, referent: Referent, holder: Payload) -> Non
 def plant_freely(drawn: random.Random, payload: Payload, referent: Referent, places: Sequence[str]) -> None:
     """Name a config at a place of the author's own making: in text, as an object's key, inside stringified JSON."""
     identifier = referent.key.id
-    if not any(character.isdigit() for character in identifier):
+    if is_word(identifier):
         # Eight letters count only where they are the whole of a string.
-        places = [place for place in places if place in ("whole", "key", "mention")] or ("whole",)
+        places = [place for place in places if place in ("whole", "key", "json")] or ("whole",)
     match drawn.choice(places):
         case "text":
             payload[FREE_TEXT] = f"{payload.get(FREE_TEXT, '')} {in_text(drawn, referent)}"
@@ -290,9 +295,40 @@ def plant_freely(drawn: random.Random, payload: Payload, referent: Referent, pla
             payload.setdefault(FREE_KEYS, {})[identifier] = "ä"
         case "json":
             payload[FREE_JSON] = json.dumps({"text": "ä\n", "ids": [identifier], "in": {identifier: f"/{identifier}/"}})
-        case "mention":
-            word = referent.payload.get("code") or referent.payload.get("key") or "vorgang_42"
-            payload[FREE_TEXT] = f"{payload.get(FREE_TEXT, '')} siehe {word}."
+
+
+def mention(drawn: random.Random, payload: Payload, word: str) -> None:
+    """Let an author's text or block say what some config is called in every organisation."""
+    if drawn.random() < 0.5:
+        payload[FREE_TEXT] = f"{payload.get(FREE_TEXT, '')} siehe {word}."
+    else:
+        payload.setdefault("chosen", []).append(word)
+
+
+def portable_name(key: ResourceKey, payload: Payload) -> str | None:
+    """Return what a config is called in every organisation: its code, key or slug, or an id that is made of those."""
+    if is_portable(RESOURCE_TYPES[key.type]) or ":" in key.id:
+        return key.id
+    return next((str(payload[name]) for name in ("code", "key") if name in payload), None)
+
+
+def plant_unsent(payload: Payload, resource_type: ResourceType, referent: Referent) -> bool:
+    """Name a config where nothing is copied, in place: with whom a board is shared, what a change proposes.
+
+    False where the type has no such place for it.
+    """
+    if "shared_with" in resource_type.external_strip and referent.key.type == "usergroup":
+        payload["shared_with"] = [f"group_{referent.key.id}"]
+    elif "_changesets" in resource_type.strip:
+        payload["_changesets"] = {"name": {"proposed": referent.key.id}}
+    else:
+        return False
+    return True
+
+
+def is_word(identifier: str) -> bool:
+    """Tell whether an id looks like a word: it counts only where it is the whole of a string."""
+    return not any(character.isdigit() for character in identifier)
 
 
 def is_portable(resource_type: ResourceType) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.references import (
     FoundReference,
     Identified,
@@ -242,6 +243,20 @@ def test_what_only_the_scan_found_is_by_name_where_its_identifier_is_portable() 
     ):
         identified = Identified(ResourceKey(type_name, SHORT if path == "id" else "other"), path)
         assert is_by_name(scanned, identified, word) is by_name, (type_name, path)
+
+
+def test_an_id_that_is_made_of_slugs_names_its_config_only_where_an_id_is_expected() -> None:
+    label = ResourceKey("taxonomy_classification", "region:north")
+    identifiers = {label.id: [Identified(label)]}
+    for type_name, payload, by_name in (
+        ("product", {"_purpose": [label.id]}, False),
+        ("product", {"remarks": f"see {label.id}."}, True),
+        ("taxonomy_classification", {"enabled_purposes": [label.id]}, True),
+        ("taxonomy_classification", {"parents": [label.id]}, False),
+        ("target", {"entity_filters": [{"key": "_purpose", "value": label.id}]}, True),
+    ):
+        reached = referents_of(RESOURCE_TYPES[type_name], payload, identifiers, RESOURCE_TYPES)
+        assert reached == {label: by_name}, (type_name, payload)
 
 
 IDENTITIES = {

@@ -382,6 +382,21 @@ def test_a_reference_that_a_product_dropped_is_gone_from_the_target() -> None:
     assert_settled(world, ResourceKey("product", p))
 
 
+def test_what_the_source_dropped_of_an_installation_stays_since_its_api_takes_nothing_away() -> None:
+    world = SyncWorld(MemoryDynamoDB(), RESOURCE_TYPES)
+    maps = ResourceKey("app", "0b5c3c1e-1111-4a63-9d3a-00000000d003")
+    options = [{"component_id": "c1", "options": [{"key": "url", "value": "https://a.example"}]}]
+    world.source.add(RESOURCE_TYPES["app"], {"app_id": maps.id, "installed_version": "1", "option_values": options})
+    sync(world, maps)
+    for name in ("installed_version", "option_values"):
+        del world.source.configs["app"][maps.id][name]
+    job = sync(world, maps)
+    there = world.target.configs["app"][maps.id]
+    assert (there["installed_version"], there["option_values"]) == ("1", options)
+    assert sum("which the API cannot take away" in message for message in messages(world, job)) == 2
+    assert_settled(world, maps)
+
+
 # The way back
 
 

@@ -15,7 +15,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
-from shared.domain.resource_type import ResourceKey
+from shared.domain.resource_type import EMPTY, ResourceKey
 from shared.domain.row_commit import Claim, Hold, Sent, Writer, growing_wait
 from shared.domain.sync_job import Job, JobKind
 
@@ -149,6 +149,20 @@ def release(table: str, job: Job, key: ResourceKey, hold: Hold, writer: Writer |
     return parts
 
 
+def mark_written(table: str, job: Job, target: ResourceKey, now: float) -> Item:
+    """Return the part of a transaction that says who wrote a target which nobody could claim before it was made.
+
+    Args:
+        table: LineageTable.
+        job: the job that made it.
+        target: the config.
+        now: epoch seconds.
+    """
+    writer = _written_by(Writer(job.id, job.kind))
+    values = {"type": target.type, "target_id": target.id, "expires_at": int(now) + _LIFETIME_S, **writer}
+    return {"Update": _update(table, _target(job, target, target.id), values)}
+
+
 def run_out(table: str, job: Job, key: ResourceKey, hold: Hold, sent: Sent | None, now: float) -> list[Item]:
     """Return the parts of a transaction that let a claim run out now and leave it to whoever finds out."""
     ends: Item = {"lease_until": int(now)}
@@ -216,12 +230,12 @@ def _claim_values(claim: Claim, now: float) -> Item:
     }
 
 
-def _update(table: str, key: keys.Key, values: Item, condition: Item) -> Item:
+def _update(table: str, key: keys.Key, values: Item, condition: Mapping[str, Any] = EMPTY) -> Item:
     return {
         "TableName": table,
         "Key": key,
+        **condition,
         "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in values),
-        "ConditionExpression": condition["ConditionExpression"],
         "ExpressionAttributeNames": {
             **{f"#{name}": name for name in values},
             **condition.get("ExpressionAttributeNames", {}),

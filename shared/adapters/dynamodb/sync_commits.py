@@ -14,6 +14,7 @@ from shared.adapters.dynamodb.claims import (
     holder_of,
     is_held,
     last_writer,
+    mark_written,
     open_create,
     release,
     run_out,
@@ -246,6 +247,9 @@ class RowCommits:
             else:
                 writer = Writer(job.id, job.kind) if commit.sent else None
                 ends = release(self._lineage, job, key, commit.hold, writer, now)
+            # An id that is the same in every organisation comes back: what wrote it before was another config.
+            if commit.sent and commit.hold.target_id is None and commit.after.target_id == commit.before.key.id:
+                ends.append(mark_written(self._lineage, job, commit.before.key, self._clock()))
             parts += [(item, Lost.CLAIM) for item in ends]
         expires_at = int(self._clock()) + RETENTION_S
         for event in commit.events:
