@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from typing import Any
 
 from shared.domain.errors import TooDeepError
@@ -14,6 +15,7 @@ from shared.domain.errors import TooDeepError
 MAX_DEPTH = 200
 # An answer wraps its configs in a few levels of its own, so what is cut off there is over the bound all the same.
 _CUT_BELOW = MAX_DEPTH + 10
+_MAX_MARKS = 30
 
 # A string that does not end is taken whole, so that the search goes over no character twice.
 _STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
@@ -71,6 +73,22 @@ def whole_text(text: str) -> str:
     except UnicodeEncodeError:
         return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)
     return text
+
+
+def composed_text(text: str) -> str:
+    """Return a text in Unicode's composed form (NFC); as it is where more than 30 marks follow each other.
+
+    Marks are sorted on the way, which takes time by the square of how many there are in a row. No language has as many:
+    https://www.unicode.org/reports/tr15/#Stream_Safe_Text_Format
+    """
+    if text.isascii():
+        return text
+    in_a_row = 0
+    for character in text:
+        in_a_row = in_a_row + 1 if unicodedata.combining(character) else 0
+        if in_a_row > _MAX_MARKS:
+            return text
+    return unicodedata.normalize("NFC", text)
 
 
 def _below(value: Any, depth: int) -> list[Any]:

@@ -120,6 +120,9 @@ class Counterparts:
         )
 
 
+_Place = tuple[str | int | None, ...]
+
+
 class _Twins:
     """References of a source payload side by side with those of its target."""
 
@@ -128,10 +131,15 @@ class _Twins:
     ) -> None:
         self._known = known
         self._found = find_references(resource_type, source, known.source_identifiers.__contains__)
-        self._there: dict[tuple[str | int | None, ...], list[FoundReference]] = {}
-        for found in find_references(resource_type, target, known.target_identifiers.__contains__):
-            for place in {found.steps, _pattern(found.steps)}:
-                self._there.setdefault(place, []).append(found)
+        # By place and by what is named there, as an id and as the config that an alias stands for; the first counts.
+        self._there: dict[tuple[_Place, str | ResourceKey], tuple[int, FoundReference]] = {}
+        there = find_references(resource_type, target, known.target_identifiers.__contains__)
+        for number, found in enumerate(there):
+            named = resolve(found, known.target_identifiers, known.catalogue)
+            for place in (found.steps, _pattern(found.steps)):
+                self._there.setdefault((place, found.identifier), (number, found))
+                if named is not None:
+                    self._there.setdefault((place, named.key), (number, found))
 
     def list(self) -> Iterator[tuple[FoundReference, Identified, ResourceKey, FoundReference | None]]:
         """Yield each reference whose counterpart is known: what it names, the counterpart, where the target names that.
@@ -148,17 +156,14 @@ class _Twins:
                 key = str(found.steps[-1])
                 names[found.steps] = f"{key[: found.start]}{counterpart.id}{key[found.end :]}"
             steps = tuple(names.get(found.steps[: depth + 1], step) for depth, step in enumerate(found.steps))
-            candidates = (*self._there.get(steps, ()), *self._there.get(_pattern(steps), ()))
-            yield found, named, counterpart, next((one for one in candidates if self._names(one, counterpart)), None)
+            yield found, named, counterpart, self._at(steps, counterpart) or self._at(_pattern(steps), counterpart)
 
-    def _names(self, found: FoundReference, key: ResourceKey) -> bool:
-        if found.identifier == key.id:
-            return True
-        named = resolve(found, self._known.target_identifiers, self._known.catalogue)
-        return named is not None and named.key == key
+    def _at(self, place: _Place, key: ResourceKey) -> FoundReference | None:
+        named = [one for name in (key.id, key) if (one := self._there.get((place, name))) is not None]
+        return min(named)[1] if named else None
 
 
-def _pattern(steps: tuple[str | int, ...]) -> tuple[str | None, ...]:
+def _pattern(steps: tuple[str | int, ...]) -> _Place:
     """Return the steps without the positions of array items."""
     return tuple(None if isinstance(step, int) else step for step in steps)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache, lru_cache
 from hashlib import sha256
-from itertools import repeat, starmap
+from itertools import chain, repeat, starmap
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.bounds import read_json_text
@@ -13,12 +13,15 @@ from shared.domain.paths import ITEMS, copy_json, parse_path, replace_values, va
 from shared.domain.references import sendable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from shared.domain.resource_type import Reference, ResourceType
 
 #: Part of every catalogue version; raised where this module makes other content of the same payload.
 _RULES = 1
+# How often an item of a set looks for a partner, on average, before the set counts as changed: all with all would be
+# the square. At worst that costs one more write.
+_TRIES_AN_ITEM = 32
 
 
 def fingerprint(resource_type: ResourceType, payload: Mapping[str, Any]) -> str:
@@ -208,19 +211,31 @@ def _pairs_up(ours: list[Any], theirs: list[Any], path: tuple[str, ...], sets: f
     def fits(one: int, place: int) -> bool:
         return _is_within(unequal[one], others[place], path, sets)
 
+    return _all_find_a_place(len(unequal), len(others), fits)
+
+
+def _all_find_a_place(items: int, places: int, fits: Callable[[int, int], bool]) -> bool:
+    """Tell whether every item can have a place of its own; False where too many tries do not tell.
+
+    An item is tried at its own position first: mostly the server has only filled in defaults.
+    """
+    tries_left = _TRIES_AN_ITEM * max(places, 2 * _TRIES_AN_ITEM)
     owners: dict[int, int] = {}
-    places: dict[int, int] = {}
-    for number in range(len(unequal)):
+    held: dict[int, int] = {}
+    for number in range(items):
         reached: dict[int, int] = {}
         queue, free = [number], None
         for one in queue:
-            for place in range(len(others)):
+            for place in chain(range(one, places), range(min(one, places))):
+                tries_left -= 1
                 if place not in reached and fits(one, place):
                     reached[place] = one
                     if place not in owners:
                         free = place
                         break
                     queue.append(owners[place])
+                if not tries_left:
+                    return False
             if free is not None:
                 break
         if free is None:
@@ -228,7 +243,7 @@ def _pairs_up(ours: list[Any], theirs: list[Any], path: tuple[str, ...], sets: f
         while free is not None:
             one = reached[free]
             owners[free] = one
-            places[one], free = free, places.get(one)
+            held[one], free = free, held.get(one)
     return True
 
 

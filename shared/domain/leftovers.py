@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _START = 8
 # A shorter id may be a part of another word by chance.
 _UNMISTAKABLE = 20
+# Nobody encodes an id more often; `%2525…` would go on for as long as it is.
+_MAX_ENCODINGS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,10 @@ class SourceIds:
     def inside(self, text: str) -> dict[str, None]:
         """Return the ids that a text holds, raw or percent-decoded, the longest at each place."""
         found = dict.fromkeys(self._inside(text))
-        while "%" in text and (decoded := unquote(text)) != text:
+        for _ in range(_MAX_ENCODINGS):
+            decoded = unquote(text) if "%" in text else text
+            if decoded == text:
+                break
             text = decoded
             found |= dict.fromkeys(self._inside(text))
         return found
@@ -114,21 +119,27 @@ def leftover_source_ids(
     meant = (ResolutionKind.KEEP, ResolutionKind.LEFT_OUT)
     kept = {(one.found.steps, one.found.in_key, one.found.identifier) for one in resolutions if one.kind in meant}
     source = sendable(resource_type, source_payload)
-    return [
-        (pointer_of(steps), identifier)
-        for steps, in_key, text in _texts(sendable(resource_type, target_payload))
-        for identifier in ids.inside(text)
-        if (steps, in_key, identifier) not in kept and _holds(source, steps, in_key, identifier, ids)
-    ]
+    left: list[tuple[str, str]] = []
+    for steps, in_key, text in _texts(sendable(resource_type, target_payload)):
+        found = ids.inside(text)
+        there = _inside_source(source, steps, in_key, ids) if found else found
+        pointer = pointer_of(steps) if there else ""
+        left += [
+            (pointer, identifier)
+            for identifier in found
+            if identifier in there and (steps, in_key, identifier) not in kept
+        ]
+    return left
 
 
-def _holds(source: Any, steps: Sequence[str | int], in_key: bool, identifier: str, ids: SourceIds) -> bool:
-    """Tell whether the source has an id at the same place."""
+def _inside_source(source: Any, steps: Sequence[str | int], in_key: bool, ids: SourceIds) -> Mapping[str, None]:
+    """Return the ids that the source has at a place."""
+    container = follow(source, steps[:-1])
     if in_key:
-        container = follow(source, steps[:-1])
-        return isinstance(container, dict) and steps[-1] in container
-    text = follow(source, steps)
-    return isinstance(text, str) and identifier in ids.inside(text)
+        text = steps[-1] if isinstance(container, dict) and steps[-1] in container else None
+    else:
+        text = follow(source, steps)
+    return ids.inside(text) if isinstance(text, str) else {}
 
 
 def _texts(payload: Any) -> Iterator[tuple[tuple[str | int, ...], bool, str]]:

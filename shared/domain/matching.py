@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid5
 
-from shared.domain.bounds import check_depth
+from shared.domain.bounds import check_depth, composed_text
 from shared.domain.errors import (
     AmbiguousMatchError,
     NotFoundError,
@@ -151,7 +150,7 @@ def _values(resource_type: ResourceType, payload: Any, path: str) -> list[Any]:
 
 def _comparable(value: Any) -> Any:
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value).strip()
+        return composed_text(value).strip()
     if isinstance(value, list):
         return [_comparable(item) for item in value]
     if isinstance(value, dict):

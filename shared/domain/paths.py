@@ -190,17 +190,17 @@ def remove_places(payload: Any, places: Iterable[Sequence[str | int]]) -> None:
         payload: any JSON value.
         places: chains of keys and indexes, as they are before anything is removed; the payload itself is never removed.
     """
-    touched: list[list[Any]] = []
+    touched: dict[int, list[Any]] = {}
     for steps in places:
         container = follow(payload, steps[:-1])
         if not steps or container is None:
             continue
         if isinstance(container, list) and isinstance(steps[-1], int) and steps[-1] < len(container):
             container[steps[-1]] = _REMOVED
-            touched.append(container)
+            touched[id(container)] = container
         elif isinstance(container, dict):
             container.pop(str(steps[-1]), None)
-    for items in touched:
+    for items in touched.values():
         items[:] = [item for item in items if item is not _REMOVED]
 
 
@@ -281,12 +281,16 @@ def pointer_of(steps: Sequence[str | int]) -> str:
 
 def merge_patch(payload: Any, patch: Any) -> Any:
     """Return a payload with a JSON merge patch applied (RFC 7386): null removes, arrays are replaced as a whole."""
+    return _merged_into(copy_json(payload), copy_json(patch))
+
+
+def _merged_into(node: Any, patch: Any) -> Any:
     if not isinstance(patch, dict):
-        return copy_json(patch)
-    merged = dict(payload) if isinstance(payload, dict) else {}
+        return patch
+    merged = node if isinstance(node, dict) else {}
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = merge_patch(merged.get(name), value)
-    return copy_json(merged)
+            merged[name] = _merged_into(merged.get(name), value)
+    return merged

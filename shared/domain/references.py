@@ -49,7 +49,7 @@ from shared.domain.text_scan import Hit, IsKnown, escape_like, is_identifier_sha
 
 Step = str | int
 
-_SLUG_PREFIX_PATTERN = re.compile(r"([A-Za-z0-9_-]+):")
+_SLUG_PREFIX_PATTERN = re.compile(r"\A([A-Za-z0-9_-]+):")
 _HANDLEBARS_PATTERN = re.compile(r"\{\{\{?\s*+(?:~~\s*+)?([A-Za-z0-9_.-]++)\s*+\}\}")
 _ENV_PATTERN = re.compile(r"\{\{\s*+env\.([a-z0-9][a-z0-9_.-]{0,127})\s*\}\}")
 

@@ -198,8 +198,9 @@ def _keep_active_flag(flag: ActiveFlag, body: dict[str, Any], target_payload: Ma
         else:
             set_value(body, flag.path, current)
         return
+    find = _Counterparts()
     for steps, _ in list(places_at(body, flag.path)):
-        current = _counterpart(body, target_payload, steps)
+        current = find.at(body, target_payload, steps)
         if current is not None:
             follow(body, steps[:-1])[steps[-1]] = current
 
@@ -208,29 +209,58 @@ def flags_of_both(
     flag: ActiveFlag, body: Mapping[str, Any], target_payload: Mapping[str, Any]
 ) -> Iterator[tuple[Any, Any]]:
     """Yield the active flags of a body, each with that of the target at the same place, where both say."""
+    find = _Counterparts()
     for steps, ours in places_at(body, flag.path):
-        theirs = _counterpart(body, target_payload, steps)
+        theirs = find.at(body, target_payload, steps)
         if ours is not None and theirs is not None:
             yield ours, theirs
 
 
-def _counterpart(body: Any, target_payload: Any, steps: Sequence[str | int]) -> Any:
-    """Return what the target has at a place of the body, array items found by what identifies them."""
-    ours, theirs = body, target_payload
-    for step in steps:
-        ours = ours[step]
-        if isinstance(step, int):
-            items = theirs if isinstance(theirs, list) else []
-            theirs = next((item for item in items if _is_same_item(ours, item)), None)
-        else:
-            theirs = theirs.get(step) if isinstance(theirs, dict) else None
-    return theirs
+class _Counterparts:
+    """Finds the objects of an array by what identifies them: slug, id, name or key. Each array is read once."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[int, tuple[list[Any], dict[tuple[str, str], Any]]] = {}
+
+    def at(self, body: Any, target_payload: Any, steps: Sequence[str | int]) -> Any:
+        """Return what the target has at a place of the body; None where it has nothing there."""
+        ours, theirs = body, target_payload
+        for step in steps:
+            ours = ours[step]
+            if isinstance(step, int):
+                theirs = self.same_item(ours, theirs) if isinstance(theirs, list) else None
+            else:
+                theirs = theirs.get(step) if isinstance(theirs, dict) else None
+        return theirs
+
+    def same_item(self, ours: Any, items: list[Any]) -> Any:
+        """Return the first object of an array that is the same as ours, else None."""
+        identity = next(_identities(ours), None)
+        return self._by_identity(items).get(identity) if identity is not None else None
+
+    def append(self, item: Any, items: list[Any]) -> None:
+        """Add an object to an array."""
+        found = self._by_identity(items)
+        items.append(item)
+        for identity in _identities(item):
+            found.setdefault(identity, item)
+
+    def _by_identity(self, items: list[Any]) -> dict[tuple[str, str], Any]:
+        if id(items) not in self._arrays:
+            found: dict[tuple[str, str], Any] = {}
+            for item in items:
+                for identity in _identities(item):
+                    found.setdefault(identity, item)
+            self._arrays[id(items)] = items, found
+        return self._arrays[id(items)][1]
 
 
-def _is_same_item(ours: Any, theirs: Any) -> bool:
-    if not isinstance(ours, dict) or not isinstance(theirs, dict):
-        return bool(ours == theirs)
-    return next((ours[name] == theirs.get(name) for name in ("slug", "id", "name", "key") if ours.get(name)), False)
+def _identities(item: Any) -> Iterator[tuple[str, str]]:
+    """Yield what identifies an object, the surest first."""
+    for name in ("slug", "id", "name", "key"):
+        value = item.get(name) if isinstance(item, dict) else None
+        if isinstance(value, str | int) and value:
+            yield name, str(value)
 
 
 def _keep_own_fields(resource_type: ResourceType, body: dict[str, Any], target_payload: Mapping[str, Any]) -> None:
@@ -241,19 +271,20 @@ def _keep_own_fields(resource_type: ResourceType, body: dict[str, Any], target_p
         if current is not None and not (merges and parse_path(path)[0] not in body):
             set_value(body, path, copy_json(current))
     for path in resource_type.secrets_sent_back:
+        find = _Counterparts()
         for steps, _ in secrets_at(target_payload, path):
-            _send_back(body, target_payload, steps)
+            _send_back(find, body, target_payload, steps)
 
 
-def _send_back(body: Any, target_payload: Any, steps: Sequence[str | int]) -> None:
+def _send_back(find: _Counterparts, body: Any, target_payload: Any, steps: Sequence[str | int]) -> None:
     """Put into a body what the target has at a place, with the object or array item around it where that is lacking."""
     for depth in range(max(0, len(steps) - 2), len(steps)):
         step = steps[depth]
-        container = _counterpart(target_payload, body, steps[:depth])
+        container = find.at(target_payload, body, steps[:depth])
         theirs = follow(target_payload, steps[: depth + 1])
         if isinstance(step, int) and isinstance(container, list) and isinstance(theirs, dict) and "key" in theirs:
-            if not any(_is_same_item(theirs, item) for item in container):
-                container.append(copy_json(theirs))
+            if find.same_item(theirs, container) is None:
+                find.append(copy_json(theirs), container)
                 return
         elif isinstance(step, str) and isinstance(container, dict) and container.get(step) is None:
             container[step] = copy_json(theirs)

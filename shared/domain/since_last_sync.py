@@ -159,18 +159,14 @@ def conflicts(
     if since.base is None or since.left is None:
         return []
     ours = set(differing_places(resource_type, since.base, source))
+    above_ours = {steps[:depth] for steps in ours for depth in range(len(steps))}
     found = []
     for theirs in differing_places(resource_type, since.left, target):
-        if any(_overlap(theirs, one) for one in ours):
+        if theirs in above_ours or any(theirs[:depth] in ours for depth in range(len(theirs) + 1)):
             new, old = follow(written, theirs), follow(target, theirs)
             if new != old:
                 found.append((theirs, _shown(new), _shown(old)))
     return found
-
-
-def _overlap(one: Steps, other: Steps) -> bool:
-    length = min(len(one), len(other))
-    return one[:length] == other[:length]
 
 
 def _shown(value: Any) -> str:

@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -50,6 +51,8 @@ _CUT_PATTERN = re.compile(r"['()\[\]{},|&;?#^`$*!]")
 _MAX_CUTS = 16
 # No server assigns longer ids without a digit.
 _MAX_WORD = 36
+# With its backslashes: as many say how deep in stringified JSON it stands.
+_QUOTE_PATTERN = re.compile(r'(?<!\\)\\*+"')
 _QUERY_PATTERN = re.compile(r"[?#]")
 _EXTENSION_PATTERN = re.compile(r"\.[A-Za-z0-9]{2,4}(?![A-Za-z0-9])")
 
@@ -257,16 +260,14 @@ def _outside(hits: Sequence[Hit], closed: Sequence[tuple[int, int]]) -> list[Hit
 
 def _longest(hits: Sequence[Hit], taken: Collection[tuple[int, int]]) -> list[Hit]:
     """Return hits that overlap neither each other nor what is taken, longer identifiers before shorter ones."""
-    spans = sorted(taken)
+    occupied = bytearray(max(end for _, end in (*taken, *((hit.start, hit.end) for hit in hits))))
+    for start, end in taken:
+        occupied[start:end] = b"x" * (end - start)
     chosen: list[Hit] = []
     for hit in sorted(set(hits), key=lambda hit: (-len(hit.identifier), hit.start)):
-        position = bisect_left(spans, (hit.start, hit.end))
-        if position and spans[position - 1][1] > hit.start:
-            continue
-        if position < len(spans) and spans[position][0] < hit.end:
-            continue
-        spans.insert(position, (hit.start, hit.end))
-        chosen.append(hit)
+        if occupied.find(b"x", hit.start, hit.end) < 0:
+            occupied[hit.start : hit.end] = b"x" * (hit.end - hit.start)
+            chosen.append(hit)
     return sorted(chosen, key=lambda hit: hit.start)
 
 
@@ -430,12 +431,17 @@ def _as_in_json(value: str, text: str, start: int) -> str:
     """Escape a value for the level of stringified JSON that a place in a text is at."""
     if not any(one in '"\\' or one < " " for one in value):
         return value
+    for _ in range(_json_levels(text)(start)):
+        value = _write_json(value)
+    return value
+
+
+@lru_cache(maxsize=1)  # a text is rewritten place by place
+def _json_levels(text: str) -> Callable[[int], int]:
+    """Return what tells in how many levels of stringified JSON a position of a text is."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
-        return value
-    before = text[: text.rfind('"', 0, start)]
-    backslashes = len(before) - len(before.rstrip("\\"))
-    for _ in range((backslashes + 1).bit_length()):
-        value = _write_json(value)
-    return value
+        return lambda _: 0
+    quotes = [(-1, 1), *((match.end() - 1, len(match[0]).bit_length()) for match in _QUOTE_PATTERN.finditer(text))]
+    return lambda start: quotes[bisect_left(quotes, (start, 0)) - 1][1]
