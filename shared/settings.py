@@ -14,6 +14,13 @@ class MissingSettingError(RuntimeError):
         self.name = name
 
 
+class PlainHttpError(RuntimeError):
+    """An address that is no HTTPS, in an environment other than `local`."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"{address} begins with https:// in every environment but `local`.")
+
+
 def _required(name: str) -> Callable[[], str]:
     def read() -> str:
         value = os.environ.get(name, "")
@@ -29,6 +36,18 @@ def _optional(name: str) -> Callable[[], str]:
         return os.environ.get(name, "")
 
     return read
+
+
+def _address(read: Callable[[], str]) -> Callable[[], str]:
+    """Refuse plain HTTP outside of the environment `local`: tokens and the keys that they are checked with travel."""
+
+    def read_address() -> str:
+        value = read()
+        if value and not value.startswith("https://") and os.environ.get("ENVIRONMENT") != "local":
+            raise PlainHttpError(value)
+        return value
+
+    return read_address
 
 
 index_table = _required("INDEX_TABLE")
@@ -49,20 +68,21 @@ sync_executions_arn = _required("SYNC_EXECUTIONS_ARN")
 delete_executions_arn = _required("DELETE_EXECUTIONS_ARN")
 event_bus = _required("EVENT_BUS")
 dead_letter_queue_url = _required("DEAD_LETTER_QUEUE_URL")
-downstream_url_template = _required("DOWNSTREAM_URL_TEMPLATE")
+downstream_url_template = _address(_required("DOWNSTREAM_URL_TEMPLATE"))
 token_issuer = _required("TOKEN_ISSUER")
-token_jwks_url = _required("TOKEN_JWKS_URL")
+token_jwks_url = _address(_required("TOKEN_JWKS_URL"))
 environment = _required("ENVIRONMENT")
 
 # Without an access-token issuer, only user tokens are accepted; without an app URL, jobs carry no deep links.
 access_token_issuer = _optional("ACCESS_TOKEN_ISSUER")
-access_token_jwks_url = _optional("ACCESS_TOKEN_JWKS_URL")
+access_token_jwks_url = _address(_optional("ACCESS_TOKEN_JWKS_URL"))
+access_token_list_url = _address(_optional("ACCESS_TOKEN_LIST_URL"))
 app_url_template = _optional("APP_URL_TEMPLATE")
 
 
 def allowed_origins() -> tuple[str, ...]:
-    """Return the browser origins that may read answers, from a comma-separated list; `*` allows every origin."""
-    return tuple(origin.strip() for origin in os.environ.get("ALLOWED_ORIGINS", "").split(",") if origin.strip())
+    """Return the browser origins that may read answers; `*` allows every origin."""
+    return _list("ALLOWED_ORIGINS")
 
 
 def requests_per_organisation() -> int:
@@ -73,3 +93,13 @@ def requests_per_organisation() -> int:
 def sync_concurrency() -> int:
     """Return how many invocations of one step may run at the same time."""
     return int(_required("SYNC_CONCURRENCY")())
+
+
+def token_audiences() -> tuple[str, ...]:
+    """Return the audiences of which a user token must name one; empty: any, and none."""
+    return _list("TOKEN_AUDIENCES")
+
+
+def _list(name: str) -> tuple[str, ...]:
+    """Return the parts of a comma-separated list."""
+    return tuple(part.strip() for part in os.environ.get(name, "").split(",") if part.strip())

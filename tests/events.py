@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,18 @@ def load_event(
         many = {key: value if isinstance(value, list) else [value] for key, value in query.items()}
         event["multiValueQueryStringParameters"] = many or None
         event["queryStringParameters"] = {key: values[-1] for key, values in many.items()} or None
-    return _merged(event, changes)
+    return verified(_merged(event, changes))
+
+
+def verified(event: dict[str, Any]) -> dict[str, Any]:
+    """Let the authorizer's context be of the token that the request carries."""
+    identity = (event.get("requestContext") or {}).get("authorizer")
+    if isinstance(identity, dict) and "token_digest" in identity:
+        headers = event.get("headers") or {}
+        sent = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
+        token = (sent or "").partition(" ")[2].strip()
+        identity["token_digest"] = hashlib.sha256(token.encode()).hexdigest()
+    return event
 
 
 def _merged(old: Any, new: Any) -> Any:

@@ -1,15 +1,20 @@
-"""Run the local engine: it gives a task that Lambda refuses the error name that AWS gives it.
+"""Run the local engine with two things that AWS has and it lacks.
 
-A program of the engine's own environment, run by its path: it imports nothing of this project.
+A task that Lambda refuses fails with the error name that AWS gives it; the encryption context of a request to KMS fills
+the condition keys of policies. A program of the engine's own environment, run by its path: it imports nothing of this
+project.
 """
 
+import json
 import runpy
 from typing import Any
 
+from ministack.core import iam_actions  # type: ignore[import-not-found]
 from ministack.services import stepfunctions  # type: ignore[import-not-found]
 
 _REFUSED = "TooManyRequestsException"
 _invoke = stepfunctions._call_lambda  # noqa: SLF001
+_request_tags = iam_actions.request_tag_context
 
 
 def _invoke_named(function: str, event: Any) -> Any:
@@ -21,6 +26,16 @@ def _invoke_named(function: str, event: Any) -> Any:
         raise stepfunctions._ExecutionError(f"Lambda.{_REFUSED}", error.cause) from None  # noqa: SLF001
 
 
+def _condition_keys(service: str, action: str, body: bytes, parameters: Any) -> dict[str, Any]:
+    keys: dict[str, Any] = _request_tags(service, action, body, parameters)
+    if service == "kms":
+        context = json.loads(body or b"{}").get("EncryptionContext") or {}
+        keys |= {f"kms:encryptioncontext:{name}": value for name, value in context.items()}
+        keys["kms:encryptioncontextkeys"] = list(context)
+    return keys
+
+
 if __name__ == "__main__":
     stepfunctions._call_lambda = _invoke_named  # noqa: SLF001
+    iam_actions.request_tag_context = _condition_keys
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)

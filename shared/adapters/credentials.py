@@ -67,7 +67,7 @@ class CredentialsStore:
         plaintext = token.encode()
         if len(plaintext) > MAX_TOKEN_BYTES:
             raise InvalidRequestError(f"A token of at most {MAX_TOKEN_BYTES:,} bytes is expected.")
-        context = _context(run_id, role)
+        context = encryption_context(run_id, role)
         data_key = self._kms.generate_data_key(KeyId=self._key_id, KeySpec="AES_256", EncryptionContext=context)
         nonce = os.urandom(_NONCE_BYTES)
         longest = int(self._clock()) + MAX_LIFETIME_S
@@ -106,7 +106,7 @@ class CredentialsStore:
             raise NotFoundError(f"Run {run_id} has no credentials for its {role} side.")
         if int(item["expires_at"]) <= self._clock():
             raise CredentialsExpiredError(f"The credentials of run {run_id} for its {role} side have expired.")
-        context = _context(run_id, role)
+        context = encryption_context(run_id, role)
         try:
             data_key = self._kms.decrypt(
                 CiphertextBlob=bytes(item["data_key"]), KeyId=self._key_id, EncryptionContext=context
@@ -146,7 +146,8 @@ class CredentialsStore:
         return [(role, item) for role, item in found if item is not None]
 
 
-def _context(run_id: str, role: str) -> dict[str, str]:
+def encryption_context(run_id: str, role: str) -> dict[str, str]:
+    """Return the context under which a token of a run is sealed; the template grants the key's use under no other."""
     return {"run": run_id, "role": role}
 
 

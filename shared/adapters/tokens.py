@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import jwt
 import requests
 
 from shared.domain.errors import ForbiddenError, UnauthorizedError
+from shared.domain.redaction import token_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +26,10 @@ _REFETCH_INTERVAL_S = 60
 _RETRY_INTERVAL_S = 5
 _KEY_SET_LIFETIME_S = 3600
 _FETCH_TIMEOUT_S = (2, 3)
+_REVOCATION_LIFETIME_S = 300
+_MAX_REVOCATIONS_KNOWN = 10_000
+# RFC 7515, 3.1, without the padding that decoders let pass: nothing may follow what is signed.
+_COMPACT_PATTERN = re.compile(r"\A[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +54,17 @@ class Issuer:
     Attributes:
         name: the exact value of the claim `iss`.
         jwks_url: where its keys are; from our settings, never from a token.
-        expiry_required: refuse tokens without `exp`.
+        kinds: accepted values of the claim `token_type`; None where the issuer's tokens are of one kind and have none.
+        audiences: accepted values of the claim `aud`; empty: any, and none.
+        list_url: where the issuer lists a user's tokens: one without `exp` counts as long as it is among them. Empty
+            refuses tokens without `exp`.
     """
 
     name: str
     jwks_url: str
-    expiry_required: bool = True
+    kinds: frozenset[str] | None = None
+    audiences: tuple[str, ...] = ()
+    list_url: str = ""
 
 
 class KeySet:
@@ -93,12 +104,48 @@ class KeySet:
             return self._keys.get(key_id)
 
 
+class Revocations:
+    """Tells whether tokens that never expire have been revoked, by what their issuer lists.
+
+    No definition says how a verifier learns of a revocation. A revoked token cannot be used any more and is none of its
+    user's tokens: so it counts only where the issuer answers to the token itself and names it. An answer counts for
+    five minutes; no answer refuses, and counts for nothing.
+    """
+
+    def __init__(self, url: str, fetch: Callable[[str, str], Sequence[Any] | None], clock: Callable[[], float]) -> None:
+        self._url = url
+        self._fetch = fetch
+        self._clock = clock
+        self._known: dict[str, tuple[float, bool]] = {}
+        self._lock = threading.Lock()
+
+    def is_live(self, token: str, token_id: str) -> bool:
+        """Tell whether the issuer still knows a token.
+
+        Raises:
+            requests.RequestException: the issuer does not answer.
+        """
+        digest = token_digest(token)
+        with self._lock:
+            until, live = self._known.get(digest, (float("-inf"), False))
+        if self._clock() < until:
+            return live
+        listed = self._fetch(self._url, token)
+        live = any(isinstance(one, dict) and one.get("id") == token_id for one in listed or ())
+        with self._lock:
+            if len(self._known) >= _MAX_REVOCATIONS_KNOWN:
+                self._known.clear()
+            self._known[digest] = self._clock() + _REVOCATION_LIFETIME_S, live
+        return live
+
+
 class TokenVerifier:
     """Verify RS256 bearer tokens of the issuers that the settings name.
 
     Args:
         issuers: accepted issuers; where two have the same name the first counts.
         fetch: reads a key set from a URL; by default over HTTPS.
+        fetch_tokens: lists the tokens of a token's user, by URL and token; None where the token is refused.
         clock: epoch seconds.
     """
 
@@ -106,11 +153,17 @@ class TokenVerifier:
         self,
         issuers: Sequence[Issuer],
         fetch: Callable[[str], Mapping[str, Any]] | None = None,
+        fetch_tokens: Callable[[str, str], Sequence[Any] | None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._issuers = {issuer.name: issuer for issuer in reversed(issuers)}
         self._key_sets = {
             name: KeySet(issuer.jwks_url, fetch or _fetch_jwks, clock) for name, issuer in self._issuers.items()
+        }
+        self._revocations = {
+            name: Revocations(issuer.list_url, fetch_tokens or _fetch_tokens, clock)
+            for name, issuer in self._issuers.items()
+            if issuer.list_url
         }
 
     def verify(self, token: str) -> Identity:
@@ -155,6 +208,8 @@ class TokenVerifier:
     def _verify(self, token: str) -> Identity:
         if not token or len(token.encode(errors="replace")) > MAX_TOKEN_BYTES:
             raise UnauthorizedError(f"A bearer token of 1 to {MAX_TOKEN_BYTES:,} bytes is expected.")
+        if _COMPACT_PATTERN.fullmatch(token) is None:
+            raise UnauthorizedError("A signed JSON web token is expected.")
         unverified = jwt.decode_complete(token, options={"verify_signature": False})
         name = unverified["payload"].get("iss")
         issuer = self._issuers.get(name) if isinstance(name, str) else None
@@ -170,16 +225,25 @@ class TokenVerifier:
             key=key.key,
             algorithms=["RS256"],
             issuer=issuer.name,
+            audience=issuer.audiences or None,
             options={
-                "require": ["iss", "exp"] if issuer.expiry_required else ["iss"],
-                "verify_aud": False,
+                "require": ["iss"] if issuer.list_url else ["iss", "exp"],
+                "verify_aud": bool(issuer.audiences),
                 "verify_iat": False,
                 "verify_sub": False,
                 "verify_jti": False,
             },
         )
+        if issuer.kinds is not None and claims.get("token_type") not in issuer.kinds:
+            raise UnauthorizedError("The token is of a kind that is no caller.")
         expires_at = claims.get("exp")
+        if expires_at is None and not self._is_live(issuer, token, claims):
+            raise UnauthorizedError("The token never expires, and its issuer does not list it.")
         return Identity(_org_id(claims), _user_id(claims), None if expires_at is None else int(expires_at))
+
+    def _is_live(self, issuer: Issuer, token: str, claims: Mapping[str, Any]) -> bool:
+        token_id = claims.get("token_id")
+        return isinstance(token_id, str) and self._revocations[issuer.name].is_live(token, token_id)
 
 
 def _org_id(claims: Mapping[str, Any]) -> str:
@@ -218,3 +282,14 @@ def _fetch_jwks(url: str) -> Mapping[str, Any]:
     answer.raise_for_status()
     key_set: Mapping[str, Any] = answer.json()
     return key_set
+
+
+def _fetch_tokens(url: str, token: str) -> Sequence[Any] | None:
+    answer = requests.get(
+        url, headers={"Authorization": f"Bearer {token}"}, timeout=_FETCH_TIMEOUT_S, allow_redirects=False
+    )
+    if answer.status_code in (401, 403):
+        return None
+    answer.raise_for_status()
+    listed = answer.json()
+    return listed if isinstance(listed, list) else None

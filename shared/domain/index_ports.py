@@ -21,9 +21,12 @@ class Cursors(Protocol):
         ...
 
     def decode_cursor(
-        self, cursor: str | None, operation: str, org_id: str, filters: Mapping[str, Any]
+        self, cursor: str | None, operation: str, org_id: str, filters: Mapping[str, Any], parts: int
     ) -> tuple[str, ...]:
-        """Return what `encode_cursor` was given, empty without a cursor. Raises InvalidRequestError."""
+        """Return the `last` of so many parts that `encode_cursor` was given, empty without a cursor.
+
+        Raises InvalidRequestError.
+        """
         ...
 
 

@@ -1,6 +1,7 @@
-"""Blank out what looks like a credential in a text that a person will read."""
+"""Keep credentials out of what is read and handed on."""
 
 import re
+from hashlib import sha256
 
 _REDACTED = "[redacted]"
 
@@ -16,3 +17,8 @@ def redact(text: str) -> str:
     text = _JSON_WEB_TOKEN.sub(lambda match: _REDACTED if "." in match[0] else match[0], text)
     text = _BEARER.sub(rf"\1 {_REDACTED}", text)
     return _SIGNED_URL.sub(rf"\1{_REDACTED}", text)
+
+
+def token_digest(token: str) -> str:
+    """Return a SHA-256 of a token, in hex: what may be handed on and compared where the token itself may not."""
+    return sha256(token.encode(errors="replace")).hexdigest()

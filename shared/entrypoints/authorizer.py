@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shared.domain.redaction import token_digest
 from shared.observability import flush_metrics, logger, record, record_start
 
 if TYPE_CHECKING:
@@ -57,7 +58,12 @@ def token_authorizer(verify: Callable[[str], _Identity]) -> Callable[[dict[str, 
                     }
                 ],
             },
-            "context": {"org_id": identity.org_id, "user_id": identity.user_id, "exp": identity.expires_at or 0},
+            "context": {
+                "org_id": identity.org_id,
+                "user_id": identity.user_id,
+                "exp": identity.expires_at or 0,
+                "token_digest": token_digest(token.strip()),
+            },
         }
 
     return handler

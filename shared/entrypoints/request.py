@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from shared.domain.bounds import MAX_DEPTH, check_depth, whole_text
 from shared.domain.errors import InvalidRequestError, PayloadTooLargeError, TooDeepError, UnauthorizedError
+from shared.domain.redaction import token_digest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -67,7 +68,8 @@ class Request:
         """Read an API Gateway proxy event.
 
         Raises:
-            UnauthorizedError: no verified identity, or its token has expired since the gateway cached it.
+            UnauthorizedError: no verified identity, one of another token, or its token has expired since the gateway
+                cached it.
             PayloadTooLargeError: a body over 1 MB.
             InvalidRequestError: a body that is not UTF-8.
         """
@@ -80,6 +82,9 @@ class Request:
         if expires_at is not None and expires_at <= now:
             raise UnauthorizedError("The token has expired.")
         headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
+        token = headers.get("authorization", "").partition(" ")[2].strip()
+        if token_digest(token) != identity.get("token_digest"):
+            raise UnauthorizedError("The bearer token is another one than the one that was verified.")
         many = event.get("multiValueQueryStringParameters")
         sent = many or {name: [value] for name, value in (event.get("queryStringParameters") or {}).items()}
         query = {name: [whole_text(value) for value in values] for name, values in sent.items()}
@@ -87,7 +92,7 @@ class Request:
             org_id=org_id,
             user_id=str(identity.get("user_id") or ""),
             expires_at=expires_at,
-            token=headers.get("authorization", "").partition(" ")[2].strip(),
+            token=token,
             request_id=str(context.get("requestId") or ""),
             headers=headers,
             _path=event.get("pathParameters") or {},

@@ -58,7 +58,7 @@ def get_config_dependencies(
     entry = resource_type_named(catalogue, type_name)
     key = ResourceKey(entry.name, config_id)
     filters = {"type": type_name, "id": config_id}
-    last = cursors.decode_cursor(cursor, _OPERATION, org_id, filters)
+    last = cursors.decode_cursor(cursor, _OPERATION, org_id, filters, 2)
     state = index.find_state(org_id)
     readable = state is not None and state.has_nodes(now)
     pointers = (

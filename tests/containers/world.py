@@ -18,7 +18,7 @@ from shared.bootstrap.sync_api import intake, jobs_with_rows
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.create_sync_job import Caller, create_sync_job
 from shared.use_cases.rebuild_index import rebuild_index
-from tests.events import EVENTS
+from tests.events import EVENTS, verified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,7 @@ class World:
             "0d4d2c55-6e0f-4c3e-8d1b-5b5f6f3f9a10": self.journey_id,
         }.items():
             text = text.replace(placeholder, value)
-        return {**json.loads(text), **changes}
+        return verified({**json.loads(text), **changes})
 
     def invoke_in_engine(self, function: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer of a function as the engine runs it."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.credentials import ROLES, encryption_context
 from shared.adapters.dynamodb.memory_store import BEFORE_LIFETIME_S, CONTENT_LIFETIME_S
 from shared.domain.index import QUEUED_LEASE_S, QUEUED_S
 from tests.aws import template
@@ -352,3 +353,40 @@ def test_a_deployment_environment_sets_only_parameters_that_there_are(environmen
 @pytest.mark.parametrize("environment", ["staging", "prod"])
 def test_traffic_shifts_gradually_where_callers_depend_on_it(environment: str) -> None:
     assert overrides(environment)["DeployGradually"] == "true"
+
+
+def test_keys_of_tokens_are_made_and_opened_only_under_the_context_that_the_code_gives() -> None:
+    grants = [
+        statement
+        for name, resource in RESOURCES.items()
+        if name != "CredentialsKey"
+        for statement in statements(resource)
+        if any(action.startswith("kms:") for action in as_list(statement["Action"]))
+    ]
+    run, role = encryption_context("a-run", "target")
+    assert len(grants) >= 3
+    for statement in grants:
+        assert statement["Condition"] == {
+            "StringEquals": {f"kms:EncryptionContext:{role}": list(ROLES)},
+            "StringLike": {f"kms:EncryptionContext:{run}": "?*"},
+            "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": [run, role]},
+        }
+
+
+def test_who_verifies_tokens_knows_all_that_the_parameters_say_of_them() -> None:
+    names = {
+        "TOKEN_ISSUER": "TokenIssuer",
+        "TOKEN_JWKS_URL": "TokenJwksUrl",
+        "TOKEN_AUDIENCES": "TokenAudiences",
+        "ACCESS_TOKEN_ISSUER": "AccessTokenIssuer",
+        "ACCESS_TOKEN_JWKS_URL": "AccessTokenJwksUrl",
+        "ACCESS_TOKEN_LIST_URL": "AccessTokenListUrl",
+    }
+    verifying = [
+        variables
+        for properties in FUNCTIONS.values()
+        if (variables := properties.get("Environment", {}).get("Variables", {})).keys() & names.keys()
+    ]
+    assert len(verifying) >= 5
+    for variables in verifying:
+        assert {name: variables.get(name) for name in names} == {name: {"Ref": value} for name, value in names.items()}

@@ -31,7 +31,7 @@ _SETTINGS = {
     "DELETE_MACHINE_ARN": f"{_ARN}:delete",
     "BUILD_INDEX_FUNCTION": "build-index",
     "CONTINUE_INDEX_FUNCTION": "continue-index",
-    "DOWNSTREAM_URL_TEMPLATE": "http://127.0.0.1:1/{host}",
+    "DOWNSTREAM_URL_TEMPLATE": "https://127.0.0.1:1/{host}",
     "TOKEN_ISSUER": ISSUER,
     "TOKEN_JWKS_URL": f"{ISSUER}/keys",
 }

@@ -20,7 +20,7 @@ def own(**changes):
 
 
 def read(cursor):
-    return decode_cursor(cursor, "listConfigs", "1", FILTERS)
+    return decode_cursor(cursor, "listConfigs", "1", FILTERS, 2)
 
 
 def test_gives_back_where_the_page_ended():
@@ -63,13 +63,15 @@ _, _, FILTER_HASH, ORG_HASH, _ = json.loads(base64.urlsafe_b64decode(own() + "==
         forged({}),
         forged([]),
         forged("text"),
-        forged([0, "listConfigs", FILTER_HASH, ORG_HASH, ["k"]]),
+        forged([0, "listConfigs", FILTER_HASH, ORG_HASH, ["k", "k"]]),
         forged([1, "listConfigs", FILTER_HASH, ORG_HASH, "k"]),
-        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, [1]]),
-        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, [{"pk": "ORG#2"}]]),
-        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, ["\ud800"]]),
-        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, ["k" * 3000]]),
-        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, ["k"], "more"]),
+        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, ["k", 1]]),
+        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, ["k", {"pk": "ORG#2"}]]),
+        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, ["k", "\ud800"]]),
+        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, ["k", "k" * 3000]]),
+        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, ["k", "k"], "more"]),
+        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, ["k"]]),
+        forged([1, "listConfigs", FILTER_HASH, ORG_HASH, ["k", "k", "k"]]),
         "W1tb" * 2000,
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from shared.domain import errors
+from shared.domain.redaction import token_digest
 from shared.entrypoints import http as entry
 from shared.entrypoints.http import http_handler, status_of
 from shared.entrypoints.request import Request, Response
@@ -15,7 +16,7 @@ TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJvcmdfaWQiOiIxIn0.c2lnbmF0dXJl"
 
 
 def event(**changes):
-    return {
+    made = {
         "headers": {"Authorization": f"Bearer {TOKEN}", "Origin": "https://app.example", "X-Epilot-Org-Id": "999"},
         "pathParameters": None,
         "queryStringParameters": None,
@@ -27,6 +28,14 @@ def event(**changes):
         "body": None,
         "isBase64Encoded": False,
     } | changes
+    identity = made["requestContext"].get("authorizer")
+    if identity:
+        sent = {name.lower(): value for name, value in made["headers"].items()}.get("authorization", "")
+        made["requestContext"] = {
+            **made["requestContext"],
+            "authorizer": {"token_digest": token_digest(sent.partition(" ")[2].strip()), **identity},
+        }
+    return made
 
 
 def request_of(**changes):
@@ -189,6 +198,13 @@ def test_refuses_a_token_that_expired_since_the_gateway_cached_it():
 
     with pytest.raises(errors.UnauthorizedError, match="expired"):
         request_of(requestContext=context)
+
+
+@pytest.mark.parametrize("digest", [None, "", token_digest("another"), token_digest(TOKEN).upper()])
+def test_refuses_a_token_that_is_not_the_one_that_was_verified(digest, lambda_context):
+    authorizer = {"org_id": "1", "user_id": "u", "exp": "0", "token_digest": digest}
+
+    assert answer_to(lambda r: {}, lambda_context, requestContext={"authorizer": authorizer})[0] == 401
 
 
 def test_accepts_an_access_token_without_expiry():

@@ -28,3 +28,19 @@ def test_splits_allowed_origins(monkeypatch):
     monkeypatch.setenv("ALLOWED_ORIGINS", "https://a.example, https://b.example,")
 
     assert settings.allowed_origins() == ("https://a.example", "https://b.example")
+
+
+@pytest.mark.parametrize("name", ["downstream_url_template", "token_jwks_url", "access_token_jwks_url"])
+@pytest.mark.parametrize("address", ["http://api.example/{host}", "HTTPS://api.example", "//api.example", "ftp://api"])
+def test_takes_no_address_but_https_outside_of_the_local_environment(name, address, monkeypatch):
+    monkeypatch.setenv(name.upper(), address)
+    for environment in ("prod", "dev", "localhost", ""):
+        monkeypatch.setenv("ENVIRONMENT", environment)
+        with pytest.raises(settings.PlainHttpError):
+            getattr(settings, name)()
+
+    monkeypatch.setenv("ENVIRONMENT", "local")
+    assert getattr(settings, name)() == address
+    monkeypatch.setenv("ENVIRONMENT", "prod")
+    monkeypatch.setenv(name.upper(), "https://api.example/{host}")
+    assert getattr(settings, name)() == "https://api.example/{host}"

@@ -38,8 +38,32 @@ def keys():
 
 @pytest.fixture
 def verifier(keys):
-    issuers = [Issuer(ISSUER, URL), Issuer(ACCESS_ISSUER, "https://access.example/keys", expiry_required=False)]
-    return TokenVerifier(issuers, fetch=keys, clock=Clock())
+    return TokenVerifier([Issuer(ISSUER, URL)], fetch=keys, clock=Clock())
+
+
+class Listed:
+    """The issuer's list of a user's tokens; counts how often it is asked."""
+
+    def __init__(self, *token_ids):
+        self.ids = token_ids
+        self.asked = 0
+        self.error = None
+
+    def __call__(self, url, token):
+        self.asked += 1
+        assert url == "https://access.example/tokens"
+        if self.error:
+            raise self.error
+        return None if self.ids is None else [{"id": one} for one in self.ids]
+
+
+def access_verifier(listed, clock=None, list_url="https://access.example/tokens"):
+    issuer = Issuer(ACCESS_ISSUER, URL, kinds=frozenset({"api"}), list_url=list_url)
+    return TokenVerifier([issuer], fetch=Keys("own"), fetch_tokens=listed, clock=clock or Clock())
+
+
+def access_token(**changes):
+    return sign(**{"iss": ACCESS_ISSUER, "exp": None, "token_type": "api", "token_id": "t1"} | changes)
 
 
 def claims_of(**changes):
@@ -136,20 +160,93 @@ def test_reads_the_user_in_the_order_of_its_claims(claims, user, verifier):
     assert verifier.verify(sign(claims)).user_id == user
 
 
-def test_an_access_token_may_live_for_ever(verifier):
-    assert verifier.verify(sign(iss=ACCESS_ISSUER, exp=None)).expires_at is None
+def test_an_access_token_without_expiry_counts_while_its_issuer_lists_it():
+    clock, listed = Clock(), Listed("t0", "t1")
+    verifier = access_verifier(listed, clock)
+
+    for _ in range(3):
+        assert verifier.verify(access_token()).expires_at is None
+    assert listed.asked == 1
+    listed.ids = ("t0",)
+    clock.now += 301
+    for _ in range(3):
+        with pytest.raises(UnauthorizedError, match="does not list"):
+            verifier.verify(access_token())
+    assert listed.asked == 2
 
 
-def test_an_access_token_that_has_expired_is_refused(verifier):
+@pytest.mark.parametrize("listed", [Listed(), Listed("other")], ids=["no tokens", "another token"])
+@pytest.mark.parametrize("token_id", ["t1", None, "", 1])
+def test_an_access_token_without_expiry_is_refused_where_its_issuer_does_not_list_it(listed, token_id):
     with pytest.raises(UnauthorizedError):
-        verifier.verify(sign(iss=ACCESS_ISSUER, exp=int(time.time()) - 1))
+        access_verifier(listed).verify(access_token(token_id=token_id))
+
+
+def test_a_revoked_token_is_refused_by_the_issuer_itself():
+    listed = Listed()
+    listed.ids = None
+    with pytest.raises(UnauthorizedError, match="does not list"):
+        access_verifier(listed).verify(access_token())
+
+
+def test_while_the_issuer_does_not_answer_nobody_counts_and_nothing_is_remembered():
+    listed = Listed("t1")
+    verifier = access_verifier(listed)
+    listed.error = requests.ConnectionError()
+    with pytest.raises(UnauthorizedError):
+        verifier.verify(access_token())
+
+    listed.error = None
+    assert verifier.verify(access_token()).user_id == "user"
+
+
+def test_an_access_token_with_an_expiry_asks_nobody():
+    listed = Listed()
+    assert access_verifier(listed).verify(access_token(exp=int(time.time()) + 60)).user_id == "user"
+    assert listed.asked == 0
+
+
+def test_nobody_is_asked_about_a_token_that_does_not_verify():
+    listed = Listed("t1")
+    for token in (access_token(token_type="journey"), access_token(key="another", key_id="own")):
+        with pytest.raises(UnauthorizedError):
+            access_verifier(listed).verify(token)
+    assert listed.asked == 0
+
+
+def test_without_a_list_an_access_token_without_expiry_is_refused():
+    with pytest.raises(UnauthorizedError):
+        access_verifier(Listed("t1"), list_url="").verify(access_token())
+
+
+@pytest.mark.parametrize("kind", [None, "", "journey", "portal", "app", "assume", "portal_preview", "API", ["api"], 1])
+def test_an_access_token_of_another_kind_is_no_caller(kind):
+    with pytest.raises(UnauthorizedError):
+        access_verifier(Listed("t1")).verify(access_token(token_type=kind, exp=int(time.time()) + 60))
+
+
+def test_an_access_token_that_has_expired_is_refused():
+    with pytest.raises(UnauthorizedError):
+        access_verifier(Listed("t1")).verify(access_token(exp=int(time.time()) - 1))
 
 
 def test_the_same_name_for_both_issuers_does_not_lift_the_expiry(keys):
-    issuers = [Issuer(ISSUER, URL), Issuer(ISSUER, URL, expiry_required=False)]
+    issuers = [Issuer(ISSUER, URL), Issuer(ISSUER, URL, list_url="https://access.example/tokens")]
 
     with pytest.raises(UnauthorizedError):
-        TokenVerifier(issuers, fetch=keys).verify(sign(exp=None))
+        TokenVerifier(issuers, fetch=keys, fetch_tokens=Listed("t1")).verify(sign(exp=None, token_id="t1"))
+
+
+@pytest.mark.parametrize("junk", ["==", "=", "\n", "==\r\nx-epilot-org-id: 9", ".", " ", "\u6f22"])
+def test_nothing_may_follow_a_token(junk, verifier):
+    head, body, signature = sign().split(".")
+    for token in (
+        sign() + junk,
+        f"{head}{junk}.{body}.{signature}",
+        f"{head}.{body}.{signature[:9]}{junk}{signature[9:]}",
+    ):
+        with pytest.raises(UnauthorizedError):
+            verifier.verify(token)
 
 
 def test_never_fetches_from_where_a_token_says(verifier, keys):

@@ -20,9 +20,9 @@ from botocore.exceptions import ClientError
 
 from shared.adapters.aws import translated_errors
 from shared.adapters.dynamodb import keys
-from shared.adapters.dynamodb.cursor import decode_cursor, encode_cursor
+from shared.adapters.dynamodb.cursor import begun_at, decode_cursor, encode_cursor
 from shared.domain.config_node import Blueprint, normalise_time
-from shared.domain.errors import InvalidRequestError, StorageThrottledError
+from shared.domain.errors import StorageThrottledError
 from shared.domain.index import (
     INDEX_LIFETIME_S,
     ITEM_LIFETIME_S,
@@ -318,7 +318,7 @@ class IndexStore:
         index_name, sort_attribute, forward = _INDEX_BY_SORT[query.sort]
         partition = keys.type_partition(org_id, query.type)
         filters = {name: getattr(query, name) for name in query.__slots__}
-        last = decode_cursor(cursor, "listConfigs", org_id, filters)
+        last = decode_cursor(cursor, "listConfigs", org_id, filters, 2)
         condition, condition_filter = _date_conditions(query, sort_attribute)
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -329,7 +329,7 @@ class IndexStore:
         filter_expression = _node_filter(query, condition_filter)
         if filter_expression is not None:
             request["FilterExpression"] = filter_expression
-        start = {"pk": partition, "sk": last[0], sort_attribute: last[1]} if len(last) == 2 else None
+        start = {"pk": partition, "sk": last[0], sort_attribute: last[1]} if last else None
 
         def cursor_behind(item: Mapping[str, Any]) -> str:
             return encode_cursor("listConfigs", org_id, filters, [item["sk"], item[sort_attribute]])
@@ -347,7 +347,7 @@ class IndexStore:
             StorageThrottledError: the table is busy.
         """
         filters = {"type": config.type, "id": config.id}
-        last = decode_cursor(cursor, "getConfigUsedBy", org_id, filters)
+        last = decode_cursor(cursor, "getConfigUsedBy", org_id, filters, 1)
         partition = keys.used_by_partition(org_id, config.type)
         request = {
             "TableName": self._table,
@@ -509,13 +509,8 @@ class IndexStore:
             limit = size + 1 - len(items) if keep is None else min(limit * 2, 4000)
 
     def _query_page(self, request: Mapping[str, Any]) -> Any:
-        try:
-            with translated_errors():
-                return self._client.query(**request)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ValidationException" and "ExclusiveStartKey" in request:
-                raise InvalidRequestError("cursor: the next_cursor of the same query is expected.") from error
-            raise
+        with begun_at(request), translated_errors():
+            return self._client.query(**request)
 
     def _query_all(self, request: Mapping[str, Any]) -> Iterator[Any]:
         start: Mapping[str, Any] | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from shared.adapters.dynamodb import keys
-from shared.adapters.dynamodb.cursor import decode_cursor, encode_cursor
+from shared.adapters.dynamodb.cursor import begun_at, decode_cursor, encode_cursor
 from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, batch_put, transact
 from shared.domain.errors import ConflictError, NotFoundError, StorageThrottledError, TooManyJobsError
 from shared.domain.resource_type import ResourceKey
@@ -272,7 +272,7 @@ class SyncStore:
         if status:
             query |= {"FilterExpression": "#status = :status", "ExpressionAttributeNames": {"#status": "status"}}
             query["ExpressionAttributeValues"][":status"] = status
-        for created_key in decode_cursor(cursor, self._list_jobs, org_id, filters):
+        for created_key in decode_cursor(cursor, self._list_jobs, org_id, filters, 1):
             query["ExclusiveStartKey"] = {
                 **keys.job(org_id, keys.split(created_key)[-1], self._kind),
                 "org_key": keys.jobs_partition(org_id, self._kind),
@@ -605,10 +605,10 @@ class SyncStore:
             query["IndexName"] = "by_status"
             query["KeyConditionExpression"] += " AND begins_with(status_key, :status)"
             query["ExpressionAttributeValues"][":status"] = f"{keys.encode(status)}#"
-        if last_keys := decode_cursor(cursor, self._list_rows, org_id, filters):
+        if last_keys := decode_cursor(cursor, self._list_rows, org_id, filters, len(key_names)):
             query["ExclusiveStartKey"] = {
                 "pk": keys.job_partition(org_id, job_id, self._kind),
-                **dict(zip(key_names, last_keys, strict=False)),
+                **dict(zip(key_names, last_keys, strict=True)),
             }
         items, last = self._page(query, size)
         next_cursor = None
@@ -634,9 +634,9 @@ class SyncStore:
         """
         found: list[dict[str, Any]] = []
         for _ in range(_REQUESTS_A_PAGE):
-            answer: dict[str, Any] = dict(
-                self._client.query(**{**query, "Limit": size if "FilterExpression" not in query else _FILTERED_ITEMS})
-            )
+            limit = size if "FilterExpression" not in query else _FILTERED_ITEMS
+            with begun_at(query):
+                answer: dict[str, Any] = dict(self._client.query(**{**query, "Limit": limit}))
             found += answer["Items"]
             last = answer.get("LastEvaluatedKey")
             if len(found) > size:
