@@ -242,7 +242,7 @@ def assert_copied_once(control: SandboxControl, shop: Shop, *jobs: Json) -> None
     """Every resource of the source is on the target once and says the same, and nothing else is there."""
     source, target = control.dump(RESOURCE_TYPES, shop.source_id), control.dump(RESOURCE_TYPES, shop.target_id)
     rows = [row for job in jobs for row in shop.rows(job)]
-    id_map = {ResourceKey(row["type"], row["source_id"]): row["target_id"] for row in rows}
+    id_map = {ResourceKey(row["type"], row["source_id"]): row["target_id"] for row in rows if row.get("target_id")}
     assert id_map.keys() == source.keys()
     assert {ResourceKey(key.type, target_id) for key, target_id in id_map.items()} == target.keys()
     assert len(target) == SIZE
