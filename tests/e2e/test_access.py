@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sandbox.control import SandboxControl
 from sandbox.hub_client import HubClient, Json
 from tests.e2e.conftest import Pair
+from tests.e2e.test_sync_corners import load
 
 SyncResult = tuple[Json, list[Json], Json]
 
@@ -71,3 +72,36 @@ def test_a_callers_override_header_never_reaches_another_organisation(pair: Pair
         "GET", "/v1/configs/index", headers={"x-epilot-org-id": pair.target_id, "x-ivy-org-id": pair.target_id}
     )
     assert answer.json()["org_id"] == pair.source_id
+
+
+def test_a_colleague_without_rights_neither_stops_nor_retries_nor_pairs(
+    stack: Json, control: SandboxControl, pair: Pair, synced: SyncResult
+) -> None:
+    org_id = pair.source_id
+    role = {"id": f"{org_id}:reader", "slug": "reader", "name": "Reader", "type": "user_role"}
+    role |= {"organization_id": org_id, "grants": [{"action": "journey:view"}]}
+    load(control, org_id, [("role", role), ("_assignment", {"user_id": "reader", "roles": [role["id"]]})])
+    reader, administrator = (
+        HubClient(stack["api_url"], control.make_token(org_id, user_id=user)) for user in ("reader", "administrator")
+    )
+    job = f"/v1/configs/sync-jobs/{synced[2]['id']}"
+    journeys = pair.source.get("/v1/configs/journey", size=1)["results"]
+    body = {
+        "type": "journey",
+        "source_org_id": pair.target_id,
+        "source_id": "of-nobody",
+        "target_id": journeys[0]["id"],
+    }
+
+    def statuses(hub: HubClient) -> list[int]:
+        return [
+            hub.send("POST", f"{job}/cancel").status_code,
+            hub.send("POST", "/v1/configs/lineage", json=body).status_code,
+            hub.send("DELETE", "/v1/configs/lineage", params={"type": "journey", "source_id": "of-nobody"}).status_code,
+        ]
+
+    assert statuses(reader) == [403, 403, 404]
+    assert statuses(administrator) == [409, 201, 200], "the job has ended"
+    administrator.post("/v1/configs/lineage", body)
+    assert statuses(reader) == [403, 403, 403]
+    assert reader.send("POST", f"{job}/retry").status_code == 409
