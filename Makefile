@@ -49,6 +49,11 @@ endef
 	@$(call make_environment,.venv-engine,requirements-engine.txt)
 	@touch $@
 
+.local/setup/scan: requirements-scan.txt | .local/setup/uv
+	@echo "Installing the scanners"
+	@$(call make_environment,.venv-scan,requirements-scan.txt)
+	@touch $@
+
 # Not `npm ci`: it wants an optional dependency of the client in the lock file that no open registry has.
 .local/setup/node: package.json package-lock.json
 	@echo "Installing the published client and definitions"
@@ -110,6 +115,13 @@ lint: setup ## ruff, mypy, cfn-lint, sam validate
 	@$(BIN)/cfn-lint template.yaml
 	@$(SAM) validate --lint --region eu-central-1
 
+scan: setup .local/setup/scan ## bandit, checkov and licences; what is excepted and why is in tests/scan.toml
+	@$(PYTHON) -m tests.scan
+
+audit: .local/setup/scan ## known vulnerabilities of the locked versions; asks PyPI and fails where it does not answer
+	@for lock in layers/dependencies/requirements.txt requirements.txt requirements-engine.txt; do \
+	  echo "$$lock"; .venv-scan/bin/pip-audit --strict --disable-pip --require-hashes --requirement $$lock; done
+
 format: setup ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -127,4 +139,4 @@ costs: stack ## count on the running stack what AWS would bill: writes docs/cost
 baseline: setup ## record which resources hold state, when one was added or is given up on purpose
 	@$(PYTHON) -m tests.transformed
 
-pr: lint build test ## what has to pass before a change is proposed
+pr: lint scan build test ## what has to pass before a change is proposed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,3 +138,12 @@ def test_every_module_says_what_it_is_responsible_for(file: Path) -> None:
 def test_no_file_names_what_it_is_not() -> None:
     vague = {"utils", "helpers", "common", "manager", "misc"}
     assert not [file for file in FILES if vague & set(file.with_suffix("").name.split("_"))]
+
+
+def test_the_threats_name_tests_that_there_are() -> None:
+    named = re.findall(r"`(?:(tests/[\w/]+\.py)(?:::)?)?(test_\w+)?`", (ROOT / "docs" / "security.md").read_text())
+    everything = "".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) >= 25
+    for file, test in named:
+        text = (ROOT / file).read_text() if file else everything
+        assert not test or f"def {test}(" in text, f"{file}::{test}"

@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from shared.domain import errors
+from shared.domain.bounds import MAX_DEPTH
 from shared.domain.redaction import token_digest
 from shared.entrypoints import http as entry
 from shared.entrypoints.http import http_handler, status_of
@@ -367,3 +368,11 @@ def test_an_answer_that_takes_over_five_seconds_is_counted_as_slow(lambda_contex
 
     sent = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [line["SlowAnswers"] for line in sent if "SlowAnswers" in line] == [slow]
+
+
+@pytest.mark.parametrize("depth", [198, 199, 250, 1_500, 20_000, 100_000])
+def test_overrides_nested_too_deep_are_refused(depth, lambda_context):
+    body = '{"payload_overrides":{"journey:x":%s}}' % ('{"a":' * depth + "1" + "}" * depth)
+    status, answer, _ = answer_to(lambda request: request.json() and {}, lambda_context, body=body)
+
+    assert status == (200 if depth + 2 <= MAX_DEPTH else 400), answer
