@@ -125,7 +125,7 @@ def read_invocations(settings: StackSettings, since: float) -> Iterator[Sample]:
 
     Args:
         settings: whose stack.
-        since: epoch seconds; earlier minutes are left out.
+        since: epoch seconds; minutes that ended earlier are left out.
     """
     cloudwatch = deployment.client(settings, "cloudwatch")
     names = deployment.list_resources(settings, "AWS::Lambda::Function")
@@ -135,7 +135,7 @@ def read_invocations(settings: StackSettings, since: float) -> Iterator[Sample]:
                 Namespace="AWS/Lambda",
                 MetricName=metric,
                 Dimensions=[{"Name": "FunctionName", "Value": name}],
-                StartTime=datetime.fromtimestamp(since, UTC),
+                StartTime=datetime.fromtimestamp(since, UTC).replace(second=0, microsecond=0),
                 EndTime=datetime.now(UTC) + timedelta(minutes=1),
                 Period=60,
                 Statistics=["Sum"],

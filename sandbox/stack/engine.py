@@ -1,8 +1,8 @@
-"""Run the local engine with two things that AWS has and it lacks.
+"""Run the local engine with three things that AWS has and it lacks.
 
-A task that Lambda refuses fails with the error name that AWS gives it; the encryption context of a request to KMS fills
-the condition keys of policies. A program of the engine's own environment, run by its path: it imports nothing of this
-project.
+What is reserved for a function limits calls by its aliases, too; a task that Lambda refuses fails with the error name
+that AWS gives it; the encryption context of a request to KMS fills the condition keys of policies. A program of the
+engine's own environment, run by its path: it imports nothing of this project.
 """
 
 import json
@@ -10,10 +10,11 @@ import runpy
 from typing import Any
 
 from ministack.core import iam_actions  # type: ignore[import-not-found]
-from ministack.services import stepfunctions  # type: ignore[import-not-found]
+from ministack.services import lambda_svc, stepfunctions  # type: ignore[import-not-found]
 
 _REFUSED = "TooManyRequestsException"
 _invoke = stepfunctions._call_lambda  # noqa: SLF001
+_execution_record = lambda_svc._execution_record_for_config  # noqa: SLF001
 _request_tags = iam_actions.request_tag_context
 
 
@@ -24,6 +25,13 @@ def _invoke_named(function: str, event: Any) -> Any:
         if f'"__type": "{_REFUSED}"' not in error.cause:
             raise
         raise stepfunctions._ExecutionError(f"Lambda.{_REFUSED}", error.cause) from None  # noqa: SLF001
+
+
+def _limited_record(function: Any, config: Any) -> Any:
+    record = _execution_record(function, config)
+    unpublished = lambda_svc._functions.get(config["FunctionName"]) or {}  # noqa: SLF001
+    record["concurrency"] = unpublished.get("concurrency")
+    return record
 
 
 def _condition_keys(service: str, action: str, body: bytes, parameters: Any) -> dict[str, Any]:
@@ -37,5 +45,6 @@ def _condition_keys(service: str, action: str, body: bytes, parameters: Any) -> 
 
 if __name__ == "__main__":
     stepfunctions._call_lambda = _invoke_named  # noqa: SLF001
+    lambda_svc._execution_record_for_config = _limited_record  # noqa: SLF001
     iam_actions.request_tag_context = _condition_keys
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)
