@@ -17,7 +17,7 @@ SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 FAST_TESTS := $(wildcard tests/unit tests/contract tests/functions tests/adapters tests/workflow tests/sandbox)
 ALL_TESTS := $(FAST_TESTS) $(filter-out $(FAST_TESTS) tests/e2e,$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/e2e)
 
-.PHONY: help setup stack stack-down sam-local dashboard demo test test-fast test-long test-api test-scale test-faults test-template soak bench lint format build docs costs baseline pr
+.PHONY: help setup stack stack-down sam-local dashboard demo smoke test test-fast test-long test-api test-scale test-faults test-template soak bench lint format build docs costs baseline pr
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ dashboard: stack ## draw the dashboards from what the local functions have logge
 
 demo: stack ## the main job, on the running stack
 	@$(PYTHON) -m sandbox.demo
+
+smoke: setup $(if $(filter-out local,$(ENV)),,stack) ## try a deployed hub and print a table: ENV=dev, see docs/deploy.md; without ENV the stack on this machine
+	@$(PYTHON) -m sandbox.smoke --env $(or $(ENV),local)
 
 test: setup ## all tests, those on the local stack included
 	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
