@@ -125,6 +125,8 @@ def _parameters(settings: StackSettings) -> Mapping[str, str]:
         "TokenIssuer": issuer,
         "TokenJwksUrl": f"{issuer}/jwks.json",
         "ReserveConcurrency": "false",
+        # Whoever tries every function at once has more than three jobs of one organisation.
+        "SyncConcurrency": "192",
         "RequestsPerOrganisation": "600000",
         "ThrottlingRateLimit": "10000",
         "ThrottlingBurstLimit": "10000",
