@@ -512,7 +512,9 @@ class History:
         more = {"include_dependencies": not self._may("alone", 0.2), "overrides": overrides}
         if faulty:
             self._plant_faults(pair)
-        return self._carry_out(pair, selection, more)
+        job = self._carry_out(pair, selection, more)
+        self._remember(pair, job, overrides)
+        return job
 
     def _plant_faults(self, pair: tuple[str, str]) -> None:
         for org_id, operations in zip(pair, (("get", "list"), ("create", "update", "list")), strict=True):
@@ -529,12 +531,9 @@ class History:
         except ConflictError:
             return
         selection = [ResourceKey(entry["type"], entry["id"]) for entry in scope["resources"]]
-        self._carry_out(
-            (job.source_org_id, job.target_org_id),
-            selection,
-            {"include_dependencies": job.include_dependencies, "retry_of": job.id},
-            scope,
-        )
+        pair = (job.source_org_id, job.target_org_id)
+        more = {"include_dependencies": job.include_dependencies, "retry_of": job.id}
+        self._remember(pair, self._carry_out(pair, selection, more, scope), scope["payload_overrides"])
 
     def _carry_out(
         self,
@@ -555,8 +554,6 @@ class History:
         kind = "retry" if "retry_of" in more else "sync"
         how = "" if more.get("include_dependencies", True) else " without dependencies"
         self._say(f"{kind} {pair[0]}>{pair[1]}{how} of {named}: {job.status} {_summary(world.rows(job_id).values())}")
-        overrides = (request or {}).get("payload_overrides") or more.get("overrides") or {}
-        self._remember(pair, job, overrides)
         return job
 
     def _remember(self, pair: tuple[str, str], job: Job, overrides: Mapping[str, Any]) -> None:
