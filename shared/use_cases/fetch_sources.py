@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
@@ -25,6 +24,7 @@ from shared.domain.errors import (
 )
 from shared.domain.fingerprint import fingerprint, override_fingerprint
 from shared.domain.matching import naming_paths
+from shared.domain.paths import merge_patch
 from shared.domain.redaction import redact
 from shared.domain.references import Identified, Identifiers, referents_of, without_secrets
 from shared.domain.resource_type import ResourceKey
@@ -37,6 +37,8 @@ from shared.use_cases.sync_ports import JobStoppedError, StepInput, SyncPorts, r
 from shared.use_cases.work_off import work_off
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from shared.domain.index import IndexState
     from shared.domain.ports import Payload
 
@@ -301,16 +303,3 @@ class _Crawl:
                 raise ClosureTooLargeError(
                     f"The selection with its dependencies has over {MAX_CLOSURE:,} resources: select less at a time."
                 )
-
-
-def merge_patch(value: Any, patch: Any) -> Any:
-    """Apply a JSON merge patch (RFC 7386) and return the result; the given values stay as they are."""
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(value) if isinstance(value, Mapping) else {}
-    for name, change in patch.items():
-        if change is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = merge_patch(merged.get(name), change)
-    return merged

@@ -11,12 +11,13 @@ from shared.domain.errors import (
     DownstreamRejectedError,
     DownstreamUnavailableError,
 )
+from shared.domain.paths import merge_patch
 from shared.domain.references import Identified
 from shared.domain.resource_type import NaturalKey, ResourceKey
 from shared.domain.sync_job import Job, JobStatus
 from shared.use_cases import fetch_sources as module
 from shared.use_cases.closure import read_closure, read_identifiers, read_sources
-from shared.use_cases.fetch_sources import fetch_sources, merge_patch
+from shared.use_cases.fetch_sources import fetch_sources
 from shared.use_cases.list_organisation import KeptPayloads
 from shared.use_cases.sync_ports import StepInput, request_key
 from tests.fakes.config_repository import FakeConfigRepository
