@@ -21,10 +21,11 @@ def run_deletion_step(
     step: Callable[[StepInput, SyncPorts], Mapping[str, Any]],
 ) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
     """Return a step of a delete job that reads its input from the task's event and works on the real world."""
+    translated = aws.translated_errors()(step)
 
     @wraps(step)
     def run(event: dict[str, Any]) -> Mapping[str, Any]:
         task = StepInput.from_event(event)
-        return run_noting_progress(aws.translated_errors()(step), task, replace(ports(task), jobs=delete_jobs()))
+        return run_noting_progress(translated, task, replace(ports(task), jobs=delete_jobs()))
 
     return run

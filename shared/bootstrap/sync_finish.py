@@ -36,23 +36,30 @@ def event_bus() -> EventBus:
     return EventBus(aws.client("events"), settings.event_bus())
 
 
-@aws.translated_errors()
-def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Close the job that the machine's state names, or that the ended execution of an EventBridge event was for.
+def ended_job(event: Mapping[str, Any]) -> tuple[str, str, float]:
+    """Return which job to close, by organisation and id, and for how many seconds steps of it may still run.
 
-    Whatever closes it but the machine itself does not know that the last of its steps has ended.
+    It is the one that the machine's state names, or that the ended execution of an EventBridge event was for. Whatever
+    closes it but the machine itself does not know that the last of its steps has ended.
     """
     state: Mapping[str, Any] = json.loads(event["input"]) if "input" in event else event
+    return state["org_id"], state["job_id"], 0 if "execution_id" in event else LONGEST_STEP_S
+
+
+@aws.translated_errors()
+def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Close the sync job that an event is about."""
+    org_id, job_id, busy_s = ended_job(event)
     return finish_job(
-        state["org_id"],
-        state["job_id"],
+        org_id,
+        job_id,
         jobs=sync_store(),
         credentials=credentials_store(),
         events=event_bus(),
         rebuild_target_index=rebuild_target_index,
         count=record,
         now=time.time,
-        busy_s=0 if "execution_id" in event else LONGEST_STEP_S,
+        busy_s=busy_s,
     )
 
 

@@ -9,6 +9,7 @@ from shared.domain.plan import Action
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import RowCommit
 from shared.domain.sync_job import Row, RowError, RowStatus, Work, event_of, iso_time
+from shared.use_cases.recover_creates import claims_on
 from shared.use_cases.write_rows import DONE, finalizer_batch
 
 if TYPE_CHECKING:
@@ -60,10 +61,7 @@ def record_failure(step: StepInput, ports: SyncPorts) -> StepResult:
 def _claims_on(rows: Sequence[Row], job: Job, ports: SyncPorts) -> list[Claim]:
     """Return the claims that a job still holds for rows, but for those of creates."""
     targets = [ResourceKey(row.key.type, row.target_id) for row in rows if row.target_id is not None]
-    claims = [
-        *ports.lineage.find_claims(job.target_org_id, job.source_org_id, [row.key for row in rows]).values(),
-        *ports.lineage.find_target_claims(job.target_org_id, targets).values(),
-    ]
+    claims = claims_on(ports, job, [row.key for row in rows], targets)
     return [claim for claim in claims if claim.job_id == job.id and claim.action != Action.CREATE]
 
 

@@ -19,7 +19,7 @@ from shared.use_cases.job_guard import JobGuard
 from shared.use_cases.write_rows import Task, Workshop, read_pack
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from shared.domain.ports import ConfigRepository
     from shared.domain.row_commit import Claim
@@ -60,14 +60,20 @@ def recover_creates(step: StepInput, ports: SyncPorts, job: Job, sources: Collec
 
 def _claims_of_others(ports: SyncPorts, job: Job, sources: Collection[ResourceKey]) -> list[Claim]:
     """Return what other sync jobs claim of a closure: the sources, and the targets that they became."""
-    lineage = ports.lineage
-    entries = lineage.find_entries(job.target_org_id, job.source_org_id, sources)
+    entries = ports.lineage.find_entries(job.target_org_id, job.source_org_id, sources)
     targets = [ResourceKey(entry.type, entry.target_id) for entry in entries.values()]
-    claims = [
-        *lineage.find_claims(job.target_org_id, job.source_org_id, sources).values(),
-        *lineage.find_target_claims(job.target_org_id, targets).values(),
-    ]
+    claims = claims_on(ports, job, sources, targets)
     return [claim for claim in claims if claim.job_id != job.id and claim.kind is JobKind.SYNC]
+
+
+def claims_on(
+    ports: SyncPorts, job: Job, sources: Iterable[ResourceKey], targets: Iterable[ResourceKey]
+) -> list[Claim]:
+    """Return the claims, whoever's, on sources of a job and on targets of it."""
+    return [
+        *ports.lineage.find_claims(job.target_org_id, job.source_org_id, sources).values(),
+        *ports.lineage.find_target_claims(job.target_org_id, targets).values(),
+    ]
 
 
 class _Recovery:

@@ -46,9 +46,10 @@ COUNT_ENTITIES = ListOperation(
     items="results",
     total="hits",
 )
+_PERMISSIONS_HOST = "permissions.sls.epilot.io"
 LIST_ASSIGNMENTS = ListOperation(
     api="permissions",
-    host="permissions.sls.epilot.io",
+    host=_PERMISSIONS_HOST,
     operation_id="listAllAssignments",
     method="GET",
     path="/v1/permissions/assignments",
@@ -56,7 +57,7 @@ LIST_ASSIGNMENTS = ListOperation(
 )
 LIST_CURRENT_ROLES = ListOperation(
     api="permissions",
-    host="permissions.sls.epilot.io",
+    host=_PERMISSIONS_HOST,
     operation_id="listCurrentRoles",
     method="GET",
     path="/v1/permissions/me",

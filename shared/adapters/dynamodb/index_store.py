@@ -12,7 +12,6 @@ from decimal import Decimal
 from functools import reduce
 from itertools import batched
 from operator import and_, or_
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
@@ -43,7 +42,7 @@ from shared.domain.index import (
     identified_in,
     size_class,
 )
-from shared.domain.resource_type import ResourceKey
+from shared.domain.resource_type import EMPTY, ResourceKey
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -76,7 +75,6 @@ _INDEX_BY_SORT = {
 }
 # A state row that lived out its time during the build counts as our own.
 _STILL_LATEST = "attribute_not_exists(pk) OR build_token = :token"
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _NEWEST_IS_OURS = "attribute_not_exists(pk) OR attribute_not_exists(build) OR build <= :mine"
 
 
@@ -107,7 +105,7 @@ class IndexStore:
         return _state(answer["Item"]) if "Item" in answer else None
 
     def start_build(
-        self, org_id: str, build_token: str, lease_until: float, debounce_s: float, event: Mapping[str, Any] = _NOTHING
+        self, org_id: str, build_token: str, lease_until: float, debounce_s: float, event: Mapping[str, Any] = EMPTY
     ) -> bool:
         """Make a build the latest one, which is about to be invoked with an event.
 
