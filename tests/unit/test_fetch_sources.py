@@ -554,13 +554,14 @@ def test_a_job_that_is_cancelled_reads_no_more_a_second_later(large):
     def cancel(_config_id):
         if large.jobs.job.status is JobStatus.IN_PROGRESS:
             large.jobs.job = replace(large.job, status=JobStatus.CANCELLED)
-            time.sleep(1.2)
+        # Longer than what a step knows of its job may be old.
+        time.sleep(1.2)
 
     large.source.on_get = cancel
     answer = large.run()
 
     assert (answer["status"], answer["code"]) == ("failed", "JOB_STOPPED")
-    # Those that were on their way, and what the others did within that second.
+    # Those that were on their way.
     assert 0 < large.source.calls["get", "journey"] < 300
     assert large.jobs.error is None
 
