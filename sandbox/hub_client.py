@@ -82,18 +82,30 @@ class HubClient:
 
         return self.wait("/v1/configs/index", ended)
 
-    def run_job(self, job_id: str, on_change: Callable[[Json], None] | None = None, kind: str = "sync") -> Json:
-        """Wait for the end of a sync or delete job."""
+    def run_job(
+        self,
+        job_id: str,
+        on_change: Callable[[Json], None] | None = None,
+        kind: str = "sync",
+        within_s: float = DEADLINE_S,
+    ) -> Json:
+        """Wait for the end of a sync or delete job, whoever closes it."""
         final = {"succeeded", "partial", "failed", "cancelled"}
-        return self.wait(f"/v1/configs/{kind}-jobs/{job_id}", lambda job: job["status"] in final, on_change)
+        return self.wait(f"/v1/configs/{kind}-jobs/{job_id}", lambda job: job["status"] in final, on_change, within_s)
 
-    def wait(self, path: str, done: Callable[[Json], bool], on_change: Callable[[Json], None] | None = None) -> Json:
+    def wait(
+        self,
+        path: str,
+        done: Callable[[Json], bool],
+        on_change: Callable[[Json], None] | None = None,
+        within_s: float = DEADLINE_S,
+    ) -> Json:
         """Poll a path with a ramping interval.
 
         Raises:
             TimeoutError: it did not come to an end in time.
         """
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + within_s
         interval = 0.1
         while time.monotonic() < deadline:
             answer = self.get(path)
@@ -103,4 +115,4 @@ class HubClient:
                 return answer
             time.sleep(interval)
             interval = min(interval * 1.3, 1.0)
-        raise TimeoutError(f"{path} has not ended after {DEADLINE_S} s: {answer}")
+        raise TimeoutError(f"{path} has not ended after {within_s} s: {answer}")

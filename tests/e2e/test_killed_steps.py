@@ -180,12 +180,8 @@ class Functions:
 
     def ended(self, shop: Shop, job: Json, within_s: float) -> Json:
         """Return a job when its execution has ended."""
-        ended_by = time.monotonic() + within_s
-        while time.monotonic() < ended_by:
-            if self.execution_of(job) != "RUNNING":
-                return shop.source.get(f"{JOBS}/{job['id']}")
-            time.sleep(0.5)
-        raise AssertionError(f"The execution of {job['id']} does not end")
+        wait_for(lambda: self.execution_of(job) != "RUNNING", within_s)
+        return shop.source.get(f"{JOBS}/{job['id']}")
 
     def execution_of(self, job: Json) -> str:
         """Return how the execution of a job stands."""

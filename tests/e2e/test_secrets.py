@@ -26,7 +26,7 @@ from sandbox.stack import deployment
 from sandbox.stack.settings import read_settings
 from shared.catalog.registry import RESOURCE_TYPES
 from tests.e2e.conftest import Pair, make_pair
-from tests.e2e.test_sync_corners import load
+from tests.e2e.test_sync_corners import load, wait_for
 
 SyncResult = tuple[Json, list[Json], Json]
 Plant = Callable[[Json, str], None]
@@ -208,7 +208,7 @@ def canaries(stack: Json, control: SandboxControl, client: Any, events: str) -> 
     _refused(made, stack, source, push, token)
     ended(target, target.post("/v1/configs/delete-jobs", {"resources": planted[:2]}), kind="delete")
     _lose_a_build(client, source_id)
-    _wait(lambda: len(_messages(client, events)) >= len(made.ended))
+    wait_for(lambda: len(_messages(client, events)) >= len(made.ended), ARRIVES_WITHIN_S)
     return made
 
 
@@ -242,19 +242,12 @@ def _lose_a_build(client: Any, org_id: str) -> None:
     destination = {name: declared[name] for name in ("MaximumRetryAttempts", "DestinationConfig")}
     functions.put_function_event_invoke_config(FunctionName=function, **destination)
     functions.invoke(FunctionName=function, InvocationType="Event", Payload=event)
-    _wait(lambda: list(_dead_letters(client)))
+    wait_for(lambda: list(_dead_letters(client)), ARRIVES_WITHIN_S)
 
 
 def _physical(kind: str, *names: str) -> list[str]:
     found = deployment.list_resources(read_settings(), kind)
     return [physical for logical, physical in found.items() if not names or logical in names]
-
-
-def _wait(is_so: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + ARRIVES_WITHIN_S
-    while not is_so():
-        assert time.monotonic() < deadline, "it does not arrive"
-        time.sleep(0.5)
 
 
 # Places

@@ -35,7 +35,6 @@ STORM_S = 30.0
 #: What an API answers where it was made to fail: an error, a refusal, or nothing.
 INJECTED = ("500", "503", "429", "0")
 LONGEST_S = 1800
-FINAL = ("succeeded", "partial", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +75,12 @@ def faults_of_storage(bucket: str) -> dict[str, list[Fault]]:
 def run(functions: Functions, shop: Shop, step: str, storm: Fault) -> Run:
     """Run a job to its end, and once more where it did not succeed, when the storm is over."""
     began = time.monotonic()
-    jobs = [ended(shop, shop.start())]
+    hub = shop.source
+    jobs = [hub.run_job(shop.start()["id"], within_s=LONGEST_S)]
     if jobs[0]["status"] != "succeeded":
         wait_for(lambda: storm.is_over)
-        jobs.append(ended(shop, shop.source.post(f"{JOBS}/{jobs[0]['id']}/retry")))
+        jobs.append(hub.run_job(hub.post(f"{JOBS}/{jobs[0]['id']}/retry")["id"], within_s=LONGEST_S))
     return Run(shop, step, storm, tuple(jobs), time.monotonic() - began)
-
-
-def ended(shop: Shop, job: Json) -> Json:
-    """Return a job once it has ended, whoever closed it."""
-    until = time.monotonic() + LONGEST_S
-    while time.monotonic() < until:
-        job = shop.source.get(f"{JOBS}/{job['id']}")
-        if job["status"] in FINAL:
-            return job
-        time.sleep(1)
-    raise AssertionError(f"{job['id']} does not end")
 
 
 @pytest.mark.long

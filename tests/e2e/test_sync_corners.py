@@ -151,11 +151,11 @@ def assert_counted(shop: Shop, job: Json) -> Counter[str]:
     return statuses
 
 
-def wait_for(is_so: Callable[[], bool]) -> None:
+def wait_for(is_so: Callable[[], Any], within_s: float = DEADLINE_S) -> None:
     """Wait for something that comes to be; a busy machine takes minutes."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + within_s
     while not is_so():
-        assert time.monotonic() < deadline, f"It did not come to that in {DEADLINE_S} s"
+        assert time.monotonic() < deadline, f"It did not come to that in {within_s} s"
         time.sleep(0.1)
 
 
