@@ -53,7 +53,8 @@ class Watch:
         return self.alarms().is_on(alarm, time.time())
 
     def has_figures(self, alarm: str) -> bool:
-        return self.alarms().value(RESOURCES[alarm]["Properties"], self.since, time.time()) is not None
+        # What the engine counts stands at the beginning of its minute, which may be before the watch began.
+        return self.alarms().value(RESOURCES[alarm]["Properties"], 0, time.time()) is not None
 
     def alarms(self) -> Alarms:
         logged = read_samples(read_lines(read_settings(), self.since))
