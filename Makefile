@@ -86,8 +86,8 @@ test: setup ## all tests, those on the local stack included
 test-fast: setup ## the tests that need no running stack
 	@$(PYTEST) $(FAST_TESTS)
 
-test-long: setup ## the laws on 2,000 organisations and 2,000 histories each, a job that dies, and is late, at every I/O boundary, and 20,000 configs listed live
-	@$(PYTEST) tests/unit/test_plan_laws.py tests/unit/test_history_laws.py tests/workflow/test_killed_jobs.py tests/workflow/test_large_listing.py -m "long or not long" --hypothesis-profile long
+test-long: setup ## the laws on 2,000 organisations and 2,000 histories each, every pattern and walker on 1 MB, a job that dies, and is late, at every I/O boundary, and 20,000 configs listed live
+	@$(PYTEST) tests/unit/test_plan_laws.py tests/unit/test_history_laws.py tests/unit/test_growing_input.py tests/workflow/test_killed_jobs.py tests/workflow/test_large_listing.py -m "long or not long" --hypothesis-profile long
 
 test-api: setup ## 8,000 random requests and chains of requests to the running stack, held against docs/openapi.json
 	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up

@@ -1,8 +1,10 @@
-"""Run the local engine with three things that AWS has and it lacks.
+"""Run the local engine with four things that AWS has and it lacks.
 
 What is reserved for a function limits calls by its aliases, too; a task that Lambda refuses fails with the error name
-that AWS gives it; the encryption context of a request to KMS fills the condition keys of policies. A program of the
-engine's own environment, run by its path: it imports nothing of this project.
+that AWS gives it; what EventBridge or a function asks of an alias and nobody waits for is tried again, and what fails
+at every try goes where the function's configuration sends it; the encryption context of a request to KMS fills the
+condition keys of policies. A program of the engine's own environment, run by its path: it imports nothing of this
+project.
 """
 
 import json
@@ -10,11 +12,12 @@ import runpy
 from typing import Any
 
 from ministack.core import iam_actions  # type: ignore[import-not-found]
-from ministack.services import lambda_svc, stepfunctions  # type: ignore[import-not-found]
+from ministack.services import eventbridge, lambda_svc, stepfunctions  # type: ignore[import-not-found]
 
 _REFUSED = "TooManyRequestsException"
 _invoke = stepfunctions._call_lambda  # noqa: SLF001
 _execution_record = lambda_svc._execution_record_for_config  # noqa: SLF001
+_invoke_unawaited = lambda_svc.invoke_async_with_retry
 _request_tags = iam_actions.request_tag_context
 
 
@@ -34,6 +37,18 @@ def _limited_record(function: Any, config: Any) -> Any:
     return record
 
 
+def _invoke_configured(function: Any, event: Any) -> None:
+    unpublished = lambda_svc._functions.get(function["config"]["FunctionName"]) or {}  # noqa: SLF001
+    # A function here has one alias, and so one of these.
+    configured = next(iter((unpublished.get("event_invoke_configs") or {}).values()), None)
+    _invoke_unawaited({**function, "event_invoke_config": configured}, event)
+
+
+def _dispatch_to_lambda(arn: str, payload: str) -> None:
+    function, config, _ = lambda_svc._get_func_record_for_ref(arn)  # noqa: SLF001
+    lambda_svc.invoke_async_with_retry(_limited_record(function, config), json.loads(payload))
+
+
 def _condition_keys(service: str, action: str, body: bytes, parameters: Any) -> dict[str, Any]:
     keys: dict[str, Any] = _request_tags(service, action, body, parameters)
     if service == "kms":
@@ -46,5 +61,7 @@ def _condition_keys(service: str, action: str, body: bytes, parameters: Any) -> 
 if __name__ == "__main__":
     stepfunctions._call_lambda = _invoke_named  # noqa: SLF001
     lambda_svc._execution_record_for_config = _limited_record  # noqa: SLF001
+    lambda_svc.invoke_async_with_retry = _invoke_configured
+    eventbridge._dispatch_to_lambda = _dispatch_to_lambda  # noqa: SLF001
     iam_actions.request_tag_context = _condition_keys
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)

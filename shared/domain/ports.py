@@ -26,10 +26,17 @@ class ConfigPage(NamedTuple):
 
 
 class WrittenConfig(NamedTuple):
-    """What a create or update answered: the id, and the payload where the API returns it."""
+    """What a create or update answered.
+
+    Attributes:
+        id: of the config.
+        payload: what it became, where the API returns it.
+        unanswered: an update was sent before this one that had no answer: it may still be done, late.
+    """
 
     id: str
     payload: Payload | None
+    unanswered: bool = False
 
 
 class KeptToken(NamedTuple):

@@ -273,7 +273,10 @@ class _Walk:
             return
         if typed_url is not None and typed_url.strength is Strength.BACK_REFERENCE:
             return
-        for identifier, start, end in scan(text, self.is_known, taken):
+        hits = scan(text, self.is_known, taken)
+        if self.is_known is None:  # what may name something counts once a string
+            hits = list({hit.identifier: hit for hit in hits}.values())
+        for identifier, start, end in hits:
             self.found.append(FoundReference(steps, identifier, start, end, typed_url))
 
 

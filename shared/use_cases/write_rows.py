@@ -101,7 +101,7 @@ class Task:
         open_create: what is known of that.
         look_at: when to look for what it made, in epoch seconds.
         was_answered: the create was sent, and answered.
-        unanswered: an update was sent, and not answered.
+        unanswered: an update was sent, and not answered: it may still be done, late.
         sent: a write left under the claim, or may have.
         last_writer: another job that wrote the target last, or may have.
     """
@@ -256,13 +256,16 @@ class Workshop:
             self.guard.check()
             task.sent = True
             try:
-                return self.target.update_config(task.resource_type, target_id, body, content=content)
+                written = self.target.update_config(task.resource_type, target_id, body, content=content)
             except NotFoundError:
                 raise _gone(task) from None
             except UnknownOutcomeError:
                 task.unanswered = True
                 if attempt == _MAX_UPDATES - 1:
                     raise
+            else:
+                task.unanswered |= written.unanswered
+                return written
         raise AssertionError("unreachable")
 
     def read_target_fields(self, task: Task, written: WrittenConfig) -> Mapping[str, Any]:

@@ -224,14 +224,19 @@ def test_an_activation_that_an_earlier_write_undid_by_coming_late_is_made_good_b
     assert_settled(world, JOURNEY_KEY)
 
 
-def lose_the_first_update(world: SyncWorld, type_name: str) -> list[tuple[str, Any]]:
-    """Let the first update of a type get no answer and not be done yet; returns it for a test to do it late."""
+def lose_the_first_update(world: SyncWorld, type_name: str, *, repeated: bool) -> list[tuple[str, Any]]:
+    """Let the first update of a type get no answer and not be done yet; returns it for a test to do it late.
+
+    It is sent again by the repository, or else by the hub.
+    """
     lost: list[tuple[str, Any]] = []
     update = world.target.update_config
 
     def losing(resource_type: Any, config_id: str, payload: Any, **named: Any) -> Any:
         if resource_type.name == type_name and not lost:
             lost.append((config_id, payload))
+            if repeated:
+                return update(resource_type, config_id, payload, **named)._replace(unanswered=True)
             raise UnknownOutcomeError("No answer.")
         return update(resource_type, config_id, payload, **named)
 
@@ -239,9 +244,10 @@ def lose_the_first_update(world: SyncWorld, type_name: str) -> list[tuple[str, A
     return lost
 
 
-def test_an_update_that_is_done_late_does_not_undo_the_one_behind_it(world: SyncWorld) -> None:
+@pytest.mark.parametrize("repeated", [True, False])
+def test_an_update_that_is_done_late_does_not_undo_the_one_behind_it(world: SyncWorld, repeated: bool) -> None:
     world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "next": J, "enabled": True})
-    lost = lose_the_first_update(world, "journey")
+    lost = lose_the_first_update(world, "journey", repeated=repeated)
     job_id = world.create_job(JOURNEY_KEY)
     planned = plan_only(world, job_id)
     world.carry_out(job_id, {**planned, "verify_batches": []})
@@ -257,16 +263,17 @@ def test_an_update_that_is_done_late_does_not_undo_the_one_behind_it(world: Sync
     assert_settled(world, JOURNEY_KEY)
 
 
+@pytest.mark.parametrize("repeated", [True, False])
 @pytest.mark.parametrize("workers", [1, write_rows.WORKERS])
 def test_a_version_that_an_update_bumps_late_is_pinned_as_it_is_then(
-    world: SyncWorld, workers: int, monkeypatch: pytest.MonkeyPatch
+    world: SyncWorld, workers: int, repeated: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether its owner is verified beside what pins it or before."""
     monkeypatch.setattr(write_rows, "WORKERS", workers)
     mapping = {"id": "mapping-00000001", "version": 7}
     world.source.add(MAPPING, {**mapping, "name": "M", "journey": J})
     world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "mapping": mapping})
-    lost = lose_the_first_update(world, "mapping")
+    lost = lose_the_first_update(world, "mapping", repeated=repeated)
     job_id = world.create_job(JOURNEY_KEY)
     planned = plan_only(world, job_id)
     world.carry_out(job_id, {**planned, "verify_batches": []})

@@ -169,6 +169,7 @@ class DownstreamClient:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         repeatable: bool = False,
+        on_unanswered: Callable[[], None] = lambda: None,
     ) -> Any:
         """Call an operation and return its answer, parsed; None where it has no body.
 
@@ -178,6 +179,7 @@ class DownstreamClient:
             query: query parameters beside the operation's own.
             body: JSON value.
             repeatable: a POST that may be sent twice, since what it makes is nothing until something names it.
+            on_unanswered: called when a write is sent again while the one before it may still be done, late.
 
         Raises:
             CredentialsExpiredError: 401.
@@ -200,7 +202,9 @@ class DownstreamClient:
             if deadline <= self._clock():
                 raise DownstreamUnavailableError(f"{operation.operation_id} did not begin: no time is left.")
         pool = self._pool_of_reads if operation.method == "GET" else "search" if is_read else "mutation"
-        return self._send_until_settled(operation, request, config_id, deadline, pool, harmless=is_read or repeatable)
+        return self._send_until_settled(
+            operation, request, config_id, deadline, pool, harmless=is_read or repeatable, on_unanswered=on_unanswered
+        )
 
     def fetch_content(self, url: str) -> bytes:
         """Return what a pre-signed URL leads to; the organisation's token is not sent there.
@@ -282,6 +286,7 @@ class DownstreamClient:
         pool: str,
         *,
         harmless: bool,
+        on_unanswered: Callable[[], None],
     ) -> Any:
         is_create = operation.method == "POST" and not harmless
         may_be_done = False
@@ -313,6 +318,8 @@ class DownstreamClient:
                         outlived=answered.outlived,
                     )
                 raise answered.error
+            if answered.may_be_done and not answered.ended and not harmless:
+                on_unanswered()
             self._sleep(wait)
         raise AssertionError("the last attempt raises or returns")
 

@@ -26,7 +26,7 @@ from shared.domain.resource_type import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from shared.adapters.downstream.client import DownstreamClient
 
@@ -182,8 +182,11 @@ class DownstreamRepository:
         operation = resource_type.update
         if operation is None:
             raise _unsupported(resource_type, "update")
-        answer = self._write(resource_type, operation, payload, config_id, content)
-        return WrittenConfig(config_id, _written_payload(operation, answer))
+        unanswered: list[bool] = []
+        answer = self._write(
+            resource_type, operation, payload, config_id, content, on_unanswered=lambda: unanswered.append(True)
+        )
+        return WrittenConfig(config_id, _written_payload(operation, answer), bool(unanswered))
 
     def delete_config(self, resource_type: ResourceType, config_id: str) -> None:
         """Delete a config.
@@ -280,6 +283,7 @@ class DownstreamRepository:
         payload: Payload,
         config_id: str | None,
         content: bytes | None,
+        on_unanswered: Callable[[], None] = lambda: None,
     ) -> Any:
         body = {operation.rename.get(name, name): value for name, value in payload.items()}
         if content is not None:
@@ -291,7 +295,10 @@ class DownstreamRepository:
             if filled is not None:
                 body[name] = filled
         return self._client.call(
-            operation, config_id=config_id, body={operation.wrapper: body} if operation.wrapper else body
+            operation,
+            config_id=config_id,
+            body={operation.wrapper: body} if operation.wrapper else body,
+            on_unanswered=on_unanswered,
         )
 
     def _upload(self, payload: Payload, content: bytes) -> Any:
