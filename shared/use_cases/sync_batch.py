@@ -7,12 +7,12 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import NotFoundError, TargetChangedError, UnknownOutcomeError
-from shared.domain.plan import Action, LineageEntry, ResolutionKind
+from shared.domain.plan import Action, ResolutionKind
 from shared.domain.remap import Stage, build_body
 from shared.domain.row_commit import RowCommit, sent_again
-from shared.domain.sync_job import RowStatus, Work, event_of
+from shared.domain.sync_job import Work
 from shared.use_cases.adopt_target import Adoption
-from shared.use_cases.write_rows import OpenOutcomeError, Task, Workshop, is_completed, work_through
+from shared.use_cases.write_rows import OpenOutcomeError, Task, Workshop, work_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,7 +71,7 @@ class ResourceWriter:
             return self._patch(task)
         earlier = self._shop.lineage_before.get(task.key)
         if earlier is not None and self._is_on_target(task, earlier.target_id):
-            return self._made_by_another_job(task, earlier)
+            return self._shop.left_to_another_job(task, earlier)
         self._refuse_what_others_made(task)
         if failure := self._shop.dependency_failure(task, "create"):
             return failure
@@ -142,25 +142,16 @@ class ResourceWriter:
             return False
         return True
 
-    def _made_by_another_job(self, task: Task, earlier: LineageEntry) -> RowCommit:
-        """Leave a config to the job that created it; whether that job completes it is seen when ours is verified."""
-        is_complete = is_completed(task, earlier)
-        row = replace(
-            task.row,
-            action=Action.SKIP.value,
-            status=RowStatus.SKIPPED if is_complete else RowStatus.IN_PROGRESS,
-            phase=(Work.WRITE if is_complete else Work.VERIFY).phase,
-            target_id=earlier.target_id,
-            left=() if is_complete else (Work.VERIFY,),
-            updated_at=self._shop.now_text(),
-        )
-        message = f"Sync job {earlier.last_sync_job_id} created it at the same time."
-        return RowCommit(before=task.row, after=row, events=(event_of(row, message),))
-
     def _patch(self, task: Task) -> RowCommit:
         if failure := self._shop.dependency_failure(task, "patch"):
             return failure
-        return self._written(task, self._shop.update(task, "patch"), "patch")
+        try:
+            written = self._shop.update(task, "patch")
+        except TargetChangedError:
+            if (entry := self._shop.recorded_by_another_job(task)) is None:
+                raise
+            return self._shop.left_to_another_job(task, entry)
+        return self._written(task, written, "patch")
 
     def _written(self, task: Task, written: WrittenConfig, stage: Stage) -> RowCommit:
         shop = self._shop

@@ -248,7 +248,7 @@ def _settle_what_another_job_made(shop: Workshop, task: Task) -> RowCommit:
         # It may have completed it before it ended.
         found = entry()
         if found is None or not is_completed(task, found):
-            raise ConflictError(f"Sync job {other} created it and ended before it was complete: a retry completes it.")
+            raise ConflictError(f"Sync job {other} began it and ended before it was complete: a retry completes it.")
     row = replace(task.row, status=RowStatus.SKIPPED, left=(), updated_at=shop.now_text())
     return RowCommit(before=task.row, after=row, events=(event_of(row, f"Sync job {other} completed it."),))
 

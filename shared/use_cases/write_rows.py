@@ -347,6 +347,41 @@ class Workshop:
         """Tell whether an update that was repeated may come late: of the config itself, or of what it pins."""
         return task.key in self.unanswered or not self.unanswered.isdisjoint(task.pinned)
 
+    def recorded_by_another_job(self, task: Task) -> LineageEntry | None:
+        """Return what the job records that wrote a target last; None where that is not what ours is about to say.
+
+        Raises:
+            HubError: the target cannot be read.
+        """
+        job, writer = self.job, task.last_writer
+        entry = self.ports.lineage.find_entries(job.target_org_id, job.source_org_id, [task.key]).get(task.key)
+        if entry is None or writer is None or entry.last_sync_job_id != writer.job_id:
+            return None
+        if not entry.target_fingerprint:  # it is not done yet
+            return entry
+        found = fingerprint(task.resource_type, without_secrets(task.resource_type, self.read_target(task)))
+        return entry if is_completed(task, entry) and agree(entry.target_fingerprint, found) else None
+
+    def left_to_another_job(self, task: Task, entry: LineageEntry) -> RowCommit:
+        """Leave what is still to be written of a config to the job that writes it, too.
+
+        Whether that job completes it is seen when ours is verified.
+        """
+        row = replace(
+            task.row,
+            status=RowStatus.IN_PROGRESS,
+            phase=Work.VERIFY.phase,
+            target_id=entry.target_id,
+            left=(Work.VERIFY,),
+            updated_at=self.now_text(),
+        )
+        if task.is_first:  # nothing of it is ours
+            row = replace(row, action=Action.SKIP.value)
+            if is_completed(task, entry):
+                row = replace(row, status=RowStatus.SKIPPED, phase=Work.WRITE.phase, left=())
+        message = f"Sync job {entry.last_sync_job_id} writes it at the same time."
+        return RowCommit(before=task.row, after=row, events=(event_of(row, message),))
+
     def lineage_of(self, task: Task, target_id: str, **known: Any) -> LineageEntry:
         """Return the lineage of a row; without fingerprints the next job looks at the config again.
 
@@ -636,6 +671,8 @@ class _BatchRun:
                 f"Sync job {job_id} ended and may have created it: retry this job, which finds out."
             )
         if task.last_writer and not task.is_first and self._kind is not Work.VERIFY:
+            if (entry := self._shop.recorded_by_another_job(task)) is not None:
+                return self._shop.left_to_another_job(task, entry)
             raise TargetChangedError(f"{task.last_writer} wrote it on the target since this job did: sync it again.")
         return perform(task)
 

@@ -58,11 +58,15 @@ def created(world: BesideWorld, source_org: str = SOURCE_ORG, suffix: str = "000
 def planned(world: BesideWorld, job_id: str) -> str:
     """Take a job to where its plan stands, without a boundary."""
     at, world.at = world.at, 0
+    plan(world, job_id)
+    world.at, world.passed = at, 0
+    return job_id
+
+
+def plan(world: BesideWorld, job_id: str) -> None:
     for type_name in world.until_done(job_id, "FetchSources")["types"]:
         world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
     world.until_done(job_id, "PlanJob")
-    world.at, world.passed = at, 0
-    return job_id
 
 
 def intervals(world: BesideWorld) -> Iterator[tuple[Write, Write]]:
@@ -195,5 +199,41 @@ def older_beside_newer(boundary: int, *, there_before: bool) -> bool:
 def test_what_an_older_job_wrote_over_a_newer_one_is_mended_by_the_next_sync(there_before: bool) -> None:
     boundary = 1
     while older_beside_newer(boundary, there_before=there_before):
+        boundary += 1
+    assert boundary > 80
+
+
+def planned_amid(boundary: int, *, there_before: bool, runs: bool) -> bool:
+    """Plan a job, or let it run, while another of the same selection is at a boundary; False where that has ended."""
+    world = a_world(boundary)
+    if there_before:
+        plant(world.target, "9999999", "old")
+    first, second = planned(world, created(world)), created(world)
+    world.meanwhile = lambda: world.run(second) if runs else plan(world, second)
+
+    world.run(first)
+    reached = world.passed >= boundary
+    world.at = 0
+    world.run(second)
+
+    for job_id in (first, second):
+        assert world.jobs.get_job(SOURCE_ORG, job_id).status is JobStatus.SUCCEEDED, (boundary, world.rows(job_id))
+    assert_nothing_is_held(world)
+    assert {name: len(configs) for name, configs in world.target.configs.items()} == {
+        name: len(configs) for name, configs in world.source.configs.items()
+    }
+    before = world.writes()
+    assert world.run(created(world)).status is JobStatus.SUCCEEDED
+    assert world.writes() == before
+    return reached
+
+
+@pytest.mark.parametrize("runs", [True, False])
+@pytest.mark.parametrize("there_before", [True, False])
+def test_of_two_jobs_that_say_the_same_at_once_each_leaves_to_the_other_what_that_has_begun(
+    there_before: bool, runs: bool
+) -> None:
+    boundary = 1
+    while planned_amid(boundary, there_before=there_before, runs=runs):
         boundary += 1
     assert boundary > 80
