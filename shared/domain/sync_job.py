@@ -157,6 +157,7 @@ class Row:
         outlived: the API was seen to work on behind an answer that it was too slow for.
         doubles: configs of the target that say the same, were not there before and are nobody's: one too many, perhaps.
         unanswered: an update of it was repeated for want of an answer: the earlier one may still be done, late.
+        is_lacking: it names, or pins a value of, a resource of the job that was not written to its end.
         stamp: name of its last write, the same in its lineage: who writes later stamps that anew.
         answer: fingerprint of what the API answered to that write; empty where it answered nothing.
         leftovers: identifiers of the source organisation that were found in the target's config when it was read back.
@@ -180,6 +181,7 @@ class Row:
     outlived: bool = False
     doubles: tuple[str, ...] = ()
     unanswered: bool = False
+    is_lacking: bool = False
     stamp: str = ""
     answer: str = ""
     error: RowError | None = None

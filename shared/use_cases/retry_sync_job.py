@@ -42,6 +42,7 @@ def retry_sync_job(
 ) -> dict[str, Any]:
     """Create and start a job for the failed, pending and in-progress resources of another one, asked for as that one.
 
+    What names one of those and had to do without goes along, to be completed.
     Its overrides apply again, with those of this request merged over them.
 
     Args:
@@ -105,14 +106,13 @@ def _scope(intake: JobIntake, earlier: Job) -> dict[str, Any]:
     if not earlier.planned:
         return request
     rows = list(intake.jobs.list_rows(earlier.org_id, earlier.id))
-    unresolved = [row.key for row in rows if row.status.unresolved]
-    if not unresolved:
+    if not any(row.status.unresolved for row in rows):
         raise ConflictError("Nothing of the job is unresolved.")
+    again = {row.key: row.status.unresolved or row.is_lacking for row in rows}
     closure = Closure.from_json(_stored(intake, source_key(earlier.org_id, earlier.id, "closure")))
-    done = [list(row.key) for row in rows if not row.status.unresolved]
     return {
-        "resources": [_asked_again(closure, key) for key in unresolved],
-        "finished": [*request.get("finished", ()), *done],
+        "resources": [_asked_again(closure, key) for key in again if again[key]],
+        "finished": [*request.get("finished", ()), *(list(key) for key in again if not again[key])],
         "payload_overrides": request.get("payload_overrides", {}),
     }
 

@@ -62,6 +62,7 @@ def verify_targets(step: StepInput, ports: SyncPorts) -> StepResult:
 def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
     rows = list(shop.ports.jobs.list_rows(shop.job.org_id, shop.job.id)) if tasks else []
     remapped = _remapped(shop, rows) if tasks else SourceIds.of(())
+    unwritten = {row.key for row in rows if row.status.unresolved and row.next_work is not Work.VERIFY}
     latest_commit_s = _LATEST_COMMIT_S if any(row.outlived for row in rows) else _LATE_COMMIT_S
     shop.remember_lineage(tasks)
     ways_back = _ways_back(shop, tasks)
@@ -88,6 +89,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
             shop.advance(task, target_id, shop.id_map[task.key].fields),
             leftovers=tuple(dict.fromkeys(identifier for _, identifier in left))[:_MAX_LEFTOVERS],
             doubles=_doubles(shop, adoption, task, last_look) if task.row.sends > 1 else (),
+            is_lacking=_is_lacking(shop, task, unwritten),
         )
         memories: dict[str, Any] = {}
         entry = _entry(shop, task, content, memories, verified=verified)
@@ -109,6 +111,12 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
         )
 
     return verify
+
+
+def _is_lacking(shop: Workshop, task: Task, unwritten: Collection[ResourceKey]) -> bool:
+    """Tell whether a row names what is not there yet, or pins a value of what will be written again."""
+    named = {one.referent for one in task.planned.resolutions if one.referent in unwritten}
+    return any(referent not in shop.id_map or referent in task.pinned for referent in named)
 
 
 def _doubles(shop: Workshop, adoption: Adoption, task: Task, not_before: float) -> tuple[str, ...]:

@@ -205,14 +205,9 @@ def test_an_index_build_becomes_a_dead_letter(watch: Watch, shop: Shop) -> None:
     # An event of another version of the service: the function breaks off before it can record anything.
     event = {"org_id": shop.source_id, "build_token": "of-another-version"}
     function = watch.resource("AWS::Lambda::Function", "BuildIndexFunction")
-    functions = watch.aws("lambda")
-    # The engine knows destinations of what is not published only: it is given what the alias has.
-    declared = functions.get_function_event_invoke_config(FunctionName=function, Qualifier="live")
-    functions.put_function_event_invoke_config(
-        FunctionName=function,
-        **{name: declared[name] for name in ("MaximumRetryAttempts", "DestinationConfig")},
+    watch.aws("lambda").invoke(
+        FunctionName=function, Qualifier="live", InvocationType="Event", Payload=json.dumps(event)
     )
-    functions.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event))
     until(lambda: sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0).get("Messages"))
     watch.measure()
     until(lambda: watch.is_on("DeadLettersAlarm"))

@@ -14,7 +14,7 @@ from shared.use_cases.create_sync_job import Caller, JobIntake
 from shared.use_cases.retry_sync_job import retry_sync_job
 from shared.use_cases.sync_ports import request_key, source_key
 from tests.fakes.dynamodb import MemoryDynamoDB
-from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, SCHEMA
+from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld
 
 JOURNEY_KEY = ResourceKey("journey", "journey-00000001")
@@ -107,6 +107,39 @@ def test_what_any_job_of_the_chain_finished_gets_no_row_again(world):
     assert set(world.rows(second.id)) == {flow, JOURNEY_KEY}
     assert set(world.rows(third.id)) == {flow}
     assert world.rows(third.id)[flow].status is RowStatus.CREATED
+
+
+def test_what_was_written_beside_a_row_that_failed_names_it_after_a_retry(world):
+    flow = ResourceKey("flow", "flow-00000001")
+    world.source.add(FLOW, {"id": flow.id, "name": "F", "journeys": [], "text": f"see {DESIGN_KEY.id}"})
+    world.target.fail("create", "design", REFUSED)
+    first = world.run(world.create_job(flow))
+    world.target.failures.clear()
+    assert world.rows(first.id)[flow].status is RowStatus.CREATED
+
+    again = retry(world, first)
+
+    rows = world.rows(again.id)
+    assert (again.status, rows[flow].status) == (JobStatus.SUCCEEDED, RowStatus.PATCHED)
+    assert world.target.configs["flow"][rows[flow].target_id]["text"] == f"see {rows[DESIGN_KEY].target_id}"
+
+
+def test_a_version_that_a_retry_bumps_is_pinned_by_what_the_job_before_it_finished(world):
+    mapping = ResourceKey("mapping", "mapping-00000001")
+    world.source.add(MAPPING, {"id": mapping.id, "name": "M", "version": 7, "journey": JOURNEY_KEY.id})
+    world.source.configs["journey"][JOURNEY_KEY.id]["mapping"] = {"id": mapping.id, "version": 7}
+    world.target.fail("update", "mapping", REFUSED)
+    first = world.run(world.create_job(JOURNEY_KEY))
+    world.target.failures.clear()
+    statuses = {key: row.status for key, row in world.rows(first.id).items()}
+    assert (statuses[JOURNEY_KEY], statuses[mapping]) == (RowStatus.CREATED, RowStatus.FAILED)
+
+    again = retry(world, first)
+
+    assert again.status is JobStatus.SUCCEEDED
+    assert set(world.rows(again.id)) == {JOURNEY_KEY, mapping}
+    (journey,), (bumped,) = (world.target.configs[name].values() for name in ("journey", "mapping"))
+    assert journey["mapping"]["version"] == bumped["version"] == 2
 
 
 def test_overrides_are_inherited_and_new_ones_merged_over_them(world):
