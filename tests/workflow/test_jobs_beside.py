@@ -95,6 +95,16 @@ def assert_nothing_is_held(world: BesideWorld) -> None:
     assert [item["sk"] for item in world.client.scan(TableName="LineageTable")["Items"] if "owner" in item] == []
 
 
+def assert_another_sync_writes_nothing(world: BesideWorld) -> None:
+    """The target has as many of each type as the source, and says the same."""
+    assert {name: len(configs) for name, configs in world.target.configs.items()} == {
+        name: len(configs) for name, configs in world.source.configs.items()
+    }
+    before = world.writes()
+    assert world.run(created(world)).status is JobStatus.SUCCEEDED
+    assert world.writes() == before
+
+
 def delayed_at(boundary: int, *, there_before: bool, plans_meanwhile: bool) -> bool:
     """Run a job from one source, delayed at a boundary while one from another source runs; False where it has ended."""
     world = a_world(boundary)
@@ -186,12 +196,7 @@ def older_beside_newer(boundary: int, *, there_before: bool) -> bool:
         assert world.run(created(world)).status is JobStatus.SUCCEEDED
 
     assert colours(world) == {"newer"}
-    assert {name: len(configs) for name, configs in world.target.configs.items()} == {
-        name: len(configs) for name, configs in world.source.configs.items()
-    }
-    before = world.writes()
-    assert world.run(created(world)).status is JobStatus.SUCCEEDED
-    assert world.writes() == before
+    assert_another_sync_writes_nothing(world)
     return reached
 
 
@@ -219,12 +224,7 @@ def planned_amid(boundary: int, *, there_before: bool, runs: bool) -> bool:
     for job_id in (first, second):
         assert world.jobs.get_job(SOURCE_ORG, job_id).status is JobStatus.SUCCEEDED, (boundary, world.rows(job_id))
     assert_nothing_is_held(world)
-    assert {name: len(configs) for name, configs in world.target.configs.items()} == {
-        name: len(configs) for name, configs in world.source.configs.items()
-    }
-    before = world.writes()
-    assert world.run(created(world)).status is JobStatus.SUCCEEDED
-    assert world.writes() == before
+    assert_another_sync_writes_nothing(world)
     return reached
 
 
