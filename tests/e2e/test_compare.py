@@ -207,7 +207,8 @@ def test_what_was_not_synced_is_suggested_by_its_natural_key_only_where_it_agree
 
 def test_lineage_is_confirmed_once_and_broken_once(compared: tuple[Pair, list[Json]]) -> None:
     pair, rows = compared
-    first, second = [row for row in rows if row["type"] == "price" and row["status"] == "created"][-2:]
+    made = [row for row in rows if row["type"] == "price" and row["status"] == "created"]
+    first, second = sorted(made, key=lambda row: str(row.get("title")))[-2:]
     pairing = {"type": "price", "source_id": first["source_id"], "target_id": second["target_id"]}
 
     assert lineage(pair, "POST", **pairing).status_code == 409

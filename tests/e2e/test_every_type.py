@@ -112,7 +112,9 @@ def row_id(kind: str, payload: Json) -> str:
 
 def edited(payloads: dict[ResourceKey, Json], rows: list[Json]) -> Iterable[tuple[str, Json]]:
     """Yield one changed config of every type of which a row was created."""
-    wanted = {row["type"]: row["source_id"] for row in rows if row["status"] == "created"}
+    # Ids are new each time; titles are the same for the same seed.
+    by_title = sorted(rows, key=lambda row: str(row.get("title")))
+    wanted = {row["type"]: row["source_id"] for row in by_title if row["status"] == "created"}
     for key, payload in payloads.items():
         if wanted.get(key.type) == row_id(key.type, payload):
             changed = deepcopy(payload)

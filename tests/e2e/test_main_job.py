@@ -29,7 +29,7 @@ def test_second_rebuild_of_an_unchanged_organisation_changes_nothing_a_reader_se
 
 
 def test_what_a_config_uses_says_that_it_is_used_by_it(pair: Pair) -> None:
-    journey = pair.source.get("/v1/configs/journey", size=1)["results"][0]
+    journey = pair.source.get("/v1/configs/journey", size=1, sort="name")["results"][0]
     uses = list(pair.source.pages(f"/v1/configs/journey/{journey['id']}/dependencies", size=100))
     assert uses
     for used in uses:
