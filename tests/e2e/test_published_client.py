@@ -6,8 +6,9 @@ import json
 import subprocess
 from pathlib import Path
 
+from sandbox.control import SandboxControl
 from sandbox.hub_client import Json
-from tests.e2e.conftest import Pair
+from tests.e2e.conftest import make_pair
 from tests.published import violations
 
 SCRIPT = Path(__file__).parent / "client" / "call_every_operation.mjs"
@@ -38,7 +39,9 @@ OPERATIONS = {
 }
 
 
-def test_published_client_calls_every_operation(stack: Json, pair: Pair) -> None:
+def test_published_client_calls_every_operation(stack: Json, control: SandboxControl) -> None:
+    # Of its own: what it pairs must not be paired by another test.
+    pair = make_pair(stack, control, seed=12)
     # Dead references make a job that ends with failed rows: something to retry.
     given = {
         "api_url": stack["api_url"],
