@@ -18,6 +18,7 @@ _REFUSED = "TooManyRequestsException"
 _invoke = stepfunctions._call_lambda  # noqa: SLF001
 _execution_record = lambda_svc._execution_record_for_config  # noqa: SLF001
 _invoke_unawaited = lambda_svc.invoke_async_with_retry
+_dispatch = eventbridge._dispatch_to_lambda  # noqa: SLF001
 _request_tags = iam_actions.request_tag_context
 
 
@@ -46,7 +47,10 @@ def _invoke_configured(function: Any, event: Any) -> None:
 
 def _dispatch_to_lambda(arn: str, payload: str) -> None:
     function, config, _ = lambda_svc._get_func_record_for_ref(arn)  # noqa: SLF001
-    lambda_svc.invoke_async_with_retry(_limited_record(function, config), json.loads(payload))
+    if config is None:
+        _dispatch(arn, payload)  # it says that there is none
+    else:
+        lambda_svc.invoke_async_with_retry(_limited_record(function, config), json.loads(payload))
 
 
 def _condition_keys(service: str, action: str, body: bytes, parameters: Any) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from shared.use_cases.sync_ports import JobStoppedError, StepInput, SyncJobs
 if TYPE_CHECKING:
     from types import TracebackType
 
-_MAX_AGE_S = 1.0
+#: What a step knows of its job is no older.
+MAX_AGE_S = 1.0
 _REFRESH_EVERY_S = 0.5
 
 
@@ -50,9 +51,9 @@ class JobGuard:
         Raises:
             JobStoppedError: the job is final or another execution drives it.
         """
-        if time.monotonic() - self._known_at > _MAX_AGE_S:
+        if time.monotonic() - self._known_at > MAX_AGE_S:
             with self._lock:
-                if time.monotonic() - self._known_at > _MAX_AGE_S:
+                if time.monotonic() - self._known_at > MAX_AGE_S:
                     self._refresh()
         if self._stopped:
             raise JobStoppedError("The job no longer runs under this execution.")

@@ -108,11 +108,12 @@ def _scope(intake: JobIntake, earlier: Job) -> dict[str, Any]:
     rows = list(intake.jobs.list_rows(earlier.org_id, earlier.id))
     if not any(row.status.unresolved for row in rows):
         raise ConflictError("Nothing of the job is unresolved.")
-    again = {row.key: row.status.unresolved or row.is_lacking for row in rows}
+    again = [row.key for row in rows if row.status.unresolved or row.is_lacking]
+    done = [list(row.key) for row in rows if not (row.status.unresolved or row.is_lacking)]
     closure = Closure.from_json(_stored(intake, source_key(earlier.org_id, earlier.id, "closure")))
     return {
-        "resources": [_asked_again(closure, key) for key in again if again[key]],
-        "finished": [*request.get("finished", ()), *(list(key) for key in again if not again[key])],
+        "resources": [_asked_again(closure, key) for key in again],
+        "finished": [*request.get("finished", ()), *done],
         "payload_overrides": request.get("payload_overrides", {}),
     }
 

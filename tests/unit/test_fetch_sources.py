@@ -16,6 +16,7 @@ from shared.domain.references import Identified
 from shared.domain.resource_type import NaturalKey, ResourceKey
 from shared.domain.sync_job import Job, JobStatus
 from shared.use_cases import fetch_sources as module
+from shared.use_cases import job_guard
 from shared.use_cases.closure import read_closure, read_identifiers, read_sources
 from shared.use_cases.fetch_sources import fetch_sources
 from shared.use_cases.list_organisation import KeptPayloads
@@ -554,8 +555,7 @@ def test_a_job_that_is_cancelled_reads_no_more_a_second_later(large):
     def cancel(_config_id):
         if large.jobs.job.status is JobStatus.IN_PROGRESS:
             large.jobs.job = replace(large.job, status=JobStatus.CANCELLED)
-        # Longer than what a step knows of its job may be old.
-        time.sleep(1.2)
+        time.sleep(1.2 * job_guard.MAX_AGE_S)
 
     large.source.on_get = cancel
     answer = large.run()

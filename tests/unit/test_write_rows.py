@@ -171,7 +171,7 @@ STEP = StepInput(org_id="org", job_id="job", execution_id="mine", deadline=0.0)
 
 def test_the_guard_asks_no_storage_between_writes_and_hears_of_a_cancellation(monkeypatch):
     monkeypatch.setattr(job_guard, "_REFRESH_EVERY_S", 0.01)
-    monkeypatch.setattr(job_guard, "_MAX_AGE_S", float("inf"))
+    monkeypatch.setattr(job_guard, "MAX_AGE_S", float("inf"))
     headers = Headers()
     with JobGuard(headers, STEP) as guard:
         guard.check()
@@ -183,7 +183,7 @@ def test_the_guard_asks_no_storage_between_writes_and_hears_of_a_cancellation(mo
 
 def test_the_guard_asks_again_where_what_it_knows_is_old(monkeypatch):
     monkeypatch.setattr(job_guard, "_REFRESH_EVERY_S", 60.0)
-    monkeypatch.setattr(job_guard, "_MAX_AGE_S", -1.0)
+    monkeypatch.setattr(job_guard, "MAX_AGE_S", -1.0)
     headers = Headers()
     with JobGuard(headers, STEP) as guard:
         guard.check()

@@ -27,7 +27,7 @@ ENTRY = ResourceKey("journey", "journey-00000001")
 @pytest.fixture
 def guard_asks_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step hears of a cancellation before its next write, not within the second after it."""
-    monkeypatch.setattr(job_guard, "_MAX_AGE_S", -1.0)
+    monkeypatch.setattr(job_guard, "MAX_AGE_S", -1.0)
 
 
 def plant_cycle(world: SyncWorld) -> None:
