@@ -103,7 +103,7 @@ test-faults: setup ## 20 jobs of 200 rows while a tenth of all requests fails in
 test-template: setup ## the linter over the transformed template in all 64 combinations of its conditions
 	@$(PYTEST) tests/contract/test_template_conditions.py -m "long or not long"
 
-# On an engine of its own: one behind a whole `make test` keeps 14 GB of warm workers, and the soak adds as many.
+# On an engine of its own: one behind a whole `make test` keeps 14 GB of warm workers, and beside those of the soak 24 GB are not enough.
 soak: setup ## 20 jobs of 200 rows, six at a time, amid a thousand faults of APIs, DynamoDB, S3, KMS and killed workers
 	@$(PYTHON) -m sandbox.stack down
 	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
