@@ -96,14 +96,15 @@ test-api: setup ## 8,000 random requests and chains of requests to the running s
 test-scale: stack ## 10,000 configs at 50 ms a downstream call: inventory, compare, delete job, and clear errors beyond
 	@$(PYTHON) -m pytest tests/e2e/test_large_organisations.py -m long
 
-test-faults: setup ## 20 jobs of 200 rows while a tenth of all requests fails in every way, then the same with work done up to 60 s late, and one whose workers are killed
-	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
-	@$(PYTHON) -m pytest tests/e2e/test_faults.py tests/e2e/test_killed_steps.py -m long --capture no
-
 test-template: setup ## the linter over the transformed template in all 64 combinations of its conditions
 	@$(PYTEST) tests/contract/test_template_conditions.py -m "long or not long"
 
-# On an engine of its own: one behind a whole `make test` keeps 14 GB of warm workers, and beside those of the soak 24 GB are not enough.
+# Both on an engine of their own: one behind a whole `make test` keeps 14 GB of warm workers, and beside theirs 24 GB are not enough.
+test-faults: setup ## 20 jobs of 200 rows while a tenth of all requests fails in every way, then the same with work done up to 60 s late, and one whose workers are killed
+	@$(PYTHON) -m sandbox.stack down
+	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
+	@$(PYTHON) -m pytest tests/e2e/test_faults.py tests/e2e/test_killed_steps.py -m long --capture no
+
 soak: setup ## 20 jobs of 200 rows, six at a time, amid a thousand faults of APIs, DynamoDB, S3, KMS and killed workers
 	@$(PYTHON) -m sandbox.stack down
 	@HUB_SANDBOX_VALIDATE=1 $(PYTHON) -m sandbox.stack up
