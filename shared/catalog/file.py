@@ -70,11 +70,13 @@ def _file_type(
         derived_fields=("public_url", "s3ref.key", "s3ref.bucket"),
         sets=("_tags", "_purpose"),
         bytes_field="s3ref",
+        bytes_size="size_bytes",
         indexed_when_used=indexed_when_used,
         assumptions=(
             "Create wants stored bytes, a source address or a download address: the bytes are uploaded first.",
             "Saving with an id changes the metadata of that file and adds a version where new bytes are sent.",
             "File names are no alias: they are ordinary words and repeat.",
+            "The stated size is that of the latest bytes; without one a file counts as the largest that is copied.",
             *assumptions,
         ),
     )

@@ -1,4 +1,4 @@
-"""Bounds of what other systems say: how deep JSON is nested, and that its texts are text."""
+"""Bounds of what other systems say: how deep JSON is nested, that its texts are text, how large a file may be."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ MAX_DEPTH = 200
 # An answer wraps its configs in a few levels of its own, so what is cut off there is over the bound all the same.
 _CUT_BELOW = MAX_DEPTH + 10
 _MAX_MARKS = 30
+
+#: Bytes of a file that is copied: it is held in memory meanwhile, and the smallest function that does so has 1 GB.
+MAX_CONTENT_BYTES = 256 * 1024 * 1024
 
 # A string that does not end is taken whole, so that the search goes over no character twice.
 _STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)

@@ -358,6 +358,7 @@ class ResourceType:
         sets: field paths of arrays whose order means nothing.
         stringified: field paths of strings that hold JSON.
         bytes_field: field path of the stored content of a file, copied with its bytes; empty for all others.
+        bytes_size: field path of how many bytes that content has.
         usage: the usage metric, if the API gives one.
         limited_view: the list shows only what the calling user may see.
         indexed_when_used: index a config only where it has a manifest or an indexed config refers to it.
@@ -401,6 +402,7 @@ class ResourceType:
     sets: tuple[str, ...] = ()
     stringified: tuple[str, ...] = ()
     bytes_field: str = ""
+    bytes_size: str = ""
     usage: UsageMetric | None = None
     limited_view: bool = False
     indexed_when_used: bool = False

@@ -37,8 +37,8 @@ def growing_wait(waited_seconds: float) -> float:
 #: Seconds after a create was sent at which to look for what it made before it is sent again: where the API itself said
 #: that it failed, its work has ended; behind a cut connection it is done or soon will be; behind a time-out or a
 #: gateway's it was seen to go on.
-_LOOKS_WHEN_ENDED_S = (0, 2)
-_LOOKS_WHEN_CUT_S = (0, 1, 3)
+_LOOKS_WHEN_ENDED_S = (0, 1)
+_LOOKS_WHEN_CUT_S = (0, 1, 2)
 _LOOKS_WHEN_OUTLIVED_S = (0, 2, 5, 15)
 _LONGEST_LOOK_S = 120
 _MAX_SENDS = 6

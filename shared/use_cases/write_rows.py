@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from shared.domain.bounds import MAX_CONTENT_BYTES
 from shared.domain.errors import (
     CredentialsExpiredError,
     HubError,
@@ -25,6 +26,7 @@ from shared.domain.errors import (
     UnknownOutcomeError,
 )
 from shared.domain.fingerprint import agree, equal_where_sent, fingerprint
+from shared.domain.paths import find_value
 from shared.domain.plan import Action, LineageEntry, PlannedResource
 from shared.domain.redaction import redact
 from shared.domain.references import read_referable_fields, without_secrets
@@ -51,8 +53,8 @@ MAX_ATTEMPTS = 6
 BLOCKED_WAIT_S = 2
 TRANSIENT_WAIT_S = 5
 _MAX_UPDATES = 3
-# A file may have 256 MB, and a step has 1 GB of memory.
-_FILES_AT_ONCE = 2
+# Of the 1 GB that a step has.
+_CONTENT_AT_ONCE_BYTES = 2 * MAX_CONTENT_BYTES
 # A transaction takes 100 items; the other parts of a commit need room.
 _MAX_EVENTS_A_ROW = 20
 
@@ -148,6 +150,33 @@ class Task:
         return Hold(owner=owner, source=is_first_pair, target_id=self.row.target_id or self.planned.create_id)
 
 
+class Room:
+    """So many bytes of memory that workers share.
+
+    Args:
+        size: how many.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._left = size
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Wait until so many bytes are free, and have them; who wants more than there is gets the whole."""
+        wanted = min(size, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= wanted)
+            self._left -= wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += wanted
+                self._changed.notify_all()
+
+
 @dataclass(kw_only=True)
 class Workshop:
     """What the workers of one step share.
@@ -173,7 +202,7 @@ class Workshop:
     owner: str = field(default_factory=lambda: uuid4().hex)
     _source: ConfigRepository | None = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
-    _room_for_content: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_FILES_AT_ONCE))
+    _room_for_content: Room = field(default_factory=lambda: Room(_CONTENT_AT_ONCE_BYTES))
 
     def now_text(self) -> str:
         """Return the time as the contract writes it."""
@@ -303,11 +332,12 @@ class Workshop:
 
     @contextmanager
     def content_of(self, task: Task) -> Iterator[bytes | None]:
-        """Hold the bytes of a file while it is written, few files at a time; None for every other type."""
+        """Hold the bytes of a file while it is written, once there is room for them; None for every other type."""
         if not task.resource_type.bytes_field:
             yield None
             return
-        with self._room_for_content:
+        size = find_value(task.payload, task.resource_type.bytes_size)
+        with self._room_for_content.taken(size if isinstance(size, int) and size >= 0 else MAX_CONTENT_BYTES):
             with self._opening:
                 self._source = self._source or self.ports.open_repository(self.job, "source")
             yield self._source.read_content(task.resource_type, task.key.id)

@@ -158,7 +158,7 @@ def test_backs_off_with_jitter_below_a_growing_ceiling(clock):
     call([Answer(500, {})], GET, clock)
 
     assert len(clock.slept) == 5
-    assert all(slept <= 0.2 * 2 ** (n + 1) for n, slept in enumerate(clock.slept))
+    assert all(slept <= min(0.1 * 4**n, 10) for n, slept in enumerate(clock.slept))
     assert len(set(clock.slept)) == 5
 
 

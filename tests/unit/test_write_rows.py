@@ -1,5 +1,5 @@
 import threading
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +13,7 @@ from shared.use_cases.commit_writer import CommitWriter
 from shared.use_cases.job_guard import JobGuard
 from shared.use_cases.plan_job import work_left
 from shared.use_cases.sync_ports import JobStoppedError, StepInput
-from shared.use_cases.write_rows import ReadyQueue, Task, result
+from shared.use_cases.write_rows import ReadyQueue, Room, Task, result
 from tests.fakes.sync_types import FLOW
 
 
@@ -195,3 +195,27 @@ def test_the_guard_asks_again_where_what_it_knows_is_old(monkeypatch):
 def test_a_wait_is_at_least_a_second_long():
     assert result("wait", "X", 0.2)["wait_seconds"] == 1
     assert result("done") == {"status": "done", "wait_seconds": 0, "code": ""}
+
+
+def test_files_are_held_side_by_side_as_far_as_memory_goes():
+    room, begun, go_on = Room(10), SimpleQueue(), threading.Event()
+
+    def hold(size):
+        with room.taken(size):
+            begun.put(size)
+            go_on.wait(5)
+
+    small = [threading.Thread(target=hold, args=(5,)) for _ in range(2)]
+    for thread in small:
+        thread.start()
+    assert [begun.get(timeout=5), begun.get(timeout=5)] == [5, 5]
+
+    large = threading.Thread(target=hold, args=(1_000,))
+    large.start()
+    with pytest.raises(Empty):
+        begun.get(timeout=0.1)
+
+    go_on.set()
+    assert begun.get(timeout=5) == 1_000
+    for thread in [*small, large]:
+        thread.join(5)

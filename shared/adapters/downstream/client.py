@@ -16,7 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
-from shared.domain.bounds import read_json
+from shared.domain.bounds import MAX_CONTENT_BYTES, read_json
 from shared.domain.errors import (
     CredentialsExpiredError,
     DownstreamMalformedError,
@@ -45,10 +45,9 @@ _TIMEOUTS_S = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
 _STORAGE_ATTEMPTS = 3
 MAX_ATTEMPTS = 6
 CALL_DEADLINE_S = 60.0
-_BACKOFF_BASE_S = 0.2
+_BACKOFF_BASE_S = 0.1
+_BACKOFF_GROWTH = 4
 _BACKOFF_CAP_S = 10.0
-# A file is held in the memory of the function that copies it; the smallest of these has 1 GB.
-MAX_CONTENT_BYTES = 256 * 1024 * 1024
 _MAX_DETAIL = 300
 # Spreads retries; nothing secret comes from it.
 _jitter = random.Random()  # noqa: S311
@@ -491,7 +490,7 @@ def _backoff(attempt: int, retry_after_s: float | None) -> float:
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
-    ceiling = min(_BACKOFF_CAP_S, _BACKOFF_BASE_S * 2.0**attempt)
+    ceiling = min(_BACKOFF_CAP_S, _BACKOFF_BASE_S * _BACKOFF_GROWTH ** (attempt - 1))
     if retry_after_s is not None:
         return retry_after_s + _jitter.uniform(0, min(1.0, ceiling))
     return _jitter.uniform(0, ceiling)
