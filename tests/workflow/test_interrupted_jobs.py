@@ -130,7 +130,8 @@ def test_a_create_is_sent_again_the_sooner_where_the_api_said_that_it_failed(
     job_id = world.create_job(ENTRY)
     assert world.run(job_id).status is JobStatus.SUCCEEDED
     assert seconds <= sent[-1] - sent[0]
-    assert world.skipped_s <= seconds + 1
+    # The second answer may be lost 2 s before the last look at what was made beside, 5 s behind it in whole seconds.
+    assert world.skipped_s <= seconds + 2
     assert_complete(world, job_id)
 
 
