@@ -22,9 +22,9 @@ from shared.domain.sync_job import DELETE_STATUSES, MAX_ERRORS_SAMPLE, SYNC_STAT
 from shared.use_cases.confirm_lineage import ConfirmLineageRequest
 from shared.use_cases.create_delete_job import DeleteJobRequest
 from shared.use_cases.create_sync_job import SyncJobRequest
+from shared.use_cases.reading.two_organisations import OtherOrganisation
 from shared.use_cases.retry_sync_job import RetryRequest
 from shared.use_cases.suggest_matches import SuggestMatchesRequest
-from shared.use_cases.two_organisations import OtherOrganisation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from shared.adapters.dynamodb import keys
 from shared.domain.errors import CredentialsExpiredError, InvalidRequestError, NotFoundError
-from shared.domain.ports import KeptToken
+from shared.domain.ports.runs import KeptToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable

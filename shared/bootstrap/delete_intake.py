@@ -13,7 +13,7 @@ from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.delete_jobs import delete_jobs
 from shared.domain.sync_job import places_for
-from shared.use_cases.create_sync_job import JobStores
+from shared.use_cases.jobs.intake import JobStores
 
 
 @cache

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from shared.adapters import aws
 from shared.bootstrap.delete_jobs import delete_jobs
 from shared.bootstrap.sync import ports
-from shared.use_cases.sync_ports import StepInput, run_noting_progress
+from shared.use_cases.jobs.step import StepInput, run_noting_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.use_cases.sync_ports import SyncPorts
+    from shared.use_cases.jobs.step import SyncPorts
 
 
 def run_deletion_step(

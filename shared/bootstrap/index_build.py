@@ -22,7 +22,7 @@ from shared.use_cases.build_index import BuildReport, BuildRun, build_index
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.domain.ports import ConfigRepository
+    from shared.domain.ports.configs import ConfigRepository
 
 
 @cache

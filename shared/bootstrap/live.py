@@ -10,7 +10,7 @@ from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.downstream import open_repository
 from shared.bootstrap.lineage import lineage_store
 from shared.bootstrap.security import token_verifier
-from shared.use_cases.two_organisations import Reading
+from shared.use_cases.reading.two_organisations import Reading
 
 if TYPE_CHECKING:
     from shared.adapters.downstream.repository import DownstreamRepository

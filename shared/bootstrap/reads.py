@@ -11,7 +11,7 @@ from shared.adapters.dynamodb import cursor
 from shared.adapters.dynamodb.index_store import IndexStore
 
 if TYPE_CHECKING:
-    from shared.domain.index_ports import Cursors
+    from shared.domain.ports.index import Cursors
 
 
 @cache

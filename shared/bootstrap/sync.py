@@ -18,12 +18,12 @@ from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.downstream import open_repository
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
 from shared.observability import logger, record
-from shared.use_cases.sync_ports import StepInput, SyncPorts, run_noting_progress
+from shared.use_cases.jobs.step import StepInput, SyncPorts, run_noting_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.domain.ports import ConfigRepository
+    from shared.domain.ports.configs import ConfigRepository
     from shared.domain.sync_job import Job
 
 

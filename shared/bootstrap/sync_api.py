@@ -15,7 +15,7 @@ from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.security import token_verifier
 from shared.domain.sync_job import places_for
-from shared.use_cases.create_sync_job import Caller, JobIntake
+from shared.use_cases.jobs.intake import Caller, JobIntake
 
 if TYPE_CHECKING:
     from shared.adapters.credentials import CredentialsStore

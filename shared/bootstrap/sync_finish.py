@@ -17,13 +17,13 @@ from shared.bootstrap.reads import index_store
 from shared.bootstrap.sync import sync_store
 from shared.observability import record
 from shared.use_cases.finish_job import finish_job
+from shared.use_cases.jobs.step import LONGEST_STEP_S
 from shared.use_cases.rebuild_index import rebuild_index
-from shared.use_cases.sync_ports import LONGEST_STEP_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.domain.ports import KeptToken
+    from shared.domain.ports.runs import KeptToken
     from shared.domain.sync_job import Job
 
 # A build takes minutes; it deletes its token when it ends.

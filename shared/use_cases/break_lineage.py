@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from shared.domain.errors import ConflictError, NotFoundError
 from shared.domain.index import resource_type_named
 from shared.domain.resource_type import ResourceKey
-from shared.use_cases.check_rights import check_may_update
+from shared.use_cases.reading.check_rights import check_may_update
 
 if TYPE_CHECKING:
     from shared.domain.plan import LineageEntry
-    from shared.domain.ports import ConfigRepository
+    from shared.domain.ports.configs import ConfigRepository
+    from shared.domain.ports.lineage import LineageRegistry
     from shared.domain.resource_type import Catalogue
-    from shared.use_cases.lineage_ports import LineageRegistry
 
 
 def break_lineage(

@@ -48,8 +48,8 @@ from shared.domain.resource_type import Catalogue, Form, ResourceKey, ResourceTy
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from shared.domain.index_ports import IndexWriter
-    from shared.domain.ports import ConfigRepository, Payload
+    from shared.domain.ports.configs import ConfigRepository, Payload
+    from shared.domain.ports.index import IndexWriter
     from shared.domain.references import Identified
 
 # Lambda stops a function that invokes itself after about 16 times:

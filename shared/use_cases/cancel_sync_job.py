@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.sync_job import iso_time
-from shared.use_cases.check_rights import check_may_do_everything
-from shared.use_cases.get_sync_job import job_answer
+from shared.use_cases.jobs.answers import job_answer
+from shared.use_cases.reading.check_rights import check_may_do_everything
 
 if TYPE_CHECKING:
-    from shared.domain.ports import ConfigRepository
-    from shared.use_cases.sync_ports import SyncJobs
+    from shared.domain.ports.configs import ConfigRepository
+    from shared.domain.ports.jobs import SyncJobs
 
 
 def cancel_sync_job(

@@ -26,18 +26,18 @@ from shared.domain.matching import Pair
 from shared.domain.references import Identified, read_referable_fields
 from shared.domain.resource_type import ResourceKey
 from shared.domain.since_last_sync import Recall, memories_of_older_forms, since_last_sync
-from shared.use_cases.two_organisations import OtherOrganisation, with_second_token
+from shared.use_cases.reading.two_organisations import OtherOrganisation, with_second_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from shared.domain.index_ports import IndexReader
     from shared.domain.plan import LineageEntry
-    from shared.domain.ports import Payload
+    from shared.domain.ports.configs import Payload
+    from shared.domain.ports.index import IndexReader
     from shared.domain.references import Identifiers
     from shared.domain.resource_type import ResourceType
-    from shared.use_cases.live_configs import LiveConfigs
-    from shared.use_cases.two_organisations import Reading
+    from shared.use_cases.reading.live_configs import LiveConfigs
+    from shared.use_cases.reading.two_organisations import Reading
 
 #: More places than a person reads; `differences_count` says how many there are.
 MAX_DIFFERENCES = 100

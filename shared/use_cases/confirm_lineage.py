@@ -11,15 +11,15 @@ from shared.domain.index import resource_type_named
 from shared.domain.matching import Pair, portable_id
 from shared.domain.plan import MANUAL_CONFIRM, LineageEntry
 from shared.domain.sync_job import iso_time
-from shared.use_cases.check_rights import check_may_update
-from shared.use_cases.create_sync_job import Id  # noqa: TC001 - pydantic reads it at run time
+from shared.use_cases.jobs.request_fields import Id
+from shared.use_cases.reading.check_rights import check_may_update
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.domain.ports import ConfigRepository
+    from shared.domain.ports.configs import ConfigRepository
+    from shared.domain.ports.lineage import LineageRegistry
     from shared.domain.resource_type import Catalogue
-    from shared.use_cases.lineage_ports import LineageRegistry
 
 
 class ConfirmLineageRequest(BaseModel):

@@ -9,22 +9,15 @@ from pydantic import BaseModel, Field, StrictStr
 
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Job, JobKind, JobStatus, iso_time
-from shared.use_cases.create_sync_job import (
-    MAX_RESOURCES,
-    ResourceSelection,
-    SideToken,
-    hash_of,
-    job_id_of,
-    selected,
-    store_and_start,
-)
-from shared.use_cases.get_delete_job import delete_job_answer
+from shared.use_cases.jobs.answers import delete_job_answer
+from shared.use_cases.jobs.intake import SideToken, hash_of, job_id_of, store_and_start
+from shared.use_cases.jobs.request_fields import MAX_RESOURCES, ResourceSelection, selected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.domain.index_ports import IndexReader
-    from shared.use_cases.create_sync_job import Caller, JobStores
+    from shared.domain.ports.index import IndexReader
+    from shared.use_cases.jobs.intake import Caller, JobStores
 
 # Another namespace than that of sync jobs, so that one key can be used for both.
 _JOB_IDS = UUID("5b0e6f0d-7c55-5d27-9f0a-3a2c1e8c6b94")

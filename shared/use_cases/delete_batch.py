@@ -14,15 +14,15 @@ from shared.domain.matching import find_delete_guard
 from shared.domain.redaction import redact
 from shared.domain.row_commit import Hold, RowClaim, RowCommit, growing_wait
 from shared.domain.sync_job import Row, RowError, RowStatus, Work, iso_time
-from shared.use_cases.commit_writer import CommitWriter
-from shared.use_cases.job_guard import JobGuard
-from shared.use_cases.sync_ports import JobStoppedError, StepInput, StepResult, SyncPorts, why_stopped
-from shared.use_cases.write_rows import DONE, MAX_ATTEMPTS, TRANSIENT_WAIT_S, WORKERS, result
+from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepResult, SyncPorts, result, why_stopped
+from shared.use_cases.writing.batch_run import MAX_ATTEMPTS, TRANSIENT_WAIT_S, WORKERS
+from shared.use_cases.writing.commit_writer import CommitWriter
+from shared.use_cases.writing.job_guard import JobGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shared.domain.ports import ConfigRepository
+    from shared.domain.ports.configs import ConfigRepository
     from shared.domain.sync_job import Job
 
 

@@ -29,18 +29,19 @@ from shared.domain.redaction import redact
 from shared.domain.references import Identified, Identifiers, referents_of, without_secrets
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Job, Phase, RowError
-from shared.use_cases.closure import Closure, identifiers_from_json, identifiers_to_json, read_identifiers
-from shared.use_cases.job_guard import JobGuard
-from shared.use_cases.list_organisation import KeptPayloads, Listing, list_organisation, list_type
-from shared.use_cases.recover_creates import recover_creates
-from shared.use_cases.sync_ports import JobStoppedError, StepInput, SyncPorts, request_key, source_key
-from shared.use_cases.work_off import work_off
+from shared.use_cases.jobs.closure import Closure, identifiers_from_json, identifiers_to_json, read_identifiers
+from shared.use_cases.jobs.payloads import request_key, source_key
+from shared.use_cases.jobs.step import JobStoppedError, StepInput, SyncPorts
+from shared.use_cases.reading.list_organisation import KeptPayloads, Listing, list_organisation, list_type
+from shared.use_cases.reading.work_off import work_off
+from shared.use_cases.writing.job_guard import JobGuard
+from shared.use_cases.writing.recover_creates import recover_creates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shared.domain.index import IndexState
-    from shared.domain.ports import Payload
+    from shared.domain.ports.configs import Payload
 
 MAX_CLOSURE = 20_000
 INDEX_FRESH_S = 3600

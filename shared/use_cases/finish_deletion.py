@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
 from shared.domain.sync_job import COUNTERS, Job, RowError, RowStatus, final_status, iso_time, sample_errors
-from shared.use_cases.get_delete_job import delete_job_answer
+from shared.use_cases.jobs.answers import delete_job_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.domain.ports import KeptToken
-    from shared.use_cases.finish_job import Events
-    from shared.use_cases.sync_ports import Credentials, SyncJobs
+    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.runs import Credentials, Events, KeptToken
 
 
 def finish_deletion(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
 from shared.domain.sync_job import (
@@ -24,18 +24,11 @@ from shared.domain.sync_job import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.domain.ports import KeptToken
-    from shared.use_cases.sync_ports import Credentials, SyncJobs
+    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.runs import Credentials, Events, KeptToken
+
 
 CREDENTIALS_KEPT_S = 24 * 3600
-
-
-class Events(Protocol):
-    """Publishes events."""
-
-    def put(self, detail_type: str, detail: Mapping[str, Any]) -> None:
-        """Publish one event."""
-        ...
 
 
 def finish_job(

@@ -12,8 +12,8 @@ from shared.domain.resource_type import ResourceKey
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.domain.index_ports import Cursors, IndexReader
-    from shared.domain.ports import ConfigRepository
+    from shared.domain.ports.configs import ConfigRepository
+    from shared.domain.ports.index import Cursors, IndexReader
     from shared.domain.references import Identifiers
     from shared.domain.resource_type import Catalogue
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from shared.domain.errors import HubError
 from shared.domain.redaction import redact
 from shared.domain.sync_job import iso_time
-from shared.use_cases.live_configs import LiveConfigs, OutOfTimeError
+from shared.use_cases.reading.live_configs import LiveConfigs, OutOfTimeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from shared.domain.ports import ConfigRepository
+    from shared.domain.ports.configs import ConfigRepository
     from shared.domain.resource_type import Catalogue, ResourceType
 
 _TYPES_AT_ONCE = 12

@@ -9,7 +9,7 @@ from shared.domain.index import resource_type_named
 from shared.domain.resource_type import ResourceKey
 
 if TYPE_CHECKING:
-    from shared.domain.index_ports import IndexReader
+    from shared.domain.ports.index import IndexReader
     from shared.domain.resource_type import Catalogue
 
 DEFAULT_SIZE = 1_000

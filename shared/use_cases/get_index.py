@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shared.domain.index_ports import IndexReader
+    from shared.domain.ports.index import IndexReader
 
 
 def get_index(index: IndexReader, *, org_id: str, now: float) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.sync_job import COUNTERS, Event, Job, RowStatus, sample_errors
+from shared.domain.sync_job import Event, RowStatus, sample_errors
+from shared.use_cases.jobs.answers import job_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.use_cases.sync_ports import SyncJobs
+    from shared.domain.ports.jobs import SyncJobs
+
 
 _LATEST_EVENTS = 10
 # Root causes stand first among these; a job with more failed rows names them all in its list of resources.
@@ -32,31 +34,6 @@ def get_sync_job(jobs: SyncJobs, *, org_id: str, job_id: str) -> dict[str, Any]:
         "events": [_event_answer(event) for event in jobs.list_events(org_id, job_id, _LATEST_EVENTS)],
         "errors_sample": list(sample),
     }
-
-
-def job_answer(job: Job, counts: Mapping[str, int]) -> dict[str, Any]:
-    """Return the header of a job as the contract has it; no token was ever part of it."""
-    numbers = {name: counts.get(name, 0) for name in COUNTERS}
-    answer = {
-        "id": job.id,
-        "name": job.name or None,
-        "status": job.status.value,
-        "direction": job.direction,
-        "source_org_id": job.source_org_id,
-        "target_org_id": job.target_org_id,
-        "dry_run": job.dry_run,
-        "include_dependencies": job.include_dependencies,
-        "match": job.match,
-        "activation": job.activation,
-        "counts": {"total": sum(numbers.values()), **numbers},
-        "current_phase": job.phase.value,
-        "current_batch": dict(job.current_batch) if job.current_batch else None,
-        "started_at": job.started_at,
-        "finished_at": job.finished_at,
-        "retry_of": job.retry_of,
-        "error": str(job.error) if job.error else None,
-    }
-    return {name: value for name, value in answer.items() if value is not None}
 
 
 def _event_answer(event: Event) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from shared.domain.index import NodeQuery, Page, resource_type_named
 
 if TYPE_CHECKING:
-    from shared.domain.index_ports import IndexReader
+    from shared.domain.ports.index import IndexReader
     from shared.domain.resource_type import Catalogue
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shared.domain.ports.jobs import SyncJobs
     from shared.domain.sync_job import Row
-    from shared.use_cases.sync_ports import SyncJobs
 
 
 def list_delete_job_resources(

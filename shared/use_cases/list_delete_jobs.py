@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.use_cases.get_delete_job import delete_job_answer
+from shared.use_cases.jobs.answers import delete_job_answer
 
 if TYPE_CHECKING:
-    from shared.use_cases.sync_ports import SyncJobs
+    from shared.domain.ports.jobs import SyncJobs
 
 
 def list_delete_jobs(jobs: SyncJobs, *, org_id: str, size: int, cursor: str | None) -> dict[str, Any]:

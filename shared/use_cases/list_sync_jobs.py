@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.use_cases.get_sync_job import job_answer
+from shared.use_cases.jobs.answers import job_answer
 
 if TYPE_CHECKING:
-    from shared.use_cases.sync_ports import SyncJobs
+    from shared.domain.ports.jobs import SyncJobs
 
 
 def list_sync_jobs(jobs: SyncJobs, *, org_id: str, status: str | None, size: int, cursor: str | None) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.sync_job import Work
-from shared.use_cases.sync_ports import why_stopped
+from shared.use_cases.jobs.step import why_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.use_cases.sync_ports import StepInput, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, SyncPorts
 
 # A stage is handed out again where rows of it were not reached: the answer that named its batches was lost.
 _MAX_HAND_OUTS = 3

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.domain.sync_job import Work
-from shared.use_cases.resolve_derived_references import write_completely
-from shared.use_cases.write_rows import work_through
+from shared.use_cases.writing.batch_run import work_through
+from shared.use_cases.writing.whole_write import write_completely
 
 if TYPE_CHECKING:
-    from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
 
 
 def patch_references(step: StepInput, ports: SyncPorts) -> StepResult:

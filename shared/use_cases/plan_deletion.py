@@ -9,11 +9,11 @@ from shared.domain import deletion
 from shared.domain.errors import ConflictError
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import iso_time
-from shared.use_cases.sync_ports import JobStoppedError, request_key
-from shared.use_cases.write_rows import DONE, result
+from shared.use_cases.jobs.payloads import request_key
+from shared.use_cases.jobs.step import DONE, JobStoppedError, result
 
 if TYPE_CHECKING:
-    from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
 
 
 def plan_deletion(step: StepInput, ports: SyncPorts) -> StepResult:

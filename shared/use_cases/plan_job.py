@@ -16,15 +16,16 @@ from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, Sour
 from shared.domain.planner import plan, planned_status
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Event, Job, Phase, Row, RowStatus, Work, event_of, iso_time
-from shared.use_cases.closure import Closure, read_closure, read_identifiers, read_sources
-from shared.use_cases.snapshot_target import read_snapshot_error, read_targets, was_capped
-from shared.use_cases.sync_ports import why_stopped
-from shared.use_cases.write_rows import BLOCKED_WAIT_S, finalizer_batch, work_left, write_pack
+from shared.use_cases.jobs.closure import Closure, read_closure, read_identifiers, read_sources
+from shared.use_cases.jobs.payloads import finalizer_batch, write_pack
+from shared.use_cases.jobs.snapshot import read_snapshot_error, read_targets, was_capped
+from shared.use_cases.jobs.step import BLOCKED_WAIT_S, why_stopped
+from shared.use_cases.writing.row_work import work_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from shared.use_cases.sync_ports import StepInput, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, SyncPorts
 
 # 25,000 events of an execution's history allow 1,500 iterations of Maps; a batch passes up to four of them.
 _MAX_BATCHES = 300

@@ -9,7 +9,7 @@ from shared.domain.index import QUEUED_LEASE_S, new_build_token
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.domain.index_ports import IndexWriter
+    from shared.domain.ports.index import IndexWriter
 
 DEBOUNCE_S = 10.0
 # A build ends long before; an access token without an expiry is kept no longer than that of a run.

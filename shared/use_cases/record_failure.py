@@ -9,15 +9,16 @@ from shared.domain.plan import Action
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import RowCommit
 from shared.domain.sync_job import Row, RowError, RowStatus, Work, event_of, iso_time
-from shared.use_cases.recover_creates import claims_on
-from shared.use_cases.write_rows import DONE, finalizer_batch
+from shared.use_cases.jobs.payloads import finalizer_batch
+from shared.use_cases.jobs.step import DONE
+from shared.use_cases.writing.recover_creates import claims_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.domain.row_commit import Claim
     from shared.domain.sync_job import Job
-    from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
 
 _WORK_OF_STEP = {
     "SyncBatch": Work.WRITE,

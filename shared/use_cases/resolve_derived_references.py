@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.domain.sync_job import Work
-from shared.use_cases.write_rows import Perform, Task, Workshop, work_through
+from shared.use_cases.writing.batch_run import work_through
+from shared.use_cases.writing.whole_write import write_completely
 
 if TYPE_CHECKING:
-    from shared.domain.row_commit import RowCommit
-    from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
 
 
 def resolve_derived_references(step: StepInput, ports: SyncPorts) -> StepResult:
@@ -19,17 +19,3 @@ def resolve_derived_references(step: StepInput, ports: SyncPorts) -> StepResult:
         HubError: storage failed; the step can run again.
     """
     return work_through(step, ports, str(step.batch), Work.RESOLVE, write_completely)
-
-
-def write_completely(shop: Workshop, _tasks: object) -> Perform:
-    """Return what writes one resource with all its references."""
-
-    def write(task: Task) -> RowCommit:
-        stage = task.whole_stage
-        if failure := shop.dependency_failure(task, stage):
-            return failure
-        written = shop.update(task, stage)
-        fields = shop.read_target_fields(task, written)
-        return shop.written(task, written, fields, lambda row: shop.written_events(task, row, stage))
-
-    return write

@@ -19,9 +19,10 @@ from shared.domain.errors import (
 from shared.domain.references import without_secrets
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Job, JobStatus, iso_time
-from shared.use_cases.closure import Closure
-from shared.use_cases.create_sync_job import Caller, JobIntake, SideToken, Token, start_job, verified
-from shared.use_cases.sync_ports import request_key, source_key
+from shared.use_cases.jobs.closure import Closure
+from shared.use_cases.jobs.intake import Caller, JobIntake, SideToken, start_job, verified
+from shared.use_cases.jobs.payloads import request_key, source_key
+from shared.use_cases.jobs.request_fields import Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

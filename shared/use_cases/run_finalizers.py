@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from shared.domain.remap import activation_body
 from shared.domain.sync_job import Work
-from shared.use_cases.write_rows import Perform, Task, Workshop, finalizer_batch, work_through
+from shared.use_cases.jobs.payloads import finalizer_batch
+from shared.use_cases.writing.batch_run import Perform, work_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from shared.domain.resource_type import ResourceKey
     from shared.domain.row_commit import RowCommit
-    from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.use_cases.writing.row_work import Task, Workshop
 
 
 def run_finalizers(step: StepInput, ports: SyncPorts) -> StepResult:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -17,14 +16,16 @@ from shared.domain.redaction import redact
 from shared.domain.references import find_references, without_secrets
 from shared.domain.resource_type import ResourceKey, ResourceType, can_be_id
 from shared.domain.sync_job import Job, RowError
-from shared.use_cases.closure import read_closure, read_sources
-from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts, target_key, why_stopped
-from shared.use_cases.write_rows import DONE, result
+from shared.use_cases.jobs.closure import read_closure, read_sources
+from shared.use_cases.jobs.payloads import target_key
+from shared.use_cases.jobs.snapshot import load_snapshot
+from shared.use_cases.jobs.step import DONE, StepInput, StepResult, SyncPorts, result, why_stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from shared.domain.ports import ConfigRepository, Payload
+    from shared.domain.ports.configs import ConfigRepository, Payload
+
 
 _DETAILS_AT_ONCE = 16
 _PART_SIZE = 200
@@ -44,7 +45,7 @@ def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
     resource_type = ports.catalogue[step.resource_type]
     key = target_key(job.org_id, job.id, resource_type.name, "state")
     done_key = target_key(job.org_id, job.id, resource_type.name, "snapshot")
-    state = _load_state(ports, job.org_id, job.id, resource_type.name)
+    state = load_snapshot(ports, job.org_id, job.id, resource_type.name)
     if state["done"]:
         return DONE
     snapshot = _Snapshot(step, ports, job, resource_type, state)
@@ -67,14 +68,6 @@ def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
         return DONE
     ports.payloads.put(key, state)
     return result("more", "OUT_OF_TIME")
-
-
-def _load_state(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> dict[str, Any]:
-    for part in ("snapshot", "state"):
-        with suppress(NotFoundError):
-            state: dict[str, Any] = ports.payloads.get(target_key(org_id, job_id, type_name, part))
-            return state
-    return {"done": False, "listed": False, "resume": None, "parts": [], "ids": [], "tries": 0}
 
 
 class _Snapshot:
@@ -202,36 +195,3 @@ class _Snapshot:
             name = f"{len(self._state['parts']):05d}-{self._invocation}"
             self._ports.payloads.put(target_key(self._job.org_id, self._job.id, self._type.name, name), part)
             self._state["parts"].append(name)
-
-
-def read_snapshot_ids(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> frozenset[str] | None:
-    """Return the ids that a type had on the target when the job was planned; None where not all were listed."""
-    state = _load_state(ports, org_id, job_id, type_name)
-    return frozenset(state["ids"]) if state["listed"] and not state.get("capped") else None
-
-
-def was_capped(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> bool:
-    """Tell whether the target has more configs of a type than were looked at."""
-    return bool(_load_state(ports, org_id, job_id, type_name).get("capped"))
-
-
-def read_snapshot_error(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> RowError | None:
-    """Return why a type of the target could not be looked at; None where it could."""
-    state = _load_state(ports, org_id, job_id, type_name)
-    if "error" in state:
-        code, message = state["error"]
-        return RowError(code, f"The target's configs of this type could not be read: {message}")
-    if not state["done"]:
-        return RowError("SNAPSHOT_INCOMPLETE", "The target's configs of this type could not be read to their end.")
-    return None
-
-
-def read_targets(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> Iterator[TargetConfig]:
-    """Yield the configs of a type that were kept whole."""
-    state = _load_state(ports, org_id, job_id, type_name)
-    seen: set[str] = set()
-    for part in state["parts"]:
-        for entry in ports.payloads.get(target_key(org_id, job_id, type_name, part)):
-            if entry["id"] not in seen:
-                seen.add(entry["id"])
-                yield TargetConfig(key=ResourceKey(type_name, entry["id"]), payload=entry["payload"])

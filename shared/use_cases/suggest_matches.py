@@ -15,16 +15,16 @@ from shared.domain.paths import covers, values_at
 from shared.domain.plan import SourceConfig, TargetConfig
 from shared.domain.references import Replacement, find_references, resolve, rewrite
 from shared.domain.resource_type import ResourceKey
-from shared.use_cases.create_sync_job import Id  # noqa: TC001 - pydantic reads it at run time
-from shared.use_cases.two_organisations import OtherOrganisation, with_second_token
+from shared.use_cases.jobs.request_fields import Id
+from shared.use_cases.reading.two_organisations import OtherOrganisation, with_second_token
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from shared.domain.ports import Payload
+    from shared.domain.ports.configs import Payload
     from shared.domain.resource_type import ResourceType
-    from shared.use_cases.live_configs import LiveConfigs
-    from shared.use_cases.two_organisations import Reading
+    from shared.use_cases.reading.live_configs import LiveConfigs
+    from shared.use_cases.reading.two_organisations import Reading
 
 MAX_SOURCE_IDS = 25
 

@@ -11,15 +11,16 @@ from shared.domain.plan import Action, ResolutionKind
 from shared.domain.remap import Stage, build_body
 from shared.domain.row_commit import RowCommit, sent_again
 from shared.domain.sync_job import Work
-from shared.use_cases.adopt_target import Adoption
-from shared.use_cases.write_rows import OpenOutcomeError, Task, Workshop, work_through
+from shared.use_cases.writing.adopt_target import Adoption
+from shared.use_cases.writing.batch_run import work_through
+from shared.use_cases.writing.row_work import OpenOutcomeError, Task, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from shared.domain.ports import Payload, WrittenConfig
+    from shared.domain.ports.configs import Payload, WrittenConfig
     from shared.domain.resource_type import ResourceKey
-    from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
 
 
 def sync_batch(step: StepInput, ports: SyncPorts) -> StepResult:

@@ -21,25 +21,18 @@ from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import RowCommit
 from shared.domain.since_last_sync import turned
 from shared.domain.sync_job import RowStatus, Work, event_of, suspicion
-from shared.use_cases.adopt_target import Adoption
-from shared.use_cases.closure import read_identifiers
-from shared.use_cases.write_rows import (
-    BlockedError,
-    OpenOutcomeError,
-    Perform,
-    Task,
-    Workshop,
-    is_completed,
-    work_through,
-)
+from shared.use_cases.jobs.closure import read_identifiers
+from shared.use_cases.writing.adopt_target import Adoption
+from shared.use_cases.writing.batch_run import Perform, work_through
+from shared.use_cases.writing.row_work import BlockedError, OpenOutcomeError, Task, Workshop, is_completed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from shared.domain.plan import LineageEntry
-    from shared.domain.ports import Payload
+    from shared.domain.ports.configs import Payload
     from shared.domain.sync_job import Row
-    from shared.use_cases.sync_ports import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
 
 _MAX_LEFTOVERS = 10
 _MAX_LEFT_OUT = 20

@@ -13,7 +13,7 @@ from shared.domain.errors import (
     TooDeepError,
     UnknownOutcomeError,
 )
-from shared.domain.ports import ConfigPage, ConfigRepository
+from shared.domain.ports.configs import ConfigPage, ConfigRepository
 from shared.domain.resource_type import (
     Fields,
     Identity,

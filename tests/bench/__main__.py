@@ -14,7 +14,7 @@ from rich.console import Console
 
 from docs.costs import PRICES
 from sandbox.control import SandboxControl
-from shared.use_cases import write_rows
+from shared.use_cases.writing import batch_run
 from tests.bench.bare import BareRequests, Stages
 from tests.bench.costs import Meter
 from tests.bench.machine import Machine, enter_environment
@@ -107,7 +107,7 @@ class Bench:
         patched = _planned(second.run(tokens, target[0], _selection(ids)).stages, second, names)
         span = span_s(read_patches(self._control, target[0], began_at))
         bare = self._side(self._control.make_organisation())
-        requests = BareRequests(self._stack["sandbox_url"], bare[1], write_rows.WORKERS)
+        requests = BareRequests(self._stack["sandbox_url"], bare[1], batch_run.WORKERS)
         requests.send(SYNC_200, created)
         began_at = time.time()
         requests.patch(SYNC_200, patched, changes)
@@ -167,7 +167,7 @@ class Bench:
         writes = read_writes(self._control, target[0])
         stages = _planned(job.stages, machine, {config_id: name for name, config_id in ids.items()})
         bare = self._side(self._control.make_organisation())
-        BareRequests(self._stack["sandbox_url"], bare[1], threads or write_rows.WORKERS).send(graph, stages)
+        BareRequests(self._stack["sandbox_url"], bare[1], threads or batch_run.WORKERS).send(graph, stages)
         measured = Measured(
             span_s=span_s(writes),
             bare_span_s=span_s(read_writes(self._control, bare[0])),
@@ -213,7 +213,7 @@ def main() -> int:
     """Measure, print and write down."""
     stack = json.loads(STACK_FILE.read_text())
     enter_environment(stack)
-    environment = read_environment(write_rows.WORKERS)
+    environment = read_environment(batch_run.WORKERS)
     report = flat_report(Bench(stack).run(), environment)
     REPORT_FILE.write_text(json.dumps(report, indent=2) + "\n")
     console.print(draw(report))

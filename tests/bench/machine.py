@@ -20,16 +20,17 @@ from shared.bootstrap import sync, sync_api
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.reads import index_store
 from shared.domain.sync_job import Job, JobStatus, Row
-from shared.use_cases import write_rows
-from shared.use_cases.create_sync_job import Caller, create_sync_job
+from shared.use_cases.create_sync_job import create_sync_job
 from shared.use_cases.fetch_sources import fetch_sources
 from shared.use_cases.finish_job import finish_job
+from shared.use_cases.jobs.intake import Caller
+from shared.use_cases.jobs.step import StepInput, SyncPorts
 from shared.use_cases.next_batches import next_batches
 from shared.use_cases.plan_job import plan_job
 from shared.use_cases.snapshot_target import snapshot_target
 from shared.use_cases.sync_batch import sync_batch
-from shared.use_cases.sync_ports import StepInput, SyncPorts
 from shared.use_cases.verify_targets import verify_targets
+from shared.use_cases.writing import batch_run
 
 MAP_CONCURRENCY = 8
 _FUNCTION_TIMEOUT_S = 120
@@ -204,9 +205,9 @@ def _watched(note: Callable[..., None]) -> Iterator[None]:
 
 @contextmanager
 def _workers(threads: int | None) -> Iterator[None]:
-    own = write_rows.WORKERS
-    write_rows.WORKERS = threads or own
+    own = batch_run.WORKERS
+    batch_run.WORKERS = threads or own
     try:
         yield
     finally:
-        write_rows.WORKERS = own
+        batch_run.WORKERS = own

@@ -13,11 +13,11 @@ from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.sync_job import Job, JobKind, Places, Row
 from shared.use_cases.create_delete_job import create_delete_job
-from shared.use_cases.create_sync_job import Caller, JobStores
 from shared.use_cases.delete_batch import delete_batch
 from shared.use_cases.finish_deletion import finish_deletion
+from shared.use_cases.jobs.intake import Caller, JobStores
+from shared.use_cases.jobs.step import StepInput
 from shared.use_cases.plan_deletion import plan_deletion
-from shared.use_cases.sync_ports import StepInput
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.delete_world import WhoUsesWhat
 from tests.fakes.dynamodb import MemoryDynamoDB

@@ -13,7 +13,7 @@ from shared.domain.bounds import read_json
 from shared.domain.config_node import Blueprint
 from shared.domain.errors import NotFoundError, OperationUnsupportedError
 from shared.domain.paths import find_value
-from shared.domain.ports import ConfigPage, Payload, WrittenConfig
+from shared.domain.ports.configs import ConfigPage, Payload, WrittenConfig
 from shared.domain.resource_type import ResourceKey, ResourceType
 
 

@@ -12,9 +12,9 @@ from shared.domain.index import IndexState
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.sync_job import JobKind, Places
 from shared.use_cases.create_delete_job import create_delete_job
-from shared.use_cases.create_sync_job import Caller, JobStores
 from shared.use_cases.delete_batch import delete_batch
 from shared.use_cases.finish_deletion import finish_deletion
+from shared.use_cases.jobs.intake import Caller, JobStores
 from shared.use_cases.plan_deletion import plan_deletion
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld

@@ -30,7 +30,7 @@ from sandbox.server.routing import Router
 from sandbox.server.store import DEFAULT_USER, Store
 from shared.adapters.downstream.repository import DownstreamRepository
 from shared.domain.errors import DownstreamMalformedError, DownstreamRejectedError, HubError, NotFoundError
-from shared.domain.ports import Payload, WrittenConfig
+from shared.domain.ports.configs import Payload, WrittenConfig
 from shared.domain.resource_type import ListOperation, Operation, ResourceType
 
 _BASE_URL = "https://sandbox"

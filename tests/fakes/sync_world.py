@@ -14,11 +14,13 @@ from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
 from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
-from shared.domain.ports import KeptToken
+from shared.domain.ports.runs import KeptToken
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.sync_job import Job, JobStatus, Row
 from shared.use_cases.fetch_sources import fetch_sources
 from shared.use_cases.finish_job import finish_job
+from shared.use_cases.jobs.payloads import request_key
+from shared.use_cases.jobs.step import StepInput, SyncPorts
 from shared.use_cases.next_batches import next_batches
 from shared.use_cases.patch_references import patch_references
 from shared.use_cases.plan_job import plan_job
@@ -27,7 +29,6 @@ from shared.use_cases.resolve_derived_references import resolve_derived_referenc
 from shared.use_cases.run_finalizers import run_finalizers
 from shared.use_cases.snapshot_target import snapshot_target
 from shared.use_cases.sync_batch import sync_batch
-from shared.use_cases.sync_ports import StepInput, SyncPorts, request_key
 from shared.use_cases.verify_targets import verify_targets
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.sync_types import CATALOGUE

@@ -23,8 +23,8 @@ from shared.bootstrap.delete_jobs import delete_jobs
 from shared.bootstrap.sync_api import jobs_with_events
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import JobKind, JobStatus, Phase, Row, RowStatus
-from shared.use_cases.closure import Closure
-from shared.use_cases.sync_ports import source_key
+from shared.use_cases.jobs.closure import Closure
+from shared.use_cases.jobs.payloads import source_key
 from tests.fakes.sandbox_api import store_unchecked
 from tests.functions.whole_api import Operation, WholeApi, forged_tokens, operations, token_of
 

@@ -18,8 +18,8 @@ from shared.bootstrap import sync_api
 from shared.domain.errors import StorageThrottledError
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Event, JobStatus, Phase, Row, RowError, RowStatus, Work
-from shared.use_cases.closure import Closure
-from shared.use_cases.sync_ports import source_key
+from shared.use_cases.jobs.closure import Closure
+from shared.use_cases.jobs.payloads import source_key
 from tests.events import load_event
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.issuer import ISSUER, key_set, sign

@@ -25,8 +25,8 @@ from shared.domain.resource_type import Identity, ResourceKey
 from shared.domain.sync_job import Job, Row, RowStatus
 from shared.use_cases.break_lineage import break_lineage
 from shared.use_cases.confirm_lineage import confirm_lineage
+from shared.use_cases.jobs.payloads import request_key
 from shared.use_cases.retry_sync_job import _scope
-from shared.use_cases.sync_ports import request_key
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sandbox_api import SandboxRepository, seeded, store_unchecked, without_threads
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld

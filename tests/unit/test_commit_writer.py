@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared.use_cases import commit_writer
-from shared.use_cases.commit_writer import CommitWriter
+from shared.use_cases.writing import commit_writer
+from shared.use_cases.writing.commit_writer import CommitWriter
 
 
 class Commits:

@@ -19,7 +19,7 @@ from shared.domain.plan import LineageEntry
 from shared.domain.references import Identified, without_secrets
 from shared.domain.resource_type import Fields, ResourceKey, ResourceType
 from shared.use_cases.compare_configs import MAX_DIFFERENCES, compare_configs
-from shared.use_cases.live_configs import OutOfTimeError
+from shared.use_cases.reading.live_configs import OutOfTimeError
 from tests.fakes import types
 from tests.fakes.api import Clock
 from tests.fakes.index import FakeIndex
@@ -315,7 +315,7 @@ def test_a_config_that_goes_between_list_and_get_is_no_failure(world: World) -> 
 
 
 def test_refuses_a_type_with_more_configs_than_are_read_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.use_cases.live_configs.MAX_INDEXED_WHEN_USED", 4)
+    monkeypatch.setattr("shared.use_cases.reading.live_configs.MAX_INDEXED_WHEN_USED", 4)
     world = World(types.CATALOGUE, Clock())
     world.here.add(types.PICTURE, *({"id": f"p{n}", "name": "P"} for n in range(5)))
     with pytest.raises(PayloadTooLargeError, match="more than the 4"):

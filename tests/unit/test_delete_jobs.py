@@ -19,16 +19,16 @@ from shared.domain.errors import (
 )
 from shared.domain.index import IndexState
 from shared.domain.matching import find_delete_guard
-from shared.domain.ports import KeptToken
+from shared.domain.ports.runs import KeptToken
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import ClaimOutcome
 from shared.domain.sync_job import Job, JobKind, JobStatus, Places, RowError, RowStatus
 from shared.use_cases.create_delete_job import MAX_USES_A_WARNING, create_delete_job
-from shared.use_cases.create_sync_job import Caller, JobStores
 from shared.use_cases.delete_batch import delete_batch
 from shared.use_cases.finish_deletion import finish_deletion
-from shared.use_cases.sync_ports import StepInput
-from shared.use_cases.write_rows import MAX_ATTEMPTS
+from shared.use_cases.jobs.intake import Caller, JobStores
+from shared.use_cases.jobs.step import StepInput
+from shared.use_cases.writing.batch_run import MAX_ATTEMPTS
 from tests.fakes.config_repository import FakeConfigRepository
 
 ORG = "org-a"

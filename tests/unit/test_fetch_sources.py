@@ -16,11 +16,12 @@ from shared.domain.references import Identified
 from shared.domain.resource_type import NaturalKey, ResourceKey
 from shared.domain.sync_job import Job, JobStatus
 from shared.use_cases import fetch_sources as module
-from shared.use_cases import job_guard
-from shared.use_cases.closure import read_closure, read_identifiers, read_sources
 from shared.use_cases.fetch_sources import fetch_sources
-from shared.use_cases.list_organisation import KeptPayloads
-from shared.use_cases.sync_ports import StepInput, request_key
+from shared.use_cases.jobs.closure import read_closure, read_identifiers, read_sources
+from shared.use_cases.jobs.payloads import request_key
+from shared.use_cases.jobs.step import StepInput
+from shared.use_cases.reading.list_organisation import KeptPayloads
+from shared.use_cases.writing import job_guard
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
 from tests.fakes.sync_world import MemoryPayloads, ProcessDiedError

@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.errors import CredentialsExpiredError, DownstreamUnavailableError, NotFoundError
 from shared.use_cases.get_config_inventory import get_config_inventory
-from shared.use_cases.live_configs import OutOfTimeError
+from shared.use_cases.reading.live_configs import OutOfTimeError
 from tests.fakes.api import Clock
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.types import BOARD, CATALOGUE, FORM, MAPPING, PICTURE, THEME
@@ -73,7 +73,7 @@ def test_never_fails_as_a_whole(current: FakeConfigRepository) -> None:
 def test_more_than_is_read_of_a_type_is_no_silent_cut(
     current: FakeConfigRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.use_cases.live_configs.MAX_INDEXED_WHEN_USED", 4)
+    monkeypatch.setattr("shared.use_cases.reading.live_configs.MAX_INDEXED_WHEN_USED", 4)
     current.add(PICTURE, *({"id": f"p{number}", "name": "P"} for number in range(5)))
     (skipped,) = inventory(current)["skipped_types"]
     assert skipped["type"] == "picture"

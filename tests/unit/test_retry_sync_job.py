@@ -10,9 +10,9 @@ import pytest
 from shared.domain.errors import ConflictError, DownstreamRejectedError
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import Job, JobStatus, Places, RowStatus
-from shared.use_cases.create_sync_job import Caller, JobIntake
+from shared.use_cases.jobs.intake import Caller, JobIntake
+from shared.use_cases.jobs.payloads import request_key, source_key
 from shared.use_cases.retry_sync_job import retry_sync_job
-from shared.use_cases.sync_ports import request_key, source_key
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld

@@ -10,7 +10,7 @@ from sandbox.seed.organisations import build
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.fingerprint import canonical
 from shared.domain.paths import is_plain
-from shared.domain.ports import WrittenConfig
+from shared.domain.ports.configs import WrittenConfig
 from shared.domain.resource_type import Identity, ResourceKey, ResourceType
 from shared.domain.sync_job import JobStatus
 from tests.fakes.config_repository import FakeConfigRepository

@@ -20,7 +20,7 @@ from shared.domain.sync_job import (
     phase_durations,
     sample_errors,
 )
-from shared.use_cases.sync_ports import StepInput, pace, run_noting_progress
+from shared.use_cases.jobs.step import StepInput, pace, run_noting_progress
 
 
 def row(source_id, status=RowStatus.FAILED, **more):

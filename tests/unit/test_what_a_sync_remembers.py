@@ -14,9 +14,9 @@ from shared.domain.errors import DownstreamRejectedError, UnknownOutcomeError
 from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import Identity, NaturalKey, Removal, ResourceKey
 from shared.domain.sync_job import Job, RowStatus
-from shared.use_cases import write_rows
 from shared.use_cases.confirm_lineage import confirm_lineage
 from shared.use_cases.list_sync_job_resources import list_sync_job_resources
+from shared.use_cases.writing import batch_run
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sync_types import CATALOGUE, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
 from tests.fakes.sync_world import SOURCE_ORG, TARGET_ORG, SyncWorld
@@ -264,12 +264,12 @@ def test_an_update_that_is_done_late_does_not_undo_the_one_behind_it(world: Sync
 
 
 @pytest.mark.parametrize("repeated", [True, False])
-@pytest.mark.parametrize("workers", [1, write_rows.WORKERS])
+@pytest.mark.parametrize("workers", [1, batch_run.WORKERS])
 def test_a_version_that_an_update_bumps_late_is_pinned_as_it_is_then(
     world: SyncWorld, workers: int, repeated: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether its owner is verified beside what pins it or before."""
-    monkeypatch.setattr(write_rows, "WORKERS", workers)
+    monkeypatch.setattr(batch_run, "WORKERS", workers)
     mapping = {"id": "mapping-00000001", "version": 7}
     world.source.add(MAPPING, {**mapping, "name": "M", "journey": J})
     world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "mapping": mapping})

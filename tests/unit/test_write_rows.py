@@ -8,12 +8,13 @@ from shared.domain.plan import Action, PlannedResource
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import Lost, RowCommit
 from shared.domain.sync_job import JobStatus, Phase, Row, RowStatus, Work
-from shared.use_cases import job_guard
-from shared.use_cases.commit_writer import CommitWriter
-from shared.use_cases.job_guard import JobGuard
+from shared.use_cases.jobs.step import JobStoppedError, StepInput, result
 from shared.use_cases.plan_job import work_left
-from shared.use_cases.sync_ports import JobStoppedError, StepInput
-from shared.use_cases.write_rows import ReadyQueue, Room, Task, result
+from shared.use_cases.writing import job_guard
+from shared.use_cases.writing.commit_writer import CommitWriter
+from shared.use_cases.writing.job_guard import JobGuard
+from shared.use_cases.writing.ready_queue import ReadyQueue
+from shared.use_cases.writing.row_work import Room, Task
 from tests.fakes.sync_types import FLOW
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from shared.domain.errors import ForbiddenError
 from shared.domain.resource_type import Catalogue
-from shared.use_cases.two_organisations import Reading
+from shared.use_cases.reading.two_organisations import Reading
 from tests.fakes.api import Clock
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.lineage import FakeLineage

@@ -23,9 +23,10 @@ from uuid import UUID
 
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.errors import NotFoundError
-from shared.domain.ports import ConfigPage, Payload
+from shared.domain.ports.configs import ConfigPage, Payload
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.use_cases.sync_ports import HAND_BACK_S, source_key
+from shared.use_cases.jobs.payloads import source_key
+from shared.use_cases.jobs.step import HAND_BACK_S
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sync_world import SOURCE_ORG, MemoryPayloads, SyncWorld, VersionedRepository
 

@@ -15,7 +15,7 @@ from shared.domain.fingerprint import fingerprint
 from shared.domain.references import without_secrets
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import JobStatus, Places
-from shared.use_cases.create_sync_job import Caller, JobIntake
+from shared.use_cases.jobs.intake import Caller, JobIntake
 from shared.use_cases.retry_sync_job import retry_sync_job
 from tests.fakes.mortal_world import LATE, WITHOUT_CLAIMS, After, ExecutionDiedError, MortalWorld
 from tests.fakes.sync_world import SOURCE_ORG, TARGET_ORG, SyncWorld

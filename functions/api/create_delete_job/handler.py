@@ -9,7 +9,7 @@ from shared.bootstrap.delete_intake import delete_intake
 from shared.bootstrap.reads import index_store
 from shared.entrypoints.request import Response
 from shared.use_cases.create_delete_job import create_delete_job
-from shared.use_cases.create_sync_job import Caller
+from shared.use_cases.jobs.intake import Caller
 
 if TYPE_CHECKING:
     from shared.entrypoints.request import Request

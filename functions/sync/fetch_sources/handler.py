@@ -12,7 +12,7 @@ from shared.use_cases.fetch_sources import fetch_sources
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.use_cases.sync_ports import StepInput, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, SyncPorts
 
 
 def fetch(step: StepInput, ports: SyncPorts) -> Mapping[str, Any]:

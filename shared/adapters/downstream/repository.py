@@ -15,7 +15,7 @@ from shared.domain.errors import (
     UnknownOutcomeError,
 )
 from shared.domain.paths import find_value, set_value
-from shared.domain.ports import ConfigPage, Payload, WrittenConfig
+from shared.domain.ports.configs import ConfigPage, Payload, WrittenConfig
 from shared.domain.resource_type import (
     ListOperation,
     Operation,

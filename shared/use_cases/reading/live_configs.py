@@ -10,12 +10,12 @@ from shared.domain.errors import DownstreamTimeoutError, HubError, NotFoundError
 from shared.domain.index import MAX_INDEXED_WHEN_USED
 from shared.domain.references import find_references, without_secrets
 from shared.domain.resource_type import can_be_id
-from shared.use_cases.list_organisation import list_type
+from shared.use_cases.reading.list_organisation import list_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from shared.domain.ports import ConfigRepository, Payload
+    from shared.domain.ports.configs import ConfigRepository, Payload
     from shared.domain.resource_type import Catalogue, ResourceType
 
 #: What one organisation is asked for at the same time; the pool of connections has twice as many.

@@ -9,12 +9,12 @@ from shared.domain.plan import SourceConfig
 from shared.domain.references import Identified, Identifiers
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import RowError
-from shared.use_cases.sync_ports import source_key
+from shared.use_cases.jobs.payloads import source_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from shared.use_cases.sync_ports import SyncPorts
+    from shared.use_cases.jobs.step import SyncPorts
 
 
 @dataclass(slots=True)

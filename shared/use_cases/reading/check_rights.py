@@ -8,7 +8,7 @@ from shared.domain.errors import ForbiddenError
 from shared.domain.permissions import may_do_everything, may_update, update_actions
 
 if TYPE_CHECKING:
-    from shared.domain.ports import ConfigRepository
+    from shared.domain.ports.configs import ConfigRepository
     from shared.domain.resource_type import ResourceType
 
 

@@ -14,8 +14,8 @@ from shared.domain.sync_job import Job, RowError, RowStatus, event_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.domain.ports.jobs import Commits, Memory
     from shared.domain.resource_type import ResourceKey
-    from shared.use_cases.sync_ports import Commits, Memory
 
 _GROUP = 24
 # Large groups cost less, and a worker whose answer has just come needs the processor more than the writer does. What a

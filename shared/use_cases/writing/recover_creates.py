@@ -14,17 +14,18 @@ from shared.domain.references import read_referable_fields
 from shared.domain.remap import WrittenTarget, build_body
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import JobKind
-from shared.use_cases.adopt_target import Adoption
-from shared.use_cases.job_guard import JobGuard
-from shared.use_cases.write_rows import Task, Workshop, read_pack
+from shared.use_cases.jobs.payloads import read_pack
+from shared.use_cases.writing.adopt_target import Adoption
+from shared.use_cases.writing.job_guard import JobGuard
+from shared.use_cases.writing.row_work import Task, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from shared.domain.ports import ConfigRepository
+    from shared.domain.ports.configs import ConfigRepository
     from shared.domain.row_commit import Claim
     from shared.domain.sync_job import Job
-    from shared.use_cases.sync_ports import StepInput, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, SyncPorts
 
 
 def recover_creates(step: StepInput, ports: SyncPorts, job: Job, sources: Collection[ResourceKey]) -> float:

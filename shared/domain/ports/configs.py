@@ -1,4 +1,4 @@
-"""What use cases need of the world, as protocols; adapters implement them, tests fake them."""
+"""The configs of an organisation, as its downstream APIs give and take them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from shared.domain.config_node import Blueprint
     from shared.domain.resource_type import ResourceKey, ResourceType
+
 
 Payload = dict[str, Any]
 
@@ -37,13 +38,6 @@ class WrittenConfig(NamedTuple):
     id: str
     payload: Payload | None
     unanswered: bool = False
-
-
-class KeptToken(NamedTuple):
-    """A token that is kept for a run, and when it goes (epoch seconds)."""
-
-    token: str
-    expires_at: int
 
 
 class ConfigRepository(Protocol):

@@ -16,12 +16,12 @@ from shared.domain.index import MAX_INDEXED_WHEN_USED, identifiers_in, identifyi
 from shared.domain.paths import find_value
 from shared.domain.references import Identified, without_secrets
 from shared.domain.resource_type import ResourceKey, can_be_id
-from shared.use_cases.work_off import work_off
+from shared.use_cases.reading.work_off import work_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from shared.domain.ports import ConfigPage, ConfigRepository, Payload
+    from shared.domain.ports.configs import ConfigPage, ConfigRepository, Payload
     from shared.domain.resource_type import Catalogue, ResourceType
 
 _WORKERS = 16

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from shared.domain.errors import NotFoundError, UnknownOutcomeError
 from shared.domain.fingerprint import equal_where_sent
 from shared.domain.paths import find_value
-from shared.domain.ports import Payload, WrittenConfig
+from shared.domain.ports.configs import Payload, WrittenConfig
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.use_cases.snapshot_target import read_snapshot_ids
+from shared.use_cases.jobs.snapshot import read_snapshot_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.use_cases.write_rows import Task, Workshop
+    from shared.use_cases.writing.row_work import Task, Workshop
 
 
 class Adoption:

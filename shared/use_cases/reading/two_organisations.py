@@ -10,15 +10,16 @@ from pydantic import BaseModel, Field, StrictStr
 
 from shared.domain.errors import CredentialsExpiredError, ForbiddenError, InvalidRequestError
 from shared.domain.index import resource_type_named
-from shared.use_cases.create_sync_job import Id, Token, Tokens, verified
-from shared.use_cases.live_configs import LiveConfigs
+from shared.use_cases.jobs.intake import Tokens, verified
+from shared.use_cases.jobs.request_fields import Id, Token
+from shared.use_cases.reading.live_configs import LiveConfigs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shared.domain.ports import ConfigRepository
+    from shared.domain.ports.configs import ConfigRepository
+    from shared.domain.ports.lineage import LineageRegistry
     from shared.domain.resource_type import Catalogue, ResourceType
-    from shared.use_cases.lineage_ports import LineageRegistry
 
 
 class OtherOrganisation(BaseModel):

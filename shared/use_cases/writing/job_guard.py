@@ -7,10 +7,12 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from shared.domain.sync_job import JobStatus
-from shared.use_cases.sync_ports import JobStoppedError, StepInput, SyncJobs
+from shared.use_cases.jobs.step import JobStoppedError, StepInput
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from shared.domain.ports.jobs import SyncJobs
 
 #: What a step knows of its job is no older.
 MAX_AGE_S = 1.0

@@ -1,0 +1,85 @@
+"""Storage of lineage: which target config a source config became."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from shared.domain.plan import LineageEntry
+    from shared.domain.resource_type import ResourceKey
+    from shared.domain.row_commit import Claim
+    from shared.domain.sync_job import Job
+
+
+class Lineage(Protocol):
+    """Which target config a source config became."""
+
+    def find_entries(
+        self, target_org: str, source_org: str, sources: Iterable[ResourceKey]
+    ) -> dict[ResourceKey, LineageEntry]:
+        """Return the entries of source configs."""
+        ...
+
+    def find_inactive(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> set[ResourceKey]:
+        """Return the source configs whose target waits to be activated."""
+        ...
+
+    def find_claimed_targets(
+        self, target_org: str, source_org: str, targets: Sequence[ResourceKey]
+    ) -> dict[ResourceKey, ResourceKey]:
+        """Return target -> source of those targets that lineage claims."""
+        ...
+
+    def find_claims(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
+        """Return the claims on source configs, run out or not."""
+        ...
+
+    def find_target_claims(self, target_org: str, targets: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
+        """Return the claims on target configs, run out or not."""
+        ...
+
+    def settle_claim(self, job: Job, claim: Claim, entry: LineageEntry | None, *, inactive: bool) -> None:
+        """Let go of a claim of an ended job, and record what it made, if anything."""
+        ...
+
+    def give_up_claim(self, job: Job, claim: Claim) -> None:
+        """Let others take a claim of a running job over once its lease has ended."""
+        ...
+
+    def put_entries(self, entries: Iterable[LineageEntry]) -> list[LineageEntry]:
+        """Write entries that belong to no row; returns those whose target is another's."""
+        ...
+
+
+class LineageRegistry(Protocol):
+    """Which target config a source config became. Every method raises StorageThrottledError."""
+
+    def list_entries(self, target_org: str, source_org: str, type_name: str | None = None) -> list[LineageEntry]:
+        """Return the entries of a pair of organisations, of one type where one is given."""
+        ...
+
+    def find_entries(
+        self, target_org: str, source_org: str, sources: Iterable[ResourceKey]
+    ) -> dict[ResourceKey, LineageEntry]:
+        """Return the entries of source configs."""
+        ...
+
+    def find_entries_of(self, target_org: str, source: ResourceKey) -> list[LineageEntry]:
+        """Return the entries of a source id, over all source organisations."""
+        ...
+
+    def find_claimed_targets(
+        self, target_org: str, source_org: str, targets: Sequence[ResourceKey]
+    ) -> dict[ResourceKey, ResourceKey]:
+        """Return target -> source of those targets that lineage claims."""
+        ...
+
+    def confirm_entry(self, entry: LineageEntry) -> LineageEntry:
+        """Write an entry that a person confirmed; return the stored one. Raises ConflictError."""
+        ...
+
+    def delete_entry(self, entry: LineageEntry) -> bool:
+        """Delete an entry; False where it is gone or names another target by now."""
+        ...

@@ -1,0 +1,440 @@
+"""The work on one row: what it takes, what its workers share, what is recorded of it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from shared.domain.bounds import MAX_CONTENT_BYTES
+from shared.domain.errors import HubError, NotFoundError, TargetChangedError, UnknownOutcomeError
+from shared.domain.fingerprint import agree, equal_where_sent, fingerprint
+from shared.domain.paths import find_value
+from shared.domain.plan import Action, LineageEntry, PlannedResource
+from shared.domain.references import read_referable_fields, without_secrets
+from shared.domain.remap import Stage, WrittenTarget, build_body, missing_referents
+from shared.domain.row_commit import Hold, RowCommit, Sent, Writer
+from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, event_of, iso_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from shared.domain.ports.configs import ConfigRepository, Payload, WrittenConfig
+    from shared.domain.resource_type import ResourceKey, ResourceType
+    from shared.use_cases.jobs.step import StepInput, SyncPorts
+    from shared.use_cases.writing.job_guard import JobGuard
+
+
+_MAX_UPDATES = 3
+# Of the 1 GB that a step has.
+_CONTENT_AT_ONCE_BYTES = 2 * MAX_CONTENT_BYTES
+_WRITTEN = {
+    Work.WRITE: "Written to the target.",
+    Work.RESOLVE: "Written again with all its references.",
+    Work.PATCH: "References that had to wait are patched.",
+    Work.ACTIVATE: "Activated.",
+    Work.VERIFY: "Read back.",
+}
+
+
+class OpenOutcomeError(HubError):
+    """A create was sent and not answered: what it made is to be looked for later, and others go on meanwhile.
+
+    Args:
+        look_at: when, in epoch seconds.
+    """
+
+    code = "OUTCOME_OPEN"
+
+    def __init__(self, look_at: float) -> None:
+        super().__init__("Whether it was created is not known yet.")
+        self.look_at = look_at
+
+
+class BlockedError(HubError):
+    """Another job has to come to an end with the resource first; the machine waits and enters again."""
+
+    code = "BLOCKED"
+
+
+@dataclass(slots=True, kw_only=True)
+class Task:
+    """One row with all that its work needs.
+
+    Attributes:
+        outcome_unknown: a create was sent, by us or an earlier holder of the claim, and may have been done.
+        open_create: what is known of that.
+        look_at: when to look for what it made, in epoch seconds.
+        was_answered: the create was sent, and answered.
+        unanswered: an update was sent, and not answered: it may still be done, late.
+        sent: a write left under the claim, or may have.
+        last_writer: another job that wrote the target last, or may have.
+    """
+
+    planned: PlannedResource
+    payload: Payload
+    resource_type: ResourceType
+    row: Row
+    outcome_unknown: bool = False
+    open_create: Sent | None = None
+    look_at: float = 0
+    was_answered: bool = False
+    unanswered: bool = False
+    sent: bool = False
+    last_writer: Writer | None = None
+
+    @property
+    def key(self) -> ResourceKey:
+        """Type and source id."""
+        return self.row.key
+
+    @property
+    def is_first(self) -> bool:
+        """Nothing has been done for the row so far."""
+        return self.row.left == work_left(self.planned)
+
+    @property
+    def whole_stage(self) -> Stage:
+        """How it is written with all its references: what this job created a second time, what existed once."""
+        return "full" if self.row.action == Action.CREATE else "patch"
+
+    @property
+    def pinned(self) -> set[ResourceKey]:
+        """Configs of which derived values stand beside the references to them."""
+        return {
+            one.referent
+            for one in self.planned.resolutions
+            if one.referent is not None and one.found.reference is not None and one.found.reference.siblings
+        }
+
+    def hold(self, owner: str) -> Hold:
+        """Return what has to be claimed before the row is written; the source, too, until its target is recorded."""
+        is_first_pair = self.row.target_id is None or (self.is_first and self.row.action == Action.MATCH)
+        return Hold(owner=owner, source=is_first_pair, target_id=self.row.target_id or self.planned.create_id)
+
+
+class Room:
+    """So many bytes of memory that workers share.
+
+    Args:
+        size: how many.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._left = size
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Wait until so many bytes are free, and have them; who wants more than there is gets the whole."""
+        wanted = min(size, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= wanted)
+            self._left -= wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += wanted
+                self._changed.notify_all()
+
+
+@dataclass(kw_only=True)
+class Workshop:
+    """What the workers of one step share.
+
+    Attributes:
+        id_map: what is on the target for every resource of the job that this batch refers to; grows while it runs.
+        unanswered: resources of which an update was repeated for want of an answer.
+        lineage_before: the entries of the batch's rows as they were when this step began.
+        failures: why resources are not there.
+        target: the configs of the target organisation.
+        owner: this invocation, as claims name it.
+    """
+
+    step: StepInput
+    ports: SyncPorts
+    job: Job
+    guard: JobGuard
+    target: ConfigRepository
+    id_map: dict[ResourceKey, WrittenTarget] = field(default_factory=dict)
+    failures: dict[ResourceKey, RowError] = field(default_factory=dict)
+    unanswered: set[ResourceKey] = field(default_factory=set)
+    lineage_before: Mapping[ResourceKey, LineageEntry] = field(default_factory=dict)
+    owner: str = field(default_factory=lambda: uuid4().hex)
+    _source: ConfigRepository | None = None
+    _opening: threading.Lock = field(default_factory=threading.Lock)
+    _room_for_content: Room = field(default_factory=lambda: Room(_CONTENT_AT_ONCE_BYTES))
+
+    def now_text(self) -> str:
+        """Return the time as the contract writes it."""
+        return iso_time(self.ports.now())
+
+    def learn(self, rows: Iterable[Row]) -> None:
+        """Take in what is known of rows that may be referred to."""
+        for row in rows:
+            if row.unanswered:
+                self.unanswered.add(row.key)
+            if row.target_id is not None:
+                self.id_map[row.key] = WrittenTarget(row.target_id, row.target_fields)
+            else:
+                self.failures[row.key] = row.error or RowError("DEPENDENCY_FAILED", f"It is {row.status}.")
+
+    def remember_lineage(self, tasks: Iterable[ResourceKey]) -> None:
+        """Read the entries of rows before any of them is written."""
+        job = self.job
+        self.lineage_before = self.ports.lineage.find_entries(job.target_org_id, job.source_org_id, tasks)
+
+    def dependency_failure(self, task: Task, stage: Stage) -> RowCommit | None:
+        """Return how a row fails whose hard reference leads to a resource that could not be written."""
+        for resolution in missing_referents(task.planned, self.id_map, stage):
+            if not resolution.hard or resolution.referent is None:
+                continue
+            cause = self.failures.get(resolution.referent)
+            root = (cause.root if cause else None) or resolution.referent
+            message = f"{resolution.referent} is needed at {resolution.found.pointer} and could not be written"
+            message += f"; the root cause is {root}." if root != resolution.referent else f" ({cause})."
+            after = self.fail(task, RowError("DEPENDENCY_FAILED", message, root))
+            return RowCommit(before=task.row, after=after, events=(event_of(after),))
+        return None
+
+    def written_events(self, task: Task, row: Row, stage: Stage) -> tuple[Event, ...]:
+        """Return what the activity log says of a write, with each soft reference that had to be left out."""
+        left_out = [
+            f"The reference at {resolution.found.pointer} to {resolution.referent}, which is not written, was left out."
+            for resolution in missing_referents(task.planned, self.id_map, stage)
+            if not resolution.hard
+        ]
+        return tuple(event_of(row, message) for message in (_WRITTEN[task.row.left[0]], *left_out))
+
+    def update(self, task: Task, stage: Stage) -> WrittenConfig:
+        """Write a config that exists; a write without an answer is repeated, because it says the same again.
+
+        Raises:
+            TargetChangedError: somebody changed it since the job looked at it.
+            HubError: it was not written.
+        """
+        target_id = task.row.target_id or ""
+        current = self.current_payload(task, stage)
+        body = build_body(
+            task.resource_type, task.payload, task.planned, self.id_map, stage=stage, target_payload=current
+        )
+        if stage == "full":
+            return self.send_update(task, target_id, body)
+        self._refuse_changed(task, current or {}, body)
+        with self.content_of(task) as content:
+            return self.send_update(task, target_id, body, content)
+
+    def _refuse_changed(self, task: Task, current: Payload, body: Payload) -> None:
+        """Let nothing be written over that is not what the plan saw."""
+        resource_type, planned = task.resource_type, task.planned
+        found = without_secrets(resource_type, current)
+        is_as_planned = agree(planned.target_fingerprint, fingerprint(resource_type, found))
+        # An earlier try of this row may have been done, and its answer lost.
+        may_be_ours = task.row.attempt > 1 and equal_where_sent(resource_type, body, current)
+        if is_as_planned is False and not may_be_ours:
+            raise TargetChangedError(
+                f"{task.row.target_id} was changed on the target since the job was planned: sync it again."
+            )
+
+    def send_update(self, task: Task, target_id: str, body: Payload, content: bytes | None = None) -> WrittenConfig:
+        """Send an update, again where no answer came.
+
+        Raises:
+            HubError: it was not written.
+        """
+        for attempt in range(_MAX_UPDATES):
+            self.guard.check()
+            task.sent = True
+            try:
+                written = self.target.update_config(task.resource_type, target_id, body, content=content)
+            except NotFoundError:
+                raise _gone(task) from None
+            except UnknownOutcomeError:
+                task.unanswered = True
+                if attempt == _MAX_UPDATES - 1:
+                    raise
+            else:
+                task.unanswered |= written.unanswered
+                return written
+        raise AssertionError("unreachable")
+
+    def read_target_fields(self, task: Task, written: WrittenConfig) -> Mapping[str, Any]:
+        """Return the fields of a written config that others refer to; where the answer lacks some, it is read back."""
+        catalogue, type_name = self.ports.catalogue, task.key.type
+        expected = {*task.resource_type.derived_fields, *read_referable_fields(catalogue, type_name, task.payload)}
+        fields = read_referable_fields(catalogue, type_name, written.payload or {})
+        if expected <= fields.keys():
+            return fields
+        payload = self.target.get_config(task.resource_type, written.id)
+        return read_referable_fields(catalogue, type_name, payload)
+
+    def current_payload(self, task: Task, stage: Stage) -> Payload | None:
+        """Return what is on the target: before the first write of what exists, and where an update must keep of it."""
+        update = task.resource_type.update
+        needed = (
+            stage == "patch"
+            or (update is not None and not update.merge)
+            or task.resource_type.secrets
+            or task.resource_type.keep_target
+        )
+        return self.read_target(task) if needed and task.row.target_id is not None else None
+
+    def read_target(self, task: Task) -> Payload:
+        """Read what is on the target for a row.
+
+        Raises:
+            TargetChangedError: it is gone.
+            HubError: it cannot be read now.
+        """
+        try:
+            return self.target.get_config(task.resource_type, task.row.target_id or "")
+        except NotFoundError:
+            raise _gone(task) from None
+
+    @contextmanager
+    def content_of(self, task: Task) -> Iterator[bytes | None]:
+        """Hold the bytes of a file while it is written, once there is room for them; None for every other type."""
+        if not task.resource_type.bytes_field:
+            yield None
+            return
+        size = find_value(task.payload, task.resource_type.bytes_size)
+        with self._room_for_content.taken(size if isinstance(size, int) and size >= 0 else MAX_CONTENT_BYTES):
+            with self._opening:
+                self._source = self._source or self.ports.open_repository(self.job, "source")
+            yield self._source.read_content(task.resource_type, task.key.id)
+
+    def written(
+        self,
+        task: Task,
+        written: WrittenConfig,
+        fields: Mapping[str, Any],
+        events: Callable[[Row], tuple[Event, ...]],
+        inactive: bool | None = None,
+    ) -> RowCommit:
+        """Return how a write is recorded: stamped, and without fingerprints until it is verified.
+
+        Args:
+            task: what was written.
+            written: what the API answered.
+            fields: of the target, by which others name it.
+            events: what the activity log says of the row.
+            inactive: whether it waits to be activated.
+        """
+        row = self.stamped(task, self.advance(task, written.id, fields), written)
+        lineage = self.lineage_of(task, written.id, stamp=row.stamp)
+        return RowCommit(before=task.row, after=row, events=events(row), lineage=lineage, inactive=inactive)
+
+    def stamped(self, task: Task, row: Row, written: WrittenConfig) -> Row:
+        """Return a row with a new name for its last write, and what the API answered to it."""
+        answer = without_secrets(task.resource_type, written.payload) if written.payload else None
+        return replace(
+            row,
+            stamp=uuid4().hex,
+            answer=fingerprint(task.resource_type, answer) if answer else "",
+            unanswered=row.unanswered or task.unanswered,
+        )
+
+    def may_be_undone(self, task: Task) -> bool:
+        """Tell whether an update that was repeated may come late: of the config itself, or of what it pins."""
+        return task.key in self.unanswered or not self.unanswered.isdisjoint(task.pinned)
+
+    def recorded_by_another_job(self, task: Task) -> LineageEntry | None:
+        """Return what the job records that wrote a target last; None where that is not what ours is about to say.
+
+        Raises:
+            HubError: the target cannot be read.
+        """
+        job, writer = self.job, task.last_writer
+        entry = self.ports.lineage.find_entries(job.target_org_id, job.source_org_id, [task.key]).get(task.key)
+        if entry is None or writer is None or entry.last_sync_job_id != writer.job_id:
+            return None
+        if not entry.target_fingerprint:  # it is not done yet
+            return entry
+        found = fingerprint(task.resource_type, without_secrets(task.resource_type, self.read_target(task)))
+        return entry if is_completed(task, entry) and agree(entry.target_fingerprint, found) else None
+
+    def left_to_another_job(self, task: Task, entry: LineageEntry) -> RowCommit:
+        """Leave what is still to be written of a config to the job that writes it, too.
+
+        Whether that job completes it is seen when ours is verified.
+        """
+        row = replace(
+            task.row,
+            status=RowStatus.IN_PROGRESS,
+            phase=Work.VERIFY.phase,
+            target_id=entry.target_id,
+            left=(Work.VERIFY,),
+            updated_at=self.now_text(),
+        )
+        if task.is_first:  # nothing of it is ours
+            row = replace(row, action=Action.SKIP.value)
+            if is_completed(task, entry):
+                row = replace(row, status=RowStatus.SKIPPED, phase=Work.WRITE.phase, left=())
+        message = f"Sync job {entry.last_sync_job_id} writes it at the same time."
+        return RowCommit(before=task.row, after=row, events=(event_of(row, message),))
+
+    def lineage_of(self, task: Task, target_id: str, **known: Any) -> LineageEntry:
+        """Return the lineage of a row; without fingerprints the next job looks at the config again.
+
+        Args:
+            task: the row.
+            target_id: what it became.
+            **known: further fields of the entry.
+        """
+        return LineageEntry(
+            type=task.key.type,
+            source_org_id=self.job.source_org_id,
+            source_id=task.key.id,
+            target_org_id=self.job.target_org_id,
+            target_id=target_id,
+            override_fingerprint=task.planned.override_fingerprint,
+            chain=self.job.root_id,
+            last_synced_at=self.now_text(),
+            last_sync_job_id=self.job.id,
+            **known,
+        )
+
+    def advance(self, task: Task, target_id: str, fields: Mapping[str, Any]) -> Row:
+        """Return the row with its next piece of work done."""
+        left = task.row.left[1:]
+        finished = RowStatus.CREATED if task.row.action == Action.CREATE else RowStatus.PATCHED
+        return replace(
+            task.row,
+            status=RowStatus.IN_PROGRESS if left else finished,
+            phase=(left or task.row.left)[0].phase,
+            left=left,
+            target_id=target_id,
+            target_fields=fields,
+            updated_at=self.now_text(),
+        )
+
+    def fail(self, task: Task, error: RowError) -> Row:
+        """Return the row as failed."""
+        return replace(
+            task.row, status=RowStatus.FAILED, phase=task.row.left[0].phase, error=error, updated_at=self.now_text()
+        )
+
+
+def _gone(task: Task) -> TargetChangedError:
+    who = f"{task.last_writer} deleted it" if task.last_writer else "It was deleted"
+    return TargetChangedError(f"{who} on the target meanwhile: the next sync creates it anew.")
+
+
+def is_completed(task: Task, entry: LineageEntry) -> bool:
+    """Tell whether a config was written whole and read back, from what the source says now."""
+    return bool(entry.target_fingerprint and agree(entry.source_fingerprint, task.planned.source_fingerprint))
+
+
+def work_left(planned: PlannedResource) -> tuple[Work, ...]:
+    """Return the work that a planned resource takes, in order.
+
+    What exists on the target gets one write: in phase_a, or in a later phase where it must wait for derived values.
+    """
+    later = [work for work, wanted in ((Work.RESOLVE, planned.resolve), (Work.PATCH, planned.patch)) if wanted]
+    first = [] if later and planned.action is not Action.CREATE else [Work.WRITE]
+    activate = [Work.ACTIVATE] if planned.activate else []
+    return (*first, *later, *activate, Work.VERIFY)
