@@ -154,6 +154,7 @@ class Row:
         left: work that is left, in order; empty once nothing is left.
         sends: how often its create was sent, where that was more than once.
         lost_at: epoch seconds at which it was last sent so that the API may have been at work still; 0 where never.
+            Of a create, or of an update since.
         outlived: the API was seen to work on behind an answer that it was too slow for.
         doubles: configs of the target that say the same, were not there before and are nobody's: one too many, perhaps.
         unanswered: an update of it was repeated for want of an answer: the earlier one may still be done, late.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,10 @@ _MAX_LEFTOVERS = 10
 _MAX_LEFT_OUT = 20
 _MAX_DOUBLES = 5
 # What a create that was sent again may have made beside is looked for this long after its last lost answer.
-_LATE_COMMIT_S = 5
-# The same where an API was seen to work on behind its answers.
+_LATE_CREATE_S = 5
+# An update that was sent again is read back this long after: behind a cut connection it is done or soon will be.
+_LATE_UPDATE_S = 2
+# Both where an API was seen to work on behind its answers.
 _LATEST_COMMIT_S = 65
 
 
@@ -56,32 +59,37 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
     rows = list(shop.ports.jobs.list_rows(shop.job.org_id, shop.job.id)) if tasks else []
     remapped = _remapped(shop, rows) if tasks else SourceIds.of(())
     unwritten = {row.key for row in rows if row.status.unresolved and row.next_work is not Work.VERIFY}
-    latest_commit_s = _LATEST_COMMIT_S if any(row.outlived for row in rows) else _LATE_COMMIT_S
+    late_create_s, late_update_s = _LATE_CREATE_S, _LATE_UPDATE_S
+    if any(row.outlived for row in rows):
+        late_create_s = late_update_s = _LATEST_COMMIT_S
     shop.remember_lineage(tasks)
     ways_back = _ways_back(shop, tasks)
     adoption = Adoption(shop, tasks)
-    moved = _read_moved(shop, tasks.values())
+    pinned = _Pinned(shop)
 
     def verify(task: Task) -> RowCommit:
         if task.row.action == Action.SKIP:
             return _settle_what_another_job_made(shop, task)
-        last_look = task.row.lost_at + latest_commit_s
-        if task.row.sends > 1 and shop.ports.now() < last_look:
-            raise OpenOutcomeError(last_look)
+        last_look = task.row.lost_at + late_create_s if task.row.sends > 1 else 0
+        lost = [shop.unanswered[key] for key in {task.key, *task.pinned} if key in shop.unanswered]
+        settled_at = max(last_look, *(at + late_update_s for at in lost), 0)
+        if shop.ports.now() < settled_at:
+            raise OpenOutcomeError(settled_at)
         target_id = task.row.target_id or ""
         payload = without_secrets(task.resource_type, shop.read_target(task))
         content = canonical(task.resource_type, payload)
-        verified = _is_ours(shop, task, payload, content, moved)
+        moved = pinned.has_moved(task)
+        verified = _is_ours(shop, task, payload, content, moved=moved)
         stamp = task.row.stamp
         if not verified and _may_write_again(shop, task):
             payload = _write_again(shop, task)
             content = canonical(task.resource_type, payload)
-            verified = _is_ours(shop, task, payload, content, moved)
+            verified = _is_ours(shop, task, payload, content, moved=moved)
         left = leftover_source_ids(task.resource_type, task.payload, payload, remapped, task.planned.resolutions)
         row = replace(
             shop.advance(task, target_id, shop.id_map[task.key].fields),
             leftovers=tuple(dict.fromkeys(identifier for _, identifier in left))[:_MAX_LEFTOVERS],
-            doubles=_doubles(shop, adoption, task, last_look) if task.row.sends > 1 else (),
+            doubles=_doubles(shop, adoption, task, last_look) if last_look else (),
             is_lacking=_is_lacking(shop, task, unwritten),
         )
         memories: dict[str, Any] = {}
@@ -121,21 +129,33 @@ def _doubles(shop: Workshop, adoption: Adoption, task: Task, not_before: float) 
         return ()
 
 
-def _read_moved(shop: Workshop, tasks: Iterable[Task]) -> frozenset[ResourceKey]:
-    """Read once more what others pin values of, where an update of it may have come late; returns what has moved."""
-    moved = set()
-    pinned = {key for task in tasks for key in task.pinned}
-    for key in sorted(shop.unanswered & pinned & shop.id_map.keys()):
-        known, resource_type = shop.id_map[key], shop.ports.catalogue[key.type]
-        payload = shop.target.get_config(resource_type, known.id)
+class _Pinned:
+    """Reads once more what others pin values of, where an update of it may have come late: each once."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+        self._lock = threading.Lock()
+        self._moved: dict[ResourceKey, bool] = {}
+
+    def has_moved(self, task: Task) -> bool:
+        """Tell whether something that a row pins a value of has another one by now."""
+        known = self._shop.unanswered.keys() & task.pinned & self._shop.id_map.keys()
+        with self._lock:
+            for key in sorted(known - self._moved.keys()):
+                self._moved[key] = self._read(key)
+            return any(self._moved[key] for key in known)
+
+    def _read(self, key: ResourceKey) -> bool:
+        shop, known = self._shop, self._shop.id_map[key]
+        payload = shop.target.get_config(shop.ports.catalogue[key.type], known.id)
         fields = read_referable_fields(shop.ports.catalogue, key.type, payload)
-        if fields != known.fields:
-            shop.id_map[key] = WrittenTarget(known.id, fields)
-            moved.add(key)
-    return frozenset(moved)
+        if fields == known.fields:
+            return False
+        shop.id_map[key] = WrittenTarget(known.id, fields)
+        return True
 
 
-def _is_ours(shop: Workshop, task: Task, found: Payload, content: Any, moved: frozenset[ResourceKey]) -> bool:
+def _is_ours(shop: Workshop, task: Task, found: Payload, content: Any, *, moved: bool) -> bool:
     """Tell whether a read-back is what the job wrote.
 
     Args:
@@ -143,9 +163,9 @@ def _is_ours(shop: Workshop, task: Task, found: Payload, content: Any, moved: fr
         task: the row.
         found: what was read back, without secrets.
         content: its canonical content.
-        moved: configs whose derived values have changed since.
+        moved: something that it pins a value of has another one since.
     """
-    if moved.isdisjoint(task.pinned) and agree(task.row.answer, fingerprint_of(task.resource_type, content)):
+    if not moved and agree(task.row.answer, fingerprint_of(task.resource_type, content)):
         return True
     if _holds_what_was_sent(shop, task, found):
         return True

@@ -73,20 +73,20 @@ def test_is_what_use_cases_ask_for():
 
 
 @pytest.mark.parametrize(
-    ("faults", "unanswered"),
+    ("faults", "unanswered", "outlived"),
     [
-        ((), False),
-        ((requests.ConnectionError("It was cut."),), True),
-        ((requests.ReadTimeout(),), True),
-        ((Answer(504, {"message": "Endpoint request timed out"}),), True),
-        ((Answer(500, {"message": "It broke.", "code": "500"}),), False),
-        ((Answer(429, {}),), False),
+        ((), False, False),
+        ((requests.ConnectionError("It was cut."),), True, False),
+        ((requests.ReadTimeout(),), True, True),
+        ((Answer(504, {"message": "Endpoint request timed out"}),), True, True),
+        ((Answer(500, {"message": "It broke.", "code": "500"}),), False, False),
+        ((Answer(429, {}),), False, False),
     ],
 )
-def test_says_of_an_update_that_was_sent_again_whether_the_one_before_may_still_be_done(faults, unanswered):
+def test_says_of_an_update_that_was_sent_again_whether_the_one_before_may_still_be_done(faults, unanswered, outlived):
     written = repository(FakeApi(*faults, Answer(200, {"id": "a"}))).update_config(type_of(), "a", {"name": "A"})
 
-    assert written.unanswered is unanswered
+    assert (written.unanswered, written.outlived) == (unanswered, outlived)
 
 
 def test_lists_all_variants_in_turn_and_continues_behind_any_page():

@@ -64,7 +64,7 @@ class SandboxClient:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         repeatable: bool = False,
-        on_unanswered: Callable[[], None] = lambda: None,
+        on_unanswered: Callable[[bool], None] = lambda _outlived: None,
     ) -> Any:
         before, brace, rest = operation.path.partition("{")
         path = before + quote(config_id or "", safe="") + rest.partition("}")[2] if brace else before

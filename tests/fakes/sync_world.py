@@ -256,14 +256,18 @@ class SyncWorld:
         return self.finish(job_id)
 
     def _run_phases(self, job_id: str) -> None:
-        fetched = self.until_done(job_id, "FetchSources")
-        if fetched["status"] == "failed":
-            return
-        for type_name in fetched["types"]:
-            self.until_done(job_id, "SnapshotTarget", resource_type=type_name)
-        planned = self.until_done(job_id, "PlanJob")
+        planned = self.plan(job_id)
         if planned["status"] != "failed" and not planned["dry_run"]:
             self.carry_out(job_id, planned)
+
+    def plan(self, job_id: str) -> Mapping[str, Any]:
+        """Run the steps up to PlanJob and return its answer, or that of FetchSources where that failed."""
+        fetched = self.until_done(job_id, "FetchSources")
+        if fetched["status"] == "failed":
+            return fetched
+        for type_name in fetched["types"]:
+            self.until_done(job_id, "SnapshotTarget", resource_type=type_name)
+        return self.until_done(job_id, "PlanJob")
 
     def carry_out(self, job_id: str, planned: Mapping[str, Any]) -> None:
         """Run the steps behind PlanJob, given its answer."""

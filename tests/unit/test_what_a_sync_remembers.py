@@ -173,7 +173,7 @@ def test_an_edit_between_plan_and_write_stands_and_fails_its_row(world: SyncWorl
     world.source.configs["flow"][F]["text"] = "2"
     world.source.configs["flow"]["flow-00000002"]["text"] = "2"
     job_id = world.create_job(FLOW_KEY, ResourceKey("flow", "flow-00000002"))
-    planned = plan_only(world, job_id)
+    planned = world.plan(job_id)
     on_target(world, "flow", "F")["text"] = "by hand"
     world.carry_out(job_id, planned)
     world.finish(job_id)
@@ -186,16 +186,10 @@ def test_an_edit_between_plan_and_write_stands_and_fails_its_row(world: SyncWorl
     assert on_target(world, "flow", "F")["text"] == "2"
 
 
-def plan_only(world: SyncWorld, job_id: str) -> Any:
-    for type_name in world.until_done(job_id, "FetchSources")["types"]:
-        world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
-    return world.until_done(job_id, "PlanJob")
-
-
 def test_an_edit_between_write_and_verification_is_told_and_the_next_sync_looks_again(world: SyncWorld) -> None:
     world.source.add(FLOW, {"id": F, "name": "F", "text": "1"})
     job_id = world.create_job(FLOW_KEY)
-    planned = plan_only(world, job_id)
+    planned = world.plan(job_id)
     world.carry_out(job_id, {**planned, "verify_batches": []})
     on_target(world, "flow", "F")["text"] = "by hand"
     world.until_done(job_id, "VerifyTargets", batch=1)
@@ -212,7 +206,7 @@ def test_an_activation_that_an_earlier_write_undid_by_coming_late_is_made_good_b
 ) -> None:
     world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "next": J, "enabled": True})
     job_id = world.create_job(JOURNEY_KEY)
-    planned = plan_only(world, job_id)
+    planned = world.plan(job_id)
     world.carry_out(job_id, {**planned, "verify_batches": []})
     assert on_target(world, "journey", "A")["enabled"] is True
     on_target(world, "journey", "A")["enabled"] = False
@@ -224,20 +218,25 @@ def test_an_activation_that_an_earlier_write_undid_by_coming_late_is_made_good_b
     assert_settled(world, JOURNEY_KEY)
 
 
-def lose_the_first_update(world: SyncWorld, type_name: str, *, repeated: bool) -> list[tuple[str, Any]]:
+def lose_the_first_update(
+    world: SyncWorld, type_name: str, *, repeated: bool, outlived: bool = False
+) -> list[tuple[str, Any]]:
     """Let the first update of a type get no answer and not be done yet; returns it for a test to do it late.
 
     It is sent again by the repository, or else by the hub.
     """
     lost: list[tuple[str, Any]] = []
+    begun: list[str] = []
     update = world.target.update_config
 
     def losing(resource_type: Any, config_id: str, payload: Any, **named: Any) -> Any:
-        if resource_type.name == type_name and not lost:
+        if resource_type.name == type_name and not begun:
             lost.append((config_id, payload))
+            begun.append(type_name)
             if repeated:
-                return update(resource_type, config_id, payload, **named)._replace(unanswered=True)
-            raise UnknownOutcomeError("No answer.")
+                written = update(resource_type, config_id, payload, **named)
+                return written._replace(unanswered=True, outlived=outlived)
+            raise UnknownOutcomeError("No answer.", outlived=outlived)
         return update(resource_type, config_id, payload, **named)
 
     world.target.update_config = losing  # type: ignore[method-assign]
@@ -249,7 +248,7 @@ def test_an_update_that_is_done_late_does_not_undo_the_one_behind_it(world: Sync
     world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "next": J, "enabled": True})
     lost = lose_the_first_update(world, "journey", repeated=repeated)
     job_id = world.create_job(JOURNEY_KEY)
-    planned = plan_only(world, job_id)
+    planned = world.plan(job_id)
     world.carry_out(job_id, {**planned, "verify_batches": []})
     ((config_id, payload),) = lost
     assert payload["enabled"] is False
@@ -259,6 +258,29 @@ def test_an_update_that_is_done_late_does_not_undo_the_one_behind_it(world: Sync
     job = world.finish(job_id)
     assert job.status.value == "succeeded"
     assert not [message for message in messages(world, job) if message.startswith("CHANGED_MEANWHILE")]
+    assert on_target(world, "journey", "A")["enabled"] is True
+    assert_settled(world, JOURNEY_KEY)
+
+
+@pytest.mark.parametrize("late_s", [1, 60])
+@pytest.mark.parametrize("repeated", [True, False])
+def test_an_update_that_may_still_come_late_is_waited_for_before_the_read_back(
+    world: SyncWorld, repeated: bool, late_s: int
+) -> None:
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "next": J, "enabled": True})
+    lost = lose_the_first_update(world, "journey", repeated=repeated, outlived=late_s > 2)
+    began_at, done = world.now(), 0
+
+    def passes(seconds: float) -> None:
+        nonlocal done
+        world.skipped_s += seconds
+        while lost and world.now() >= began_at + late_s:
+            world.target.update_config(JOURNEY, *lost.pop())
+            done += 1
+
+    world.sleep = passes  # type: ignore[method-assign]
+    job = world.run(world.create_job(JOURNEY_KEY))
+    assert (job.status.value, done) == ("succeeded", 1)
     assert on_target(world, "journey", "A")["enabled"] is True
     assert_settled(world, JOURNEY_KEY)
 
@@ -275,7 +297,7 @@ def test_a_version_that_an_update_bumps_late_is_pinned_as_it_is_then(
     world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "mapping": mapping})
     lost = lose_the_first_update(world, "mapping", repeated=repeated)
     job_id = world.create_job(JOURNEY_KEY)
-    planned = plan_only(world, job_id)
+    planned = world.plan(job_id)
     world.carry_out(job_id, {**planned, "verify_batches": []})
     ((config_id, payload),) = lost
     world.target.update_config(MAPPING, config_id, payload)
@@ -289,7 +311,7 @@ def test_a_version_that_an_update_bumps_late_is_pinned_as_it_is_then(
 def test_a_verification_records_nothing_of_what_somebody_wrote_later(world: SyncWorld) -> None:
     world.source.add(FLOW, {"id": F, "name": "F", "text": "1"})
     job_id = world.create_job(FLOW_KEY)
-    planned = plan_only(world, job_id)
+    planned = world.plan(job_id)
     world.carry_out(job_id, {**planned, "verify_batches": []})
     later = replace(entry_of(world, FLOW_KEY), stamp="another write")
     world.lineage.delete_entry(later)
@@ -463,7 +485,7 @@ def test_a_way_back_that_is_broken_while_a_job_runs_is_not_made_again(world: Syn
     back = turn(world)
     world.source.configs["flow"][there]["name"] = "G"
     job_id = world.create_job(ResourceKey("flow", there), **back)
-    planned = plan_only(world, job_id)
+    planned = world.plan(job_id)
     find = world.lineage.find_entries
 
     def find_and_break(target_org: str, source_org: str, sources: Any) -> Any:

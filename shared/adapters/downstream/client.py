@@ -168,7 +168,7 @@ class DownstreamClient:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         repeatable: bool = False,
-        on_unanswered: Callable[[], None] = lambda: None,
+        on_unanswered: Callable[[bool], None] = lambda _outlived: None,
     ) -> Any:
         """Call an operation and return its answer, parsed; None where it has no body.
 
@@ -178,7 +178,8 @@ class DownstreamClient:
             query: query parameters beside the operation's own.
             body: JSON value.
             repeatable: a POST that may be sent twice, since what it makes is nothing until something names it.
-            on_unanswered: called when a write is sent again while the one before it may still be done, late.
+            on_unanswered: called when a write is sent again while the one before it may still be done, late; with
+                whether it was seen to outlive its answer.
 
         Raises:
             CredentialsExpiredError: 401.
@@ -285,7 +286,7 @@ class DownstreamClient:
         pool: str,
         *,
         harmless: bool,
-        on_unanswered: Callable[[], None],
+        on_unanswered: Callable[[bool], None],
     ) -> Any:
         is_create = operation.method == "POST" and not harmless
         may_be_done = False
@@ -318,7 +319,7 @@ class DownstreamClient:
                     )
                 raise answered.error
             if answered.may_be_done and not answered.ended and not harmless:
-                on_unanswered()
+                on_unanswered(answered.outlived)
             self._sleep(wait)
         raise AssertionError("the last attempt raises or returns")
 

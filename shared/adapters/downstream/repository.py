@@ -182,11 +182,10 @@ class DownstreamRepository:
         operation = resource_type.update
         if operation is None:
             raise _unsupported(resource_type, "update")
-        unanswered: list[bool] = []
-        answer = self._write(
-            resource_type, operation, payload, config_id, content, on_unanswered=lambda: unanswered.append(True)
-        )
-        return WrittenConfig(config_id, _written_payload(operation, answer), bool(unanswered))
+        outlived: list[bool] = []
+        answer = self._write(resource_type, operation, payload, config_id, content, on_unanswered=outlived.append)
+        written = _written_payload(operation, answer)
+        return WrittenConfig(config_id, written, unanswered=bool(outlived), outlived=any(outlived))
 
     def delete_config(self, resource_type: ResourceType, config_id: str) -> None:
         """Delete a config.
@@ -283,7 +282,7 @@ class DownstreamRepository:
         payload: Payload,
         config_id: str | None,
         content: bytes | None,
-        on_unanswered: Callable[[], None] = lambda: None,
+        on_unanswered: Callable[[bool], None] = lambda _outlived: None,
     ) -> Any:
         body = {operation.rename.get(name, name): value for name, value in payload.items()}
         if content is not None:

@@ -33,11 +33,13 @@ class WrittenConfig(NamedTuple):
         id: of the config.
         payload: what it became, where the API returns it.
         unanswered: an update was sent before this one that had no answer: it may still be done, late.
+        outlived: the API was seen to work on behind that one.
     """
 
     id: str
     payload: Payload | None
     unanswered: bool = False
+    outlived: bool = False
 
 
 class ConfigRepository(Protocol):

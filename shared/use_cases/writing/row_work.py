@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -69,6 +70,7 @@ class Task:
         look_at: when to look for what it made, in epoch seconds.
         was_answered: the create was sent, and answered.
         unanswered: an update was sent, and not answered: it may still be done, late.
+        outlived: the API was seen to work on behind that one.
         sent: a write left under the claim, or may have.
         last_writer: another job that wrote the target last, or may have.
     """
@@ -82,6 +84,7 @@ class Task:
     look_at: float = 0
     was_answered: bool = False
     unanswered: bool = False
+    outlived: bool = False
     sent: bool = False
     last_writer: Writer | None = None
 
@@ -148,7 +151,7 @@ class Workshop:
 
     Attributes:
         id_map: what is on the target for every resource of the job that this batch refers to; grows while it runs.
-        unanswered: resources of which an update was repeated for want of an answer.
+        unanswered: resources of which an update was repeated for want of an answer, and when (epoch seconds, whole).
         lineage_before: the entries of the batch's rows as they were when this step began.
         failures: why resources are not there.
         target: the configs of the target organisation.
@@ -162,7 +165,7 @@ class Workshop:
     target: ConfigRepository
     id_map: dict[ResourceKey, WrittenTarget] = field(default_factory=dict)
     failures: dict[ResourceKey, RowError] = field(default_factory=dict)
-    unanswered: set[ResourceKey] = field(default_factory=set)
+    unanswered: dict[ResourceKey, int] = field(default_factory=dict)
     lineage_before: Mapping[ResourceKey, LineageEntry] = field(default_factory=dict)
     owner: str = field(default_factory=lambda: uuid4().hex)
     _source: ConfigRepository | None = None
@@ -177,7 +180,7 @@ class Workshop:
         """Take in what is known of rows that may be referred to."""
         for row in rows:
             if row.unanswered:
-                self.unanswered.add(row.key)
+                self.unanswered[row.key] = row.lost_at
             if row.target_id is not None:
                 self.id_map[row.key] = WrittenTarget(row.target_id, row.target_fields)
             else:
@@ -253,12 +256,14 @@ class Workshop:
                 written = self.target.update_config(task.resource_type, target_id, body, content=content)
             except NotFoundError:
                 raise _gone(task) from None
-            except UnknownOutcomeError:
+            except UnknownOutcomeError as error:
                 task.unanswered = True
+                task.outlived |= error.outlived
                 if attempt == _MAX_UPDATES - 1:
                     raise
             else:
                 task.unanswered |= written.unanswered
+                task.outlived |= written.outlived
                 return written
         raise AssertionError("unreachable")
 
@@ -336,11 +341,13 @@ class Workshop:
             stamp=uuid4().hex,
             answer=fingerprint(task.resource_type, answer) if answer else "",
             unanswered=row.unanswered or task.unanswered,
+            lost_at=ceil(self.ports.now()) if task.unanswered else row.lost_at,
+            outlived=row.outlived or task.outlived,
         )
 
     def may_be_undone(self, task: Task) -> bool:
         """Tell whether an update that was repeated may come late: of the config itself, or of what it pins."""
-        return task.key in self.unanswered or not self.unanswered.isdisjoint(task.pinned)
+        return not self.unanswered.keys().isdisjoint({task.key, *task.pinned})
 
     def recorded_by_another_job(self, task: Task) -> LineageEntry | None:
         """Return what the job records that wrote a target last; None where that is not what ours is about to say.
