@@ -17,7 +17,7 @@ import yaml
 
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.comparison import Change
-from shared.domain.index import SORT_ORDERS
+from shared.domain.node_query import SORT_ORDERS
 from shared.domain.sync_job import DELETE_STATUSES, MAX_ERRORS_SAMPLE, SYNC_STATUSES, JobStatus, Phase
 from shared.use_cases.confirm_lineage import ConfirmLineageRequest
 from shared.use_cases.create_delete_job import DeleteJobRequest

@@ -15,7 +15,7 @@ from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.downstream import open_repository as open_downstream
 from shared.bootstrap.reads import index_store
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
-from shared.domain.index import size_class
+from shared.domain.index_state import size_class
 from shared.observability import logger, record
 from shared.use_cases.build_index import BuildReport, BuildRun, build_index
 

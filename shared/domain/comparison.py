@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shared.domain.fingerprint import canonical, equal_where_sent
 from shared.domain.matching import Pair, portable_id
 from shared.domain.paths import follow, pointer_of, remove_paths
-from shared.domain.references import Identified, Identifiers, Replacement, find_references, resolve, rewrite, sendable
+from shared.domain.references import Identified, Identifiers, find_references, resolve
 from shared.domain.resource_type import Catalogue, ResourceKey, ResourceType
+from shared.domain.rewriting import Replacement, rewrite
+from shared.domain.sendable import sendable
 from shared.domain.since_last_sync import differing_places
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from shared.domain.matching import (
     portable_id,
 )
 from shared.domain.paths import covers
-from shared.domain.references import Replacement, rewrite
 from shared.domain.resource_type import Catalogue, ResourceKey
+from shared.domain.rewriting import Replacement, rewrite
 from shared.domain.sync_job import RowError
 
 if TYPE_CHECKING:

@@ -37,9 +37,10 @@ from shared.domain.plan import (
     SourceConfig,
     TargetConfig,
 )
-from shared.domain.references import Identifiers, Replacement, rewrite, sendable
 from shared.domain.remap import flags_of_both
 from shared.domain.resource_type import EMPTY, Catalogue, Removal, ResourceKey, ResourceType
+from shared.domain.rewriting import Replacement, rewrite
+from shared.domain.sendable import sendable
 from shared.domain.since_last_sync import (
     Recall,
     SinceLastSync,
@@ -55,6 +56,8 @@ from shared.domain.sync_job import RowError, RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    from shared.domain.references import Identifiers
 
 
 def plan(

@@ -15,34 +15,32 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.domain.config_node import Blueprint, Edge, with_usage
+from shared.domain.edges import claimed_keys, edges_of, identifiers_of
 from shared.domain.errors import CredentialsExpiredError, DownstreamUnavailableError, HubError, NotFoundError
-from shared.domain.index import (
-    MAX_INDEXED_WHEN_USED,
-    QUEUED_LEASE_S,
-    BuildResult,
+from shared.domain.identifiers import identifying_fields
+from shared.domain.index_items import (
     Changes,
     Content,
     ItemKey,
     ItemKind,
     Partition,
-    ReadConfig,
     StoredItem,
-    SupersededError,
-    UnindexableConfigError,
-    claimed_keys,
     edge_items,
-    edges_of,
     identified_in,
     identifier_items,
-    identifiers_of,
-    identifying_fields,
     node_items,
     plan_changes,
-    read_config,
     used_by_items,
+)
+from shared.domain.index_state import QUEUED_LEASE_S, BuildResult, SupersededError
+from shared.domain.paths import find_value
+from shared.domain.read_config import (
+    MAX_INDEXED_WHEN_USED,
+    ReadConfig,
+    UnindexableConfigError,
+    read_config,
     with_blueprints,
 )
-from shared.domain.paths import find_value
 from shared.domain.resource_type import Catalogue, Form, ResourceKey, ResourceType, UsageSource, can_be_id
 
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ from shared.domain.comparison import (
 )
 from shared.domain.config_node import read_node, summary_of
 from shared.domain.fingerprint import fingerprint
-from shared.domain.index import collect_candidates
 from shared.domain.matching import Pair
-from shared.domain.references import Identified, read_referable_fields
+from shared.domain.read_config import collect_candidates
+from shared.domain.referable_fields import read_referable_fields
+from shared.domain.references import Identified
 from shared.domain.resource_type import ResourceKey
 from shared.domain.since_last_sync import Recall, memories_of_older_forms, since_last_sync
 from shared.use_cases.reading.two_organisations import OtherOrganisation, with_second_token

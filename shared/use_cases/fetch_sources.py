@@ -26,8 +26,8 @@ from shared.domain.fingerprint import fingerprint, override_fingerprint
 from shared.domain.matching import naming_paths
 from shared.domain.paths import merge_patch
 from shared.domain.redaction import redact
-from shared.domain.references import Identified, Identifiers, referents_of, without_secrets
 from shared.domain.resource_type import ResourceKey
+from shared.domain.sendable import referents_of, without_secrets
 from shared.domain.sync_job import Job, Phase, RowError
 from shared.use_cases.jobs.closure import Closure, identifiers_from_json, identifiers_to_json, read_identifiers
 from shared.use_cases.jobs.payloads import request_key, source_key
@@ -40,8 +40,9 @@ from shared.use_cases.writing.recover_creates import recover_creates
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.domain.index import IndexState
+    from shared.domain.index_state import IndexState
     from shared.domain.ports.configs import Payload
+    from shared.domain.references import Identified, Identifiers
 
 MAX_CLOSURE = 20_000
 INDEX_FRESH_S = 3600

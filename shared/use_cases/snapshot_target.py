@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError
-from shared.domain.index import MAX_INDEXED_WHEN_USED
 from shared.domain.matching import Pair, chosen_id, may_match, portable_id
 from shared.domain.paths import find_value
 from shared.domain.plan import SourceConfig, TargetConfig
+from shared.domain.read_config import MAX_INDEXED_WHEN_USED
 from shared.domain.redaction import redact
-from shared.domain.references import find_references, without_secrets
+from shared.domain.references import find_references
 from shared.domain.resource_type import ResourceKey, ResourceType, can_be_id
+from shared.domain.sendable import without_secrets
 from shared.domain.sync_job import Job, RowError
 from shared.use_cases.jobs.closure import read_closure, read_sources
 from shared.use_cases.jobs.payloads import target_key

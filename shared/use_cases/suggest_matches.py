@@ -13,8 +13,9 @@ from shared.domain.fingerprint import canonical
 from shared.domain.matching import Pair, TargetIndex, match, may_match, names_another, natural_key_of, portable_id
 from shared.domain.paths import covers, values_at
 from shared.domain.plan import SourceConfig, TargetConfig
-from shared.domain.references import Replacement, find_references, resolve, rewrite
+from shared.domain.references import find_references, resolve
 from shared.domain.resource_type import ResourceKey
+from shared.domain.rewriting import Replacement, rewrite
 from shared.use_cases.jobs.request_fields import Id
 from shared.use_cases.reading.two_organisations import OtherOrganisation, with_second_token
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from shared.domain.index import IndexStanding, IndexState
+    from shared.domain.index_state import IndexStanding, IndexState
     from shared.domain.sync_job import RunningJob
 
 #: A job is marked before its execution is started: seconds after which nobody will start it any more.

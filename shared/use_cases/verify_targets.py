@@ -12,7 +12,7 @@ from shared.domain.fingerprint import agree, canonical, equal_where_sent, finger
 from shared.domain.leftovers import SourceIds, leftover_source_ids, remapped_ids
 from shared.domain.memory import content_hash, references_hash, remember
 from shared.domain.plan import Action, ResolutionKind
-from shared.domain.references import read_referable_fields, without_secrets
+from shared.domain.referable_fields import read_referable_fields
 from shared.domain.remap import (
     WrittenTarget,
     build_body,
@@ -20,6 +20,7 @@ from shared.domain.remap import (
 )
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import RowCommit
+from shared.domain.sendable import without_secrets
 from shared.domain.since_last_sync import turned
 from shared.domain.sync_job import RowStatus, Work, event_of, suspicion
 from shared.use_cases.jobs.closure import read_identifiers

@@ -13,22 +13,19 @@ from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.index_store import IndexStore
 from shared.domain.config_node import Blueprint, ConfigNode, Edge
 from shared.domain.errors import InvalidRequestError, StorageThrottledError
-from shared.domain.index import (
-    INDEX_LIFETIME_S,
-    SORT_ORDERS,
-    BuildResult,
+from shared.domain.index_items import (
     Changes,
     ItemKind,
-    NodeQuery,
     Partition,
-    ReadConfig,
-    SupersededError,
     edge_items,
     identifier_items,
     node_items,
     plan_changes,
     used_by_items,
 )
+from shared.domain.index_state import INDEX_LIFETIME_S, BuildResult, SupersededError
+from shared.domain.node_query import SORT_ORDERS, NodeQuery
+from shared.domain.read_config import ReadConfig
 from shared.domain.references import Identified
 from shared.domain.resource_type import ResourceKey
 from tests.fakes.api import Clock

@@ -15,7 +15,6 @@ from shared.adapters.downstream.paginators import PAGINATORS
 from shared.catalog.registry import RESOURCE_TYPES, get_resource_type
 from shared.domain.errors import InvalidRequestError
 from shared.domain.paths import ANY_KEY, DEEP, ITEMS, KEY_ITSELF, parse_path
-from shared.domain.references import sendable, without_secrets
 from shared.domain.resource_type import (
     PORTABLE_FORMS,
     Form,
@@ -28,6 +27,7 @@ from shared.domain.resource_type import (
     UsageSource,
     WriteOperation,
 )
+from shared.domain.sendable import sendable, without_secrets
 from tests.published import load_definition
 
 OPERATIONS = ("list", "get", "create", "update", "delete")

@@ -12,7 +12,7 @@ import pytest
 
 from shared.adapters.credentials import ROLES, encryption_context
 from shared.adapters.dynamodb.memory_store import BEFORE_LIFETIME_S, CONTENT_LIFETIME_S
-from shared.domain.index import QUEUED_LEASE_S, QUEUED_S
+from shared.domain.index_state import QUEUED_LEASE_S, QUEUED_S
 from tests.aws import template
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from sandbox.control import SandboxControl
 from sandbox.equality import differences
 from sandbox.hub_client import HubClient, Json
 from shared.catalog.registry import RESOURCE_TYPES
-from shared.domain.index import identifying_fields
+from shared.domain.identifiers import identifying_fields
 from shared.domain.matching import find_system_managed
 from shared.domain.paths import find_value
 from shared.domain.resource_type import Identity, ResourceKey, ResourceType

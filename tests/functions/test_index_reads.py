@@ -23,7 +23,7 @@ from shared.domain.errors import (
     OperationUnsupportedError,
     StorageThrottledError,
 )
-from shared.domain.index import BuildResult, new_build_token
+from shared.domain.index_state import BuildResult, new_build_token
 from shared.use_cases.build_index import BuildRun, build_index
 from tests.aws import REGION, create_tables, forget_adapters
 from tests.events import load_event

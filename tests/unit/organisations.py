@@ -21,7 +21,8 @@ from shared.domain.leftovers import leftover_source_ids, remapped_ids
 from shared.domain.paths import copy_json, find_value, values_at
 from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, Resolution, SourceConfig, TargetConfig
 from shared.domain.planner import plan
-from shared.domain.references import Identified, find_references, read_referable_fields, referents_of
+from shared.domain.referable_fields import read_referable_fields
+from shared.domain.references import Identified, find_references
 from shared.domain.remap import (
     WrittenTarget,
     activation_body,
@@ -42,6 +43,7 @@ from shared.domain.resource_type import (
     SystemManaged,
     WriteOperation,
 )
+from shared.domain.sendable import referents_of
 from shared.domain.sync_job import RowError
 
 SOURCE, TARGET = "org-source", "org-target"

@@ -15,7 +15,8 @@ from shared.domain.errors import (
     DownstreamUnavailableError,
     NotFoundError,
 )
-from shared.domain.index import QUEUED_S, ItemKind, new_build_token
+from shared.domain.index_items import ItemKind
+from shared.domain.index_state import QUEUED_S, new_build_token
 from shared.domain.resource_type import ResourceKey
 from shared.use_cases import build_index as build_module
 from shared.use_cases.build_index import MAX_CONTINUATIONS, BuildReport, BuildRun, build_index

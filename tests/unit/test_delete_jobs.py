@@ -17,7 +17,7 @@ from shared.domain.errors import (
     StorageThrottledError,
     UnknownOutcomeError,
 )
-from shared.domain.index import IndexState
+from shared.domain.index_state import IndexState
 from shared.domain.matching import find_delete_guard
 from shared.domain.ports.runs import KeptToken
 from shared.domain.resource_type import ResourceKey

@@ -28,11 +28,13 @@ import pytest
 import shared
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain import bounds, comparison, fingerprint, leftovers, paths, redaction, references, remap, text_scan
-from shared.domain.index import identifying_fields, read_config
+from shared.domain.identifiers import identifying_fields
 from shared.domain.matching import Pair, natural_key_of
 from shared.domain.plan import Action, PlannedResource
-from shared.domain.references import Identified, Replacement
+from shared.domain.read_config import read_config
+from shared.domain.references import Identified
 from shared.domain.resource_type import ResourceKey, ResourceType
+from shared.domain.rewriting import Replacement
 from shared.domain.since_last_sync import SinceLastSync, conflicts
 
 KIB = 1024

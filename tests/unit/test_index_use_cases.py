@@ -5,7 +5,7 @@ import pytest
 
 from shared.adapters.dynamodb import cursor
 from shared.domain.errors import InvalidRequestError, NotFoundError, StorageThrottledError
-from shared.domain.index import QUEUED_S, new_build_token
+from shared.domain.index_state import QUEUED_S, new_build_token
 from shared.use_cases.build_index import BuildRun, build_index
 from shared.use_cases.get_config_dependencies import get_config_dependencies
 from shared.use_cases.get_config_used_by import get_config_used_by

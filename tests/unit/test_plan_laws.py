@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from shared.domain.paths import copy_json
 from shared.domain.plan import Action, Plan, ResolutionKind
+from shared.domain.plan_json import planned_from_json, planned_to_json
 from shared.domain.planner import planned_status
-from shared.domain.remap import planned_from_json, planned_to_json
 from shared.domain.resource_type import ResourceKey
 from tests.unit.organisations import (
     CATALOGUE,

@@ -8,15 +8,9 @@ import pytest
 
 from shared.domain.errors import DependencyFailedError
 from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind
+from shared.domain.plan_json import planned_from_json, planned_to_json
 from shared.domain.references import find_references
-from shared.domain.remap import (
-    WrittenTarget,
-    activation_body,
-    build_body,
-    missing_referents,
-    planned_from_json,
-    planned_to_json,
-)
+from shared.domain.remap import WrittenTarget, activation_body, build_body, missing_referents
 from shared.domain.resource_type import ActiveFlag, Reference, ResourceKey, ResourceType, Strength, WriteOperation
 from shared.domain.sync_job import RowError
 from tests.unit.test_references import type_with

@@ -22,26 +22,27 @@ from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.cursor import begun_at, decode_cursor, encode_cursor
 from shared.domain.config_node import Blueprint, normalise_time
 from shared.domain.errors import StorageThrottledError
-from shared.domain.index import (
-    INDEX_LIFETIME_S,
+from shared.domain.index_items import (
     ITEM_LIFETIME_S,
+    Changes,
+    Content,
+    ItemKey,
+    ItemKind,
+    Partition,
+    StoredItem,
+    identified_in,
+)
+from shared.domain.index_state import (
+    INDEX_LIFETIME_S,
     SIZE_CLASSES,
     BuildResult,
     BuildStatus,
-    Changes,
-    Content,
     IndexStanding,
     IndexState,
-    ItemKey,
-    ItemKind,
-    NodeQuery,
-    Page,
-    Partition,
-    StoredItem,
     SupersededError,
-    identified_in,
     size_class,
 )
+from shared.domain.node_query import NodeQuery, Page
 from shared.domain.resource_type import EMPTY, ResourceKey
 
 if TYPE_CHECKING:

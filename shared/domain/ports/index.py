@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from shared.domain.config_node import Blueprint
-    from shared.domain.index import BuildResult, Changes, IndexState, ItemKey, NodeQuery, Page, Partition, StoredItem
+    from shared.domain.index_items import Changes, ItemKey, Partition, StoredItem
+    from shared.domain.index_state import BuildResult, IndexState
+    from shared.domain.node_query import NodeQuery, Page
     from shared.domain.references import Identifiers
     from shared.domain.resource_type import ResourceKey
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.domain.remap import planned_from_json, planned_to_json
+from shared.domain.plan_json import planned_from_json, planned_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

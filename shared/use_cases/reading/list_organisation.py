@@ -12,10 +12,12 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError
-from shared.domain.index import MAX_INDEXED_WHEN_USED, identifiers_in, identifying_fields
+from shared.domain.identifiers import identifiers_in, identifying_fields
 from shared.domain.paths import find_value
-from shared.domain.references import Identified, without_secrets
+from shared.domain.read_config import MAX_INDEXED_WHEN_USED
+from shared.domain.references import Identified
 from shared.domain.resource_type import ResourceKey, can_be_id
+from shared.domain.sendable import without_secrets
 from shared.use_cases.reading.work_off import work_off
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import DownstreamTimeoutError, HubError, NotFoundError, PayloadTooLargeError
-from shared.domain.index import MAX_INDEXED_WHEN_USED
-from shared.domain.references import find_references, without_secrets
+from shared.domain.read_config import MAX_INDEXED_WHEN_USED
+from shared.domain.references import find_references
 from shared.domain.resource_type import can_be_id
+from shared.domain.sendable import without_secrets
 from shared.use_cases.reading.list_organisation import list_type
 
 if TYPE_CHECKING:

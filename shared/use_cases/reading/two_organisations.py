@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, Field, StrictStr
 
 from shared.domain.errors import CredentialsExpiredError, ForbiddenError, InvalidRequestError
-from shared.domain.index import resource_type_named
+from shared.domain.node_query import resource_type_named
 from shared.use_cases.jobs.intake import Tokens, verified
 from shared.use_cases.jobs.request_fields import Id, Token
 from shared.use_cases.reading.live_configs import LiveConfigs

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.errors import DependencyFailedError, NotFoundError, UnknownOutcomeError
 from shared.domain.plan import Action
-from shared.domain.references import read_referable_fields
+from shared.domain.referable_fields import read_referable_fields
 from shared.domain.remap import WrittenTarget, build_body
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sync_job import JobKind

@@ -14,9 +14,10 @@ from shared.domain.errors import HubError, NotFoundError, TargetChangedError, Un
 from shared.domain.fingerprint import agree, equal_where_sent, fingerprint
 from shared.domain.paths import find_value
 from shared.domain.plan import Action, LineageEntry, PlannedResource
-from shared.domain.references import read_referable_fields, without_secrets
+from shared.domain.referable_fields import read_referable_fields
 from shared.domain.remap import Stage, WrittenTarget, build_body, missing_referents
 from shared.domain.row_commit import Hold, RowCommit, Sent, Writer
+from shared.domain.sendable import without_secrets
 from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, event_of, iso_time
 
 if TYPE_CHECKING:
