@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING
 
-from shared.domain.errors import NotFoundError, TargetChangedError, UnknownOutcomeError
+from shared.domain.errors import DownstreamRejectedError, NotFoundError, TargetChangedError, UnknownOutcomeError
 from shared.domain.plan import Action, ResolutionKind
 from shared.domain.remap import Stage, build_body
 from shared.domain.row_commit import RowCommit, sent_again
@@ -103,6 +103,12 @@ class ResourceWriter:
                     written = self._shop.target.create_config(
                         task.resource_type, body, config_id=task.planned.create_id, content=content
                     )
+            except DownstreamRejectedError:
+                # It is refused where an earlier one, whose answer was lost, has made it since.
+                found = self._adoption.find_now(task, body, self._shop.ports.now()) if task.open_create else None
+                if found is None:
+                    raise
+                return found
             except UnknownOutcomeError as error:
                 now = self._shop.ports.now()
                 task.outcome_unknown, task.look_at = True, now

@@ -170,6 +170,25 @@ def test_a_create_that_is_open_holds_nobody_up_that_does_not_need_it(world: Sync
     assert created["Flow"] > 1
 
 
+def test_a_create_that_is_refused_since_its_lost_one_came_late_is_what_that_made(world: SyncWorld) -> None:
+    world.source.add(SCHEMA, {"slug": "customer", "name": "Customer"})
+    create, lost = world.target.create_config, []
+
+    def losing(resource_type: Any, *more: Any, **named: Any) -> Any:
+        if not lost:
+            lost.append(named)
+            raise UnknownOutcomeError("The answer was lost.")
+        create(resource_type, *more, **named)
+        raise DownstreamRejectedError("409: the slug exists already.")
+
+    world.target.create_config = losing
+
+    job = world.run(job_id := world.create_job(ResourceKey("schema", "customer")))
+
+    [row] = world.rows(job_id).values()
+    assert (job.status, row.status, row.target_id) == (JobStatus.SUCCEEDED, RowStatus.CREATED, "customer")
+
+
 def test_a_second_one_that_a_create_made_late_is_reported_with_both_ids(world: SyncWorld) -> None:
     plant_cycle(world)
     create, late = world.target.create_config, []
