@@ -17,8 +17,9 @@ import yaml
 
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.comparison import Change
+from shared.domain.job import DELETE_STATUSES, SYNC_STATUSES, JobStatus
 from shared.domain.node_query import SORT_ORDERS
-from shared.domain.sync_job import DELETE_STATUSES, MAX_ERRORS_SAMPLE, SYNC_STATUSES, JobStatus, Phase
+from shared.domain.row import MAX_ERRORS_SAMPLE, Phase
 from shared.use_cases.confirm_lineage import ConfirmLineageRequest
 from shared.use_cases.create_delete_job import DeleteJobRequest
 from shared.use_cases.create_sync_job import SyncJobRequest

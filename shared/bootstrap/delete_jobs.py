@@ -7,7 +7,7 @@ from functools import cache
 from shared import settings
 from shared.adapters import aws
 from shared.adapters.dynamodb.sync_store import SyncStore
-from shared.domain.sync_job import JobKind
+from shared.domain.job import JobKind
 
 
 @cache

@@ -12,7 +12,7 @@ from shared.adapters.dynamodb.rate_budget import DynamoRateBudget
 from shared.observability import logger, record
 
 if TYPE_CHECKING:
-    from shared.domain.resource_type import Operation
+    from shared.domain.api_operation import Operation
     from shared.entrypoints.request import Request
 
 # The gateway ends a request after 29 s; a person rather hears sooner which API does not answer.

@@ -11,7 +11,7 @@ from shared.adapters import aws
 from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.adapters.queues import LetterQueue
 from shared.bootstrap.reads import index_store
-from shared.domain.sync_job import JobKind
+from shared.domain.job import JobKind
 from shared.observability import logger, record
 from shared.use_cases.measure_health import Health, measure_health
 

@@ -13,7 +13,7 @@ from shared.adapters.functions import AsyncFunction
 from shared.adapters.step_functions import Executions
 from shared.bootstrap.index import build_index_function
 from shared.bootstrap.reads import index_store
-from shared.domain.sync_job import JobKind
+from shared.domain.job import JobKind
 from shared.observability import logger, record
 from shared.use_cases.rebuild_index import restart_build
 from shared.use_cases.sweep_ended_runs import JobsOfAKind, Sweep, sweep_ended_runs

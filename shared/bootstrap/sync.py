@@ -23,8 +23,8 @@ from shared.use_cases.jobs.step import StepInput, SyncPorts, run_noting_progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
-    from shared.domain.sync_job import Job
 
 
 @cache

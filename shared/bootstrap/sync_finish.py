@@ -23,8 +23,8 @@ from shared.use_cases.rebuild_index import rebuild_index
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.domain.job import Job
     from shared.domain.ports.runs import KeptToken
-    from shared.domain.sync_job import Job
 
 # A build takes minutes; it deletes its token when it ends.
 _BUILD_CREDENTIALS_S = 3600

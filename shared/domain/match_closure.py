@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.matching import (
-    Match,
-    NaturalKeyValue,
-    Pair,
-    TargetIndex,
-    ambiguity,
-    match,
-    naming_paths,
-    natural_key_of,
-    portable_id,
-)
+from shared.domain.matching import Match, Pair, TargetIndex, ambiguity, match, portable_id
+from shared.domain.natural_keys import NaturalKeyValue, naming_paths, natural_key_of
 from shared.domain.paths import covers
 from shared.domain.resource_type import Catalogue, ResourceKey
 from shared.domain.rewriting import Replacement, rewrite
-from shared.domain.sync_job import RowError
+from shared.domain.row import RowError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shared.domain.references import (
         FoundReference,
     )
-    from shared.domain.sync_job import RowError
+    from shared.domain.row import RowError
 
 
 #: Provenance of a lineage entry that a person confirmed.

@@ -9,7 +9,7 @@ from shared.domain.paths import KEY_ITSELF
 from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind
 from shared.domain.references import FoundReference
 from shared.domain.resource_type import EMPTY, ResourceKey, ResourceType
-from shared.domain.sync_job import RowError
+from shared.domain.row import RowError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.api_operation import Removal
 from shared.domain.errors import (
     CycleNotBreakableError,
     DanglingReferenceError,
@@ -38,8 +39,9 @@ from shared.domain.plan import (
     TargetConfig,
 )
 from shared.domain.remap import flags_of_both
-from shared.domain.resource_type import EMPTY, Catalogue, Removal, ResourceKey, ResourceType
+from shared.domain.resource_type import EMPTY, Catalogue, ResourceKey, ResourceType
 from shared.domain.rewriting import Replacement, rewrite
+from shared.domain.row import RowError, RowStatus
 from shared.domain.sendable import sendable
 from shared.domain.since_last_sync import (
     Recall,
@@ -52,7 +54,6 @@ from shared.domain.since_last_sync import (
     since_last_sync,
     turned,
 )
-from shared.domain.sync_job import RowError, RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.escapes import escape_like
 from shared.domain.paths import copy_json, follow, remove_places
-from shared.domain.text_scan import escape_like
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.sync_job import JobKind
+from shared.domain.job import JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.domain.plan import LineageEntry
     from shared.domain.resource_type import ResourceKey
-    from shared.domain.sync_job import Event, Row
+    from shared.domain.row import Event, Row
 
 
 _FIRST_WAIT_S = 2

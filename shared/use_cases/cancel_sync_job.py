@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.sync_job import iso_time
+from shared.domain.job import iso_time
 from shared.use_cases.jobs.answers import job_answer
 from shared.use_cases.reading.check_rights import check_may_do_everything
 

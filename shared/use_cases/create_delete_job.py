@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StrictStr
 
+from shared.domain.job import Job, JobKind, JobStatus, iso_time
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Job, JobKind, JobStatus, iso_time
 from shared.use_cases.jobs.answers import delete_job_answer
 from shared.use_cases.jobs.intake import SideToken, hash_of, job_id_of, store_and_start
 from shared.use_cases.jobs.request_fields import MAX_RESOURCES, ResourceSelection, selected

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
 from shared.domain.errors import ForbiddenError, InvalidRequestError
-from shared.domain.sync_job import Job, JobStatus, iso_time
+from shared.domain.job import Job, JobStatus, iso_time
 from shared.use_cases.jobs.intake import Caller, JobIntake, SideToken, hash_of, job_id_of, start_job, verified
 from shared.use_cases.jobs.request_fields import MAX_RESOURCES, Id, ResourceSelection, Token, selected
 

@@ -10,10 +10,11 @@ from uuid import uuid4
 
 from shared.domain import deletion
 from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError, UnknownOutcomeError
-from shared.domain.matching import find_delete_guard
+from shared.domain.job import iso_time
 from shared.domain.redaction import redact
+from shared.domain.row import Row, RowError, RowStatus, Work
 from shared.domain.row_commit import Hold, RowClaim, RowCommit, growing_wait
-from shared.domain.sync_job import Row, RowError, RowStatus, Work, iso_time
+from shared.domain.system_managed import find_delete_guard
 from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepResult, SyncPorts, result, why_stopped
 from shared.use_cases.writing.batch_run import MAX_ATTEMPTS, TRANSIENT_WAIT_S, WORKERS
 from shared.use_cases.writing.commit_writer import CommitWriter
@@ -22,8 +23,8 @@ from shared.use_cases.writing.job_guard import JobGuard
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
-    from shared.domain.sync_job import Job
 
 
 def delete_batch(step: StepInput, ports: SyncPorts) -> StepResult:

@@ -23,12 +23,12 @@ from shared.domain.errors import (
     TransientError,
 )
 from shared.domain.fingerprint import fingerprint, override_fingerprint
-from shared.domain.matching import naming_paths
+from shared.domain.natural_keys import naming_paths
 from shared.domain.paths import merge_patch
 from shared.domain.redaction import redact
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import Phase, RowError
 from shared.domain.sendable import referents_of, without_secrets
-from shared.domain.sync_job import Job, Phase, RowError
 from shared.use_cases.jobs.closure import Closure, identifiers_from_json, identifiers_to_json, read_identifiers
 from shared.use_cases.jobs.payloads import request_key, source_key
 from shared.use_cases.jobs.step import JobStoppedError, StepInput, SyncPorts
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shared.domain.index_state import IndexState
+    from shared.domain.job import Job
     from shared.domain.ports.configs import Payload
     from shared.domain.references import Identified, Identifiers
 

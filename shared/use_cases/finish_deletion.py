@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
-from shared.domain.sync_job import COUNTERS, Job, RowError, RowStatus, final_status, iso_time, sample_errors
+from shared.domain.job import COUNTERS, Job, final_status, iso_time
+from shared.domain.row import RowError, RowStatus, sample_errors
 from shared.use_cases.jobs.answers import delete_job_answer
 
 if TYPE_CHECKING:

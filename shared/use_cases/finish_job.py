@@ -7,19 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
-from shared.domain.sync_job import (
-    COUNTERS,
-    Job,
-    JobStatus,
-    Row,
-    RowError,
-    RowStatus,
-    epoch_seconds,
-    final_status,
-    iso_time,
-    phase_durations,
-    sample_errors,
-)
+from shared.domain.job import COUNTERS, Job, JobStatus, epoch_seconds, final_status, iso_time, phase_durations
+from shared.domain.row import Row, RowError, RowStatus, sample_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

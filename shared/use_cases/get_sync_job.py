@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.sync_job import Event, RowStatus, sample_errors
+from shared.domain.row import Event, RowStatus, sample_errors
 from shared.use_cases.jobs.answers import job_answer
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shared.domain.ports.jobs import SyncJobs
-    from shared.domain.sync_job import Row
+    from shared.domain.row import Row
 
 
 def list_sync_job_resources(

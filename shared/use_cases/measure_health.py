@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from shared.domain.index_state import IndexStanding
-    from shared.domain.sync_job import JobKind, RunningJob
+    from shared.domain.job import JobKind, RunningJob
 
 # A step works for two minutes at most: silence beyond a few of them is worth a look, long before the alarm.
 TELL_SILENCE_S = 5 * 60

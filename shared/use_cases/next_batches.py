@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.sync_job import Work
+from shared.domain.row import Work
 from shared.use_cases.jobs.step import why_stopped
 
 if TYPE_CHECKING:

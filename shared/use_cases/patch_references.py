@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.domain.sync_job import Work
+from shared.domain.row import Work
 from shared.use_cases.writing.batch_run import work_through
 from shared.use_cases.writing.whole_write import write_completely
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from shared.domain import deletion
 from shared.domain.errors import ConflictError
+from shared.domain.job import iso_time
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import iso_time
 from shared.use_cases.jobs.payloads import request_key
 from shared.use_cases.jobs.step import DONE, JobStoppedError, result
 

@@ -11,11 +11,12 @@ from uuid import uuid4
 
 from shared.domain.errors import ConflictError
 from shared.domain.fingerprint import canonical
+from shared.domain.job import Job, iso_time
 from shared.domain.memory import remember
 from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, TargetConfig
 from shared.domain.planner import plan, planned_status
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Event, Job, Phase, Row, RowStatus, Work, event_of, iso_time
+from shared.domain.row import Event, Phase, Row, RowStatus, Work, event_of
 from shared.use_cases.jobs.closure import Closure, read_closure, read_identifiers, read_sources
 from shared.use_cases.jobs.payloads import finalizer_batch, write_pack
 from shared.use_cases.jobs.snapshot import read_snapshot_error, read_targets, was_capped

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from shared.domain.job import iso_time
 from shared.domain.plan import Action
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import Row, RowError, RowStatus, Work, event_of
 from shared.domain.row_commit import RowCommit
-from shared.domain.sync_job import Row, RowError, RowStatus, Work, event_of, iso_time
 from shared.use_cases.jobs.payloads import finalizer_batch
 from shared.use_cases.jobs.step import DONE
 from shared.use_cases.writing.recover_creates import claims_on
@@ -16,8 +17,8 @@ from shared.use_cases.writing.recover_creates import claims_on
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.domain.job import Job
     from shared.domain.row_commit import Claim
-    from shared.domain.sync_job import Job
     from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
 
 _WORK_OF_STEP = {

@@ -16,9 +16,9 @@ from shared.domain.errors import (
     InvalidRequestError,
     NotFoundError,
 )
+from shared.domain.job import Job, JobStatus, iso_time
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sendable import without_secrets
-from shared.domain.sync_job import Job, JobStatus, iso_time
 from shared.use_cases.jobs.closure import Closure
 from shared.use_cases.jobs.intake import Caller, JobIntake, SideToken, start_job, verified
 from shared.use_cases.jobs.payloads import request_key, source_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.domain.remap import activation_body
-from shared.domain.sync_job import Work
+from shared.domain.row import Work
 from shared.use_cases.jobs.payloads import finalizer_batch
 from shared.use_cases.writing.batch_run import Perform, work_through
 

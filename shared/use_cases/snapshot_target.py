@@ -15,8 +15,8 @@ from shared.domain.read_config import MAX_INDEXED_WHEN_USED
 from shared.domain.redaction import redact
 from shared.domain.references import find_references
 from shared.domain.resource_type import ResourceKey, ResourceType, can_be_id
+from shared.domain.row import RowError
 from shared.domain.sendable import without_secrets
-from shared.domain.sync_job import Job, RowError
 from shared.use_cases.jobs.closure import read_closure, read_sources
 from shared.use_cases.jobs.payloads import target_key
 from shared.use_cases.jobs.snapshot import load_snapshot
@@ -25,6 +25,7 @@ from shared.use_cases.jobs.step import DONE, StepInput, StepResult, SyncPorts, r
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository, Payload
 
 

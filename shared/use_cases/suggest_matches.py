@@ -10,7 +10,8 @@ from pydantic import Field
 from shared.domain.config_node import title_of
 from shared.domain.errors import InvalidRequestError
 from shared.domain.fingerprint import canonical
-from shared.domain.matching import Pair, TargetIndex, match, may_match, names_another, natural_key_of, portable_id
+from shared.domain.matching import Pair, TargetIndex, match, may_match, portable_id
+from shared.domain.natural_keys import names_another, natural_key_of
 from shared.domain.paths import covers, values_at
 from shared.domain.plan import SourceConfig, TargetConfig
 from shared.domain.references import find_references, resolve

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from shared.domain.errors import DownstreamRejectedError, NotFoundError, TargetChangedError, UnknownOutcomeError
 from shared.domain.plan import Action, ResolutionKind
 from shared.domain.remap import Stage, build_body
+from shared.domain.row import Work
 from shared.domain.row_commit import RowCommit, sent_again
-from shared.domain.sync_job import Work
 from shared.use_cases.writing.adopt_target import Adoption
 from shared.use_cases.writing.batch_run import work_through
 from shared.use_cases.writing.row_work import OpenOutcomeError, Task, Workshop

@@ -19,10 +19,10 @@ from shared.domain.remap import (
     written_references,
 )
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import RowStatus, Work, event_of, suspicion
 from shared.domain.row_commit import RowCommit
 from shared.domain.sendable import without_secrets
 from shared.domain.since_last_sync import turned
-from shared.domain.sync_job import RowStatus, Work, event_of, suspicion
 from shared.use_cases.jobs.closure import read_identifiers
 from shared.use_cases.writing.adopt_target import Adoption
 from shared.use_cases.writing.batch_run import Perform, work_through
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from shared.domain.plan import LineageEntry
     from shared.domain.ports.configs import Payload
-    from shared.domain.sync_job import Row
+    from shared.domain.row import Row
     from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
 
 _MAX_LEFTOVERS = 10
@@ -88,7 +88,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
             verified = _is_ours(shop, task, payload, content, moved=moved)
         left = leftover_source_ids(task.resource_type, task.payload, payload, remapped, task.planned.resolutions)
         row = replace(
-            shop.advance(task, target_id, shop.id_map[task.key].fields),
+            shop.advance(task, target_id, pinned.fields_of(task.key, payload)),
             leftovers=tuple(dict.fromkeys(identifier for _, identifier in left))[:_MAX_LEFTOVERS],
             doubles=_doubles(shop, adoption, task, last_look) if last_look else (),
             is_lacking=_is_lacking(shop, task, unwritten),
@@ -131,29 +131,33 @@ def _doubles(shop: Workshop, adoption: Adoption, task: Task, not_before: float) 
 
 
 class _Pinned:
-    """Reads once more what others pin values of, where an update of it may have come late: each once."""
+    """The fields by which others name configs of which an update may have come late: read once more, each once."""
 
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
         self._lock = threading.Lock()
-        self._moved: dict[ResourceKey, bool] = {}
+        self._before = {key: shop.id_map[key] for key in shop.unanswered.keys() & shop.id_map.keys()}
+        self._now: dict[ResourceKey, WrittenTarget] = {}
 
     def has_moved(self, task: Task) -> bool:
-        """Tell whether something that a row pins a value of has another one by now."""
-        known = self._shop.unanswered.keys() & task.pinned & self._shop.id_map.keys()
-        with self._lock:
-            for key in sorted(known - self._moved.keys()):
-                self._moved[key] = self._read(key)
-            return any(self._moved[key] for key in known)
+        """Tell whether something that a row pins a value of has another one than when the step began."""
+        shop, pinned = self._shop, sorted(self._before.keys() & task.pinned)
+        for key in pinned:
+            if key not in self._now:
+                self._take(key, shop.target.get_config(shop.ports.catalogue[key.type], self._before[key].id))
+        return any(self._now[key] != self._before[key] for key in pinned)
 
-    def _read(self, key: ResourceKey) -> bool:
-        shop, known = self._shop, self._shop.id_map[key]
-        payload = shop.target.get_config(shop.ports.catalogue[key.type], known.id)
-        fields = read_referable_fields(shop.ports.catalogue, key.type, payload)
-        if fields == known.fields:
-            return False
-        shop.id_map[key] = WrittenTarget(known.id, fields)
-        return True
+    def fields_of(self, key: ResourceKey, payload: Payload) -> Mapping[str, Any]:
+        """Return the fields of a config that was read back."""
+        if key in self._before:
+            self._take(key, payload)
+        return self._shop.id_map[key].fields
+
+    def _take(self, key: ResourceKey, payload: Payload) -> None:
+        fields = read_referable_fields(self._shop.ports.catalogue, key.type, payload)
+        with self._lock:  # whoever reads it first: all see the same
+            known = self._now.setdefault(key, WrittenTarget(self._before[key].id, fields))
+            self._shop.id_map[key] = known
 
 
 def _is_ours(shop: Workshop, task: Task, found: Payload, content: Any, *, moved: bool) -> bool:

@@ -6,6 +6,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
 from shared.adapters.downstream.client import DownstreamClient, new_session
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.errors import (
     CredentialsExpiredError,
     DownstreamMalformedError,
@@ -18,7 +19,6 @@ from shared.domain.errors import (
     NotFoundError,
     UnknownOutcomeError,
 )
-from shared.domain.resource_type import ListOperation, Operation, WriteOperation
 from tests.fakes.api import Answer, Clock, FakeApi
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJvcmdfaWQiOiIxIn0.c2lnbmF0dXJl"

@@ -12,22 +12,11 @@ from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
 from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.errors import ConflictError, StorageThrottledError, TooManyJobsError
+from shared.domain.job import COUNTERS, Job, JobKind, JobStatus, epoch_seconds
 from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import Event, Phase, Row, RowStatus, Work, event_of
 from shared.domain.row_commit import Hold, Lost, RowClaim, RowCommit, Writer
-from shared.domain.sync_job import (
-    COUNTERS,
-    Event,
-    Job,
-    JobKind,
-    JobStatus,
-    Phase,
-    Row,
-    RowStatus,
-    Work,
-    epoch_seconds,
-    event_of,
-)
 from tests.fakes.api import Clock
 from tests.fakes.moto_transactions import speed_up_transactions
 

@@ -19,7 +19,8 @@ from shared.adapters import aws
 from shared.bootstrap import sync, sync_api
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.reads import index_store
-from shared.domain.sync_job import Job, JobStatus, Row
+from shared.domain.job import Job, JobStatus
+from shared.domain.row import Row
 from shared.use_cases.create_sync_job import create_sync_job
 from shared.use_cases.fetch_sources import fetch_sources
 from shared.use_cases.finish_job import finish_job

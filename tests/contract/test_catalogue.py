@@ -13,20 +13,10 @@ import pytest
 from docs import generate
 from shared.adapters.downstream.paginators import PAGINATORS
 from shared.catalog.registry import RESOURCE_TYPES, get_resource_type
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.errors import InvalidRequestError
 from shared.domain.paths import ANY_KEY, DEEP, ITEMS, KEY_ITSELF, parse_path
-from shared.domain.resource_type import (
-    PORTABLE_FORMS,
-    Form,
-    Identity,
-    ListOperation,
-    Operation,
-    Reference,
-    ResourceType,
-    Strength,
-    UsageSource,
-    WriteOperation,
-)
+from shared.domain.resource_type import PORTABLE_FORMS, Form, Identity, Reference, ResourceType, Strength, UsageSource
 from shared.domain.sendable import sendable, without_secrets
 from tests.published import load_definition
 

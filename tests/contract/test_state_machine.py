@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.sync_job import MAP_CONCURRENCY, Places, places_for
+from shared.domain.job import MAP_CONCURRENCY, Places, places_for
 from shared.use_cases.jobs.step import LONGEST_REQUEST_S, LONGEST_STEP_S
 from tests.aws import template
 

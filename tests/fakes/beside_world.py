@@ -10,8 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.domain.job import Job, JobKind, Places
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.domain.sync_job import Job, JobKind, Places, Row
+from shared.domain.row import Row
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.delete_batch import delete_batch
 from shared.use_cases.finish_deletion import finish_deletion

@@ -9,8 +9,8 @@ from typing import Any
 from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.index_state import IndexState
+from shared.domain.job import JobKind, Places
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.domain.sync_job import JobKind, Places
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.delete_batch import delete_batch
 from shared.use_cases.finish_deletion import finish_deletion

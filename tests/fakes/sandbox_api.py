@@ -29,9 +29,10 @@ from sandbox.server.operations import store_payload
 from sandbox.server.routing import Router
 from sandbox.server.store import DEFAULT_USER, Store
 from shared.adapters.downstream.repository import DownstreamRepository
+from shared.domain.api_operation import ListOperation, Operation
 from shared.domain.errors import DownstreamMalformedError, DownstreamRejectedError, HubError, NotFoundError
 from shared.domain.ports.configs import Payload, WrittenConfig
-from shared.domain.resource_type import ListOperation, Operation, ResourceType
+from shared.domain.resource_type import ResourceType
 
 _BASE_URL = "https://sandbox"
 _START = datetime(2026, 3, 2, 8, tzinfo=UTC)

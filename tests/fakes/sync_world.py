@@ -14,9 +14,10 @@ from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
 from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
+from shared.domain.job import Job, JobStatus
 from shared.domain.ports.runs import KeptToken
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.domain.sync_job import Job, JobStatus, Row
+from shared.domain.row import Row
 from shared.use_cases.fetch_sources import fetch_sources
 from shared.use_cases.finish_job import finish_job
 from shared.use_cases.jobs.payloads import request_key

@@ -21,8 +21,9 @@ from functions.index.build_index import handler as build_index
 from shared.bootstrap import sync_api
 from shared.bootstrap.delete_jobs import delete_jobs
 from shared.bootstrap.sync_api import jobs_with_events
+from shared.domain.job import JobKind, JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobKind, JobStatus, Phase, Row, RowStatus
+from shared.domain.row import Phase, Row, RowStatus
 from shared.use_cases.jobs.closure import Closure
 from shared.use_cases.jobs.payloads import source_key
 from tests.fakes.sandbox_api import store_unchecked

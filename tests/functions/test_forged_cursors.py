@@ -13,7 +13,7 @@ import pytest
 
 from shared.adapters.dynamodb import cursor
 from shared.adapters.dynamodb.sync_store import SyncStore
-from shared.domain.sync_job import Job, JobStatus
+from shared.domain.job import Job, JobStatus
 from tests.events import load_event
 
 DEFINITION = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())

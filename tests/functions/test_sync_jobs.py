@@ -16,8 +16,9 @@ from functions.api.retry_sync_job import handler as retry_sync_job
 from shared.adapters import step_functions, tokens
 from shared.bootstrap import sync_api
 from shared.domain.errors import StorageThrottledError
+from shared.domain.job import JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Event, JobStatus, Phase, Row, RowError, RowStatus, Work
+from shared.domain.row import Event, Phase, Row, RowError, RowStatus, Work
 from shared.use_cases.jobs.closure import Closure
 from shared.use_cases.jobs.payloads import source_key
 from tests.events import load_event

@@ -16,6 +16,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from hypothesis import strategies as st
 
+from shared.domain.api_operation import Operation, WriteOperation
 from shared.domain.fingerprint import fingerprint
 from shared.domain.leftovers import leftover_source_ids, remapped_ids
 from shared.domain.paths import copy_json, find_value, values_at
@@ -35,16 +36,14 @@ from shared.domain.resource_type import (
     Form,
     Identity,
     NaturalKey,
-    Operation,
     Reference,
     ResourceKey,
     ResourceType,
     Strength,
     SystemManaged,
-    WriteOperation,
 )
+from shared.domain.row import RowError
 from shared.domain.sendable import referents_of
-from shared.domain.sync_job import RowError
 
 SOURCE, TARGET = "org-source", "org-target"
 SOFT = Strength.SOFT

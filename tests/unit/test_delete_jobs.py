@@ -18,11 +18,12 @@ from shared.domain.errors import (
     UnknownOutcomeError,
 )
 from shared.domain.index_state import IndexState
-from shared.domain.matching import find_delete_guard
+from shared.domain.job import Job, JobKind, JobStatus, Places
 from shared.domain.ports.runs import KeptToken
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import RowError, RowStatus
 from shared.domain.row_commit import ClaimOutcome
-from shared.domain.sync_job import Job, JobKind, JobStatus, Places, RowError, RowStatus
+from shared.domain.system_managed import find_delete_guard
 from shared.use_cases.create_delete_job import MAX_USES_A_WARNING, create_delete_job
 from shared.use_cases.delete_batch import delete_batch
 from shared.use_cases.finish_deletion import finish_deletion

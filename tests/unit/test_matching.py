@@ -6,30 +6,21 @@ from typing import Any
 
 import pytest
 
-from shared.domain.matching import (
-    Match,
-    Pair,
-    TargetIndex,
-    chosen_id,
-    find_system_managed,
-    match,
-    may_match,
-    natural_key_of,
-    portable_id,
-)
+from shared.domain.api_operation import Operation, WriteOperation
+from shared.domain.matching import Match, Pair, TargetIndex, chosen_id, match, may_match, portable_id
+from shared.domain.natural_keys import natural_key_of
 from shared.domain.plan import LineageEntry, SourceConfig, TargetConfig
 from shared.domain.resource_type import (
     Fields,
     Identity,
     NaturalKey,
-    Operation,
     Reference,
     ResourceKey,
     ResourceType,
     SystemManaged,
-    WriteOperation,
 )
-from shared.domain.sync_job import RowError
+from shared.domain.row import RowError
+from shared.domain.system_managed import find_system_managed
 
 PAIR = Pair("s", "t")
 WRITE = WriteOperation(api="", host="", operation_id="w", method="PUT", path="/{id}", client_id=True)

@@ -9,7 +9,7 @@ from shared.domain.paths import copy_json
 from shared.domain.plan import Action, Plan, PlannedResource, ResolutionKind, SourceConfig
 from shared.domain.planner import planned_status
 from shared.domain.resource_type import NaturalKey, Reference, ResourceKey, ResourceType
-from shared.domain.sync_job import RowError
+from shared.domain.row import RowError
 from tests.effort import count_calls
 from tests.unit.organisations import CATALOGUE, Item, Organisation, Sync, Target
 

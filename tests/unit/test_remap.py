@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from shared.domain.api_operation import WriteOperation
 from shared.domain.errors import DependencyFailedError
 from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind
 from shared.domain.plan_json import planned_from_json, planned_to_json
 from shared.domain.references import find_references
 from shared.domain.remap import WrittenTarget, activation_body, build_body, missing_referents
-from shared.domain.resource_type import ActiveFlag, Reference, ResourceKey, ResourceType, Strength, WriteOperation
-from shared.domain.sync_job import RowError
+from shared.domain.resource_type import ActiveFlag, Reference, ResourceKey, ResourceType, Strength
+from shared.domain.row import RowError
 from tests.unit.test_references import type_with
 
 UUID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"

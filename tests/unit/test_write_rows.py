@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from shared.domain.job import JobStatus
 from shared.domain.plan import Action, PlannedResource
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import Phase, Row, RowStatus, Work
 from shared.domain.row_commit import Lost, RowCommit
-from shared.domain.sync_job import JobStatus, Phase, Row, RowStatus, Work
 from shared.use_cases.jobs.step import JobStoppedError, StepInput, result
 from shared.use_cases.plan_job import work_left
 from shared.use_cases.writing import job_guard

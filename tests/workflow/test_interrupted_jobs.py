@@ -14,9 +14,10 @@ from shared.domain.errors import (
     DownstreamUnavailableError,
     UnknownOutcomeError,
 )
+from shared.domain.job import JobStatus
 from shared.domain.ports.configs import WrittenConfig
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobStatus, RowStatus
+from shared.domain.row import RowStatus
 from shared.use_cases.writing import job_guard
 from tests.fakes.sync_types import DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA
 from tests.fakes.sync_world import SOURCE_ORG, ProcessDiedError, SyncWorld

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.bootstrap.api import serve
 from shared.bootstrap.sync_api import jobs_with_rows
-from shared.domain.sync_job import SYNC_STATUSES
+from shared.domain.job import SYNC_STATUSES
 from shared.use_cases.list_sync_job_resources import list_sync_job_resources
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.bootstrap.api import serve
 from shared.bootstrap.sync_api import jobs_only
-from shared.domain.sync_job import JobStatus
+from shared.domain.job import JobStatus
 from shared.use_cases.list_sync_jobs import list_sync_jobs
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
+from shared.domain.api_operation import ListOperation, Operation
 from shared.domain.bounds import MAX_CONTENT_BYTES, read_json
 from shared.domain.errors import (
     CredentialsExpiredError,
@@ -31,7 +32,6 @@ from shared.domain.errors import (
     UnknownOutcomeError,
 )
 from shared.domain.redaction import redact
-from shared.domain.resource_type import ListOperation, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

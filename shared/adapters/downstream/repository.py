@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.downstream.paginators import PAGINATORS
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.config_node import Blueprint
 from shared.domain.errors import (
     DownstreamUnavailableError,
@@ -16,14 +17,7 @@ from shared.domain.errors import (
 )
 from shared.domain.paths import find_value, set_value
 from shared.domain.ports.configs import ConfigPage, Payload, WrittenConfig
-from shared.domain.resource_type import (
-    ListOperation,
-    Operation,
-    ResourceKey,
-    ResourceType,
-    UsageSource,
-    WriteOperation,
-)
+from shared.domain.resource_type import ResourceKey, ResourceType, UsageSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from shared.domain.errors import InvalidRequestError
+from shared.domain.job import JobKind
 from shared.domain.resource_type import MAX_ID_BYTES, can_be_id
-from shared.domain.sync_job import JobKind
 
 if TYPE_CHECKING:
     from shared.domain.resource_type import ResourceKey

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-    from shared.domain.sync_job import Job
+    from shared.domain.job import Job
 
 
 class LineageStore:

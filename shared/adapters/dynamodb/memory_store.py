@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
     from shared.adapters.payloads import PayloadStore
+    from shared.domain.job import Job
     from shared.domain.resource_type import ResourceKey
-    from shared.domain.sync_job import Job
 
 # The bucket's lifecycle keeps objects of the same prefixes as long.
 CONTENT_LIFETIME_S = 400 * 24 * 3600

@@ -23,10 +23,11 @@ from shared.adapters.dynamodb.claims import (
 from shared.adapters.dynamodb.lineage_store import lineage_items, refresh_item
 from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, transact
 from shared.adapters.dynamodb.sync_store import RETENTION_S, event_item, row_item
+from shared.domain.job import Job, JobKind, JobStatus
 from shared.domain.plan import Action
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import Row, count_change
 from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowClaim, RowCommit, Sent, Writer, growing_wait
-from shared.domain.sync_job import Job, JobKind, JobStatus, Row, count_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -14,22 +14,9 @@ from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.cursor import begun_at, decode_cursor, encode_cursor
 from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, batch_put, transact
 from shared.domain.errors import ConflictError, NotFoundError, StorageThrottledError, TooManyJobsError
+from shared.domain.job import COUNTERS, Job, JobKind, JobStatus, Places, RunningJob, epoch_seconds
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import (
-    COUNTERS,
-    Event,
-    Job,
-    JobKind,
-    JobStatus,
-    Phase,
-    Places,
-    Row,
-    RowError,
-    RowStatus,
-    RunningJob,
-    Work,
-    epoch_seconds,
-)
+from shared.domain.row import Event, Phase, Row, RowError, RowStatus, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

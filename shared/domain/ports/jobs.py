@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from shared.domain.job import Job, JobStatus, Places
     from shared.domain.resource_type import ResourceKey
+    from shared.domain.row import Event, Phase, Row, RowError
     from shared.domain.row_commit import ClaimOutcome, Lost, RowClaim, RowCommit
-    from shared.domain.sync_job import Event, Job, JobStatus, Phase, Places, Row, RowError
 
 
 class SyncJobs(Protocol):

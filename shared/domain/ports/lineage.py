@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from shared.domain.job import Job
     from shared.domain.plan import LineageEntry
     from shared.domain.resource_type import ResourceKey
     from shared.domain.row_commit import Claim
-    from shared.domain.sync_job import Job
 
 
 class Lineage(Protocol):

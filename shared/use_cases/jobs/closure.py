@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shared.domain.plan import SourceConfig
 from shared.domain.references import Identified, Identifiers
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import RowError
+from shared.domain.row import RowError
 from shared.use_cases.jobs.payloads import source_key
 
 if TYPE_CHECKING:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID, uuid4, uuid5
 
 from shared.domain.errors import ConflictError, InvalidRequestError
+from shared.domain.job import Job, JobStatus, iso_time
 from shared.domain.resource_type import MAX_ID_BYTES
-from shared.domain.sync_job import Job, JobStatus, iso_time
 from shared.use_cases.jobs.answers import job_answer
 from shared.use_cases.jobs.payloads import request_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from shared.domain.job import Places
     from shared.domain.ports.jobs import Payloads, SyncJobs
     from shared.domain.ports.runs import Credentials, Executions
-    from shared.domain.sync_job import Places
 
 
 # The execution ends after a day, and its credentials at the latest a day after that.

@@ -9,9 +9,9 @@ from shared.domain.plan_json import planned_from_json, planned_to_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.domain.job import Job
     from shared.domain.plan import PlannedResource
     from shared.domain.ports.configs import Payload
-    from shared.domain.sync_job import Job
     from shared.use_cases.jobs.step import SyncPorts
 
 

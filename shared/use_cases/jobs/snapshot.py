@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shared.domain.errors import NotFoundError
 from shared.domain.plan import TargetConfig
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import RowError
+from shared.domain.row import RowError
 from shared.use_cases.jobs.payloads import target_key
 
 if TYPE_CHECKING:

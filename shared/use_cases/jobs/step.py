@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import HubError, TransientError
-from shared.domain.sync_job import JobStatus
+from shared.domain.job import JobStatus
 
 if TYPE_CHECKING:
+    from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
     from shared.domain.ports.jobs import Commits, Memory, Payloads, SyncJobs
     from shared.domain.ports.lineage import Lineage
     from shared.domain.resource_type import Catalogue
-    from shared.domain.sync_job import Job
 
 
 BLOCKED_WAIT_S = 2

@@ -21,8 +21,8 @@ from shared.domain.errors import (
 )
 from shared.domain.redaction import redact
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import Row, RowError, RowStatus, Work, event_of
 from shared.domain.row_commit import ClaimOutcome, RowClaim, RowCommit, growing_wait
-from shared.domain.sync_job import Row, RowError, RowStatus, Work, event_of
 from shared.use_cases.jobs.payloads import read_pack
 from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepResult, SyncPorts, result
 from shared.use_cases.writing.commit_writer import CommitWriter

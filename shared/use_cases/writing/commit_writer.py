@@ -8,12 +8,13 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from shared.domain.row import RowError, RowStatus, event_of
 from shared.domain.row_commit import Lost, RowCommit
-from shared.domain.sync_job import Job, RowError, RowStatus, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.domain.job import Job
     from shared.domain.ports.jobs import Commits, Memory
     from shared.domain.resource_type import ResourceKey
 

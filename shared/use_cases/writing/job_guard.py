@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from shared.domain.sync_job import JobStatus
+from shared.domain.job import JobStatus
 from shared.use_cases.jobs.step import JobStoppedError, StepInput
 
 if TYPE_CHECKING:

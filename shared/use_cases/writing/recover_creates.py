@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import DependencyFailedError, NotFoundError, UnknownOutcomeError
+from shared.domain.job import JobKind
 from shared.domain.plan import Action
 from shared.domain.referable_fields import read_referable_fields
 from shared.domain.remap import WrittenTarget, build_body
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobKind
 from shared.use_cases.jobs.payloads import read_pack
 from shared.use_cases.writing.adopt_target import Adoption
 from shared.use_cases.writing.job_guard import JobGuard
@@ -22,9 +22,9 @@ from shared.use_cases.writing.row_work import Task, Workshop
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
     from shared.domain.row_commit import Claim
-    from shared.domain.sync_job import Job
     from shared.use_cases.jobs.step import StepInput, SyncPorts
 
 

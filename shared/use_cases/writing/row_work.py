@@ -12,13 +12,14 @@ from uuid import uuid4
 from shared.domain.bounds import MAX_CONTENT_BYTES
 from shared.domain.errors import HubError, NotFoundError, TargetChangedError, UnknownOutcomeError
 from shared.domain.fingerprint import agree, equal_where_sent, fingerprint
+from shared.domain.job import Job, iso_time
 from shared.domain.paths import find_value
 from shared.domain.plan import Action, LineageEntry, PlannedResource
 from shared.domain.referable_fields import read_referable_fields
 from shared.domain.remap import Stage, WrittenTarget, build_body, missing_referents
+from shared.domain.row import Event, Row, RowError, RowStatus, Work, event_of
 from shared.domain.row_commit import Hold, RowCommit, Sent, Writer
 from shared.domain.sendable import without_secrets
-from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, event_of, iso_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -152,7 +153,8 @@ class Workshop:
 
     Attributes:
         id_map: what is on the target for every resource of the job that this batch refers to; grows while it runs.
-        unanswered: resources of which an update was repeated for want of an answer, and when (epoch seconds, whole).
+        unanswered: resources of which a write was repeated for want of an answer, and when (epoch seconds, whole): the
+            earlier one may still be done, late. A create under an id of our choice is as good as an update then.
         lineage_before: the entries of the batch's rows as they were when this step began.
         failures: why resources are not there.
         target: the configs of the target organisation.
@@ -180,7 +182,7 @@ class Workshop:
     def learn(self, rows: Iterable[Row]) -> None:
         """Take in what is known of rows that may be referred to."""
         for row in rows:
-            if row.unanswered:
+            if row.unanswered or row.sends > 1:
                 self.unanswered[row.key] = row.lost_at
             if row.target_id is not None:
                 self.id_map[row.key] = WrittenTarget(row.target_id, row.target_fields)
