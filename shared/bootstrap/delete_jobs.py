@@ -6,7 +6,7 @@ from functools import cache
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import SyncStore
 from shared.domain.job import JobKind
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import SyncStore
 from shared.adapters.queues import LetterQueue
 from shared.bootstrap.reads import index_store
 from shared.domain.job import JobKind

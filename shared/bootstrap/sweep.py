@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shared import settings
 from shared.adapters import aws
 from shared.adapters.credentials import CredentialsStore
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import SyncStore
 from shared.adapters.functions import AsyncFunction
 from shared.adapters.step_functions import Executions
 from shared.bootstrap.index import build_index_function

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from shared import settings
 from shared.adapters import aws
+from shared.adapters.dynamodb.job_store import SyncStore
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
-from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.adapters.payloads import PayloadStore
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store

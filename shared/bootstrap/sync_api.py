@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import SyncStore
 from shared.adapters.payloads import PayloadStore
 from shared.adapters.step_functions import SyncExecutions
 from shared.bootstrap.catalogue import catalogue

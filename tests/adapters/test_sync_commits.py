@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import ClientError
 
-from shared.adapters.dynamodb import keys, sync_requests, sync_store
+from shared.adapters.dynamodb import job_store, keys, requests
+from shared.adapters.dynamodb.job_store import SyncStore
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
-from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.errors import ConflictError, StorageThrottledError, TooManyJobsError
 from shared.domain.job import COUNTERS, Job, JobKind, JobStatus, epoch_seconds
 from shared.domain.plan import LineageEntry
@@ -65,7 +65,7 @@ class Storage:
 @pytest.fixture
 def storage(aws, tables, monkeypatch):
     speed_up_transactions(monkeypatch)
-    monkeypatch.setattr(sync_requests, "_FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(requests, "_FIRST_PAUSE_S", 0.0)
     return Storage(aws.resource("dynamodb").meta.client)
 
 
@@ -348,7 +348,7 @@ def test_places_of_a_job_that_something_may_still_run_of_are_free_when_that_has_
 def test_of_jobs_that_ask_at_the_same_moment_each_gets_a_place_of_its_own(storage, monkeypatch):
     jobs = [new_job(f"job-{number}") for number in range(5)]
     others = iter(jobs[1:3])
-    look = sync_store.batch_get
+    look = job_store.batch_get
 
     def late(*arguments):
         found = look(*arguments)
@@ -356,7 +356,7 @@ def test_of_jobs_that_ask_at_the_same_moment_each_gets_a_place_of_its_own(storag
             assert storage.jobs.create_job(other)
         return found
 
-    monkeypatch.setattr(sync_store, "batch_get", late)
+    monkeypatch.setattr(job_store, "batch_get", late)
     assert storage.jobs.create_job(jobs[0])
 
     assert {job.id for job in storage.jobs.list_running()} == {"job-0", "job-1", "job-2"}

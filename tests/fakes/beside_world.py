@@ -9,7 +9,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import SyncStore
 from shared.domain.job import Job, JobKind, Places
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.row import Row

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from types import SimpleNamespace
 from typing import Any
 
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import SyncStore
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.index_state import IndexState
 from shared.domain.job import JobKind, Places

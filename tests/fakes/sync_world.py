@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from shared.adapters.dynamodb.job_store import SyncStore
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
-from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
 from shared.domain.job import Job, JobStatus
 from shared.domain.ports.runs import KeptToken

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.dynamodb import cursor
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import SyncStore
 from shared.domain.job import Job, JobStatus
 from tests.events import load_event
 

@@ -20,6 +20,14 @@ from botocore.exceptions import ClientError
 from shared.adapters.aws import translated_errors
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.cursor import begun_at, decode_cursor, encode_cursor
+from shared.adapters.dynamodb.index_items import (
+    attributes_of,
+    item_key,
+    partition_key,
+    read_standing,
+    read_state,
+    table_key,
+)
 from shared.domain.config_node import Blueprint, normalise_time
 from shared.domain.errors import StorageThrottledError
 from shared.domain.index_items import (
@@ -50,6 +58,7 @@ if TYPE_CHECKING:
 
     from shared.domain.references import Identified, Identifiers
 
+
 # A read ends here and answers a short page, so that no filter makes a call cost or last without bound.
 MAX_READ_BYTES = 4 * 1024 * 1024
 MAX_READ_S = 2.0
@@ -68,7 +77,6 @@ _READ_THREADS = 8
 _WRITE_THREADS = 8
 _WRITES_PER_ROUND = 400
 _MAX_BATCH_TRIES = 6
-
 _INDEX_BY_SORT = {
     "updated_at": ("by_updated_at", "updated_key", False),
     "name": ("by_name", "name_key", True),
@@ -103,7 +111,7 @@ class IndexStore:
         """
         with translated_errors():
             answer = self._client.get_item(TableName=self._table, Key=keys.index_state(org_id), ConsistentRead=True)
-        return _state(answer["Item"]) if "Item" in answer else None
+        return read_state(answer["Item"]) if "Item" in answer else None
 
     def start_build(
         self, org_id: str, build_token: str, lease_until: float, debounce_s: float, event: Mapping[str, Any] = EMPTY
@@ -136,10 +144,10 @@ class IndexStore:
                 ":token": build_token,
                 ":building": BuildStatus.BUILDING,
                 ":standing": keys.index_standing(BuildStatus.BUILDING),
-                ":now": _number(now),
-                ":lease": _number(lease_until),
+                ":now": stored(now),
+                ":lease": stored(lease_until),
                 ":event": dict(event),
-                ":debounced": _number(now - debounce_s),
+                ":debounced": stored(now - debounce_s),
             },
             {"#status": "status", "#error": "error"},
         )
@@ -167,8 +175,8 @@ class IndexStore:
                 ":token": build_token,
                 ":building": BuildStatus.BUILDING,
                 ":standing": keys.index_standing(BuildStatus.BUILDING),
-                ":lease": _number(lease_until),
-                ":now": _number(self._clock()),
+                ":lease": stored(lease_until),
+                ":now": stored(self._clock()),
                 **({":event": dict(event)} if event else {}),
             },
             {"#status": "status"},
@@ -206,7 +214,7 @@ class IndexStore:
                 ":ready": BuildStatus.READY,
                 ":standing": keys.index_standing(BuildStatus.READY, size),
                 ":size": size,
-                ":started": _number(started_at),
+                ":started": stored(started_at),
                 ":built": normalise_time(datetime.fromtimestamp(now, UTC).isoformat()),
                 ":duration": max(0, round((now - started_at) * 1000)),
                 ":totals": dict(result.totals),
@@ -256,11 +264,11 @@ class IndexStore:
             request = {
                 "TableName": self._table,
                 "IndexName": "by_standing",
-                "KeyConditionExpression": Key("standing").eq(standing) & Key("started_at").gt(_number(since)),
+                "KeyConditionExpression": Key("standing").eq(standing) & Key("started_at").gt(stored(since)),
                 **limit,
             }
             items = self._query_page(request)["Items"] if limit else self._query_all(request)
-            found += [_standing(item) for item in items]
+            found += [read_standing(item) for item in items]
         return found
 
     def list_building(self) -> list[IndexStanding]:
@@ -274,7 +282,7 @@ class IndexStore:
             "IndexName": "by_standing",
             "KeyConditionExpression": Key("standing").eq(keys.index_standing(BuildStatus.BUILDING)),
         }
-        return [_standing(item) for item in self._query_all(request)]
+        return [read_standing(item) for item in self._query_all(request)]
 
     def _update_state(
         self, org_id: str, update: str, condition: str, values: Mapping[str, Any], names: Mapping[str, str]
@@ -304,7 +312,7 @@ class IndexStore:
             StorageThrottledError: the table is busy.
         """
         found = self._batch_get((keys.node(org_id, config) for config in dict.fromkeys(configs)), "summary")
-        summaries = (_plain(item["summary"]) for item in found)
+        summaries = (plain(item["summary"]) for item in found)
         return {ResourceKey(summary["type"], summary["id"]): summary for summary in summaries}
 
     def list_nodes(self, org_id: str, query: NodeQuery, size: int, cursor: str | None) -> Page:
@@ -336,7 +344,7 @@ class IndexStore:
         items, behind = self._fill_page(
             request, size, start, keep=_has_any_of_many(query) if query.is_filtered else None
         )
-        return Page([_plain(item["summary"]) for item in items], cursor_behind(behind) if behind else None)
+        return Page([plain(item["summary"]) for item in items], cursor_behind(behind) if behind else None)
 
     def list_used_by(self, org_id: str, config: ResourceKey, size: int, cursor: str | None) -> Page:
         """Return a page of the configs that use one, each with its `pointers`: one Query on the inverse edges.
@@ -354,7 +362,7 @@ class IndexStore:
         }
         start = {"pk": partition, "sk": last[0]} if last else None
         items, behind = self._fill_page(request, size, start)
-        results = [{**_plain(item["summary"]), "pointers": item["pointers"]} for item in items]
+        results = [{**plain(item["summary"]), "pointers": item["pointers"]} for item in items]
         next_cursor = encode_cursor("getConfigUsedBy", org_id, filters, [behind["sk"]]) if behind else None
         return Page(results, next_cursor)
 
@@ -548,12 +556,12 @@ class IndexStore:
         """
         request: dict[str, Any] = {
             "TableName": self._table,
-            "KeyConditionExpression": Key("pk").eq(_partition_key(org_id, partition)),
+            "KeyConditionExpression": Key("pk").eq(partition_key(org_id, partition)),
             "ProjectionExpression": "sk, digest, expires_at, seen_by, configs",
             "ConsistentRead": True,
         }
         return {
-            _item_key(partition, item["sk"]): StoredItem(
+            item_key(partition, item["sk"]): StoredItem(
                 digest=item.get("digest", ""),
                 expires_at=int(item.get("expires_at", 0)),
                 seen_by=item.get("seen_by", ""),
@@ -596,7 +604,7 @@ class IndexStore:
         def put(change: tuple[ItemKey, Content, str]) -> None:
             key, content, digest = change
             written = {"digest": digest, "build": build_token, "expires_at": expires_at}
-            item = {**_table_key(org_id, key), **_attributes(key, content), **written}
+            item = {**table_key(org_id, key), **attributes_of(key, content), **written}
             if key[0] == ItemKind.NODE:
                 item["seen_by"] = user_id
             self._write(self._client.put_item, build_token, Item=item)
@@ -605,13 +613,13 @@ class IndexStore:
             self._write(
                 self._client.update_item,
                 build_token,
-                Key=_table_key(org_id, key),
+                Key=table_key(org_id, key),
                 UpdateExpression="SET expires_at = :expires, build = :mine",
                 values={":expires": expires_at},
             )
 
         def delete(key: ItemKey) -> None:
-            self._write(self._client.delete_item, build_token, Key=_table_key(org_id, key))
+            self._write(self._client.delete_item, build_token, Key=table_key(org_id, key))
 
         done = 0
         with ThreadPoolExecutor(_WRITE_THREADS) as pool:
@@ -638,99 +646,27 @@ class IndexStore:
             raise SupersededError("A newer build of this index has begun.") from error
 
 
-def _state(item: Mapping[str, Any]) -> IndexState:
-    return IndexState(
-        build_token=item.get("build_token", ""),
-        status=item.get("status", BuildStatus.FAILED),
-        started_at=float(item.get("started_at", 0)),
-        lease_until=float(item.get("lease_until", 0)),
-        expires_at=int(item["expires_at"]) if "expires_at" in item else None,
-        last_built_at=item.get("last_built_at"),
-        build_duration_ms=int(item["build_duration_ms"]) if "build_duration_ms" in item else None,
-        totals={name: int(total) for name, total in item.get("totals", {}).items()},
-        failed_types=item.get("failed_types", {}),
-        not_listed=item.get("not_listed", {}),
-        capped={name: int(total) for name, total in item.get("capped", {}).items()},
-        built_by=item.get("built_by", ""),
-        error=item.get("error", ""),
-        event={
-            key: int(value) if isinstance(value, Decimal) else value for key, value in item.get("event", {}).items()
-        },
-    )
-
-
-def _standing(item: Mapping[str, Any]) -> IndexStanding:
-    built_at = item.get("last_built_at")
-    return IndexStanding(
-        org_id=keys.split(item["pk"])[1],
-        status=item["status"],
-        size=item.get("size_class", ""),
-        started_at=float(item["started_at"]),
-        lease_until=float(item.get("lease_until", 0)),
-        succeeded_at=datetime.fromisoformat(built_at).timestamp() if built_at else None,
-    )
-
-
-def _partition_key(org_id: str, partition: Partition) -> str:
-    if partition.kind == ItemKind.IDENTIFIER:
-        return keys.identifiers_partition(org_id)
-    build = keys.used_by_partition if partition.kind == ItemKind.USED_BY else keys.type_partition
-    return build(org_id, partition.type)
-
-
-def _item_key(partition: Partition, sort_key: str) -> ItemKey:
-    parts = keys.split(sort_key)
-    if partition.kind == ItemKind.IDENTIFIER:
-        return (ItemKind.IDENTIFIER, parts[0])
-    if partition.kind == ItemKind.USED_BY:
-        return (ItemKind.USED_BY, partition.type, *parts)
-    kind = ItemKind.NODE if parts[0] == "NODE" else ItemKind.EDGE
-    return (kind, partition.type, *parts[1:])
-
-
-def _table_key(org_id: str, key: ItemKey) -> keys.Key:
-    if key[0] == ItemKind.IDENTIFIER:
-        return keys.identifier(org_id, key[1])
-    first = ResourceKey(*key[1:3])
-    if key[0] == ItemKind.NODE:
-        return keys.node(org_id, first)
-    build = keys.used_by if key[0] == ItemKind.USED_BY else keys.edge
-    return build(org_id, first, ResourceKey(*key[3:5]))
-
-
-def _attributes(key: ItemKey, content: Content) -> dict[str, Any]:
-    attributes: dict[str, Any] = {name: _number(value) for name, value in content.items() if value is not None}
-    if key[0] == ItemKind.NODE:
-        summary = content["summary"]
-        attributes |= {
-            "updated_key": keys.updated_key(summary.get("updated_at"), key[2]),
-            "name_key": keys.name_key(summary["title"], key[2]),
-            "usage_key": keys.usage_key(content["usage"], key[2]),
-        }
-    return attributes
-
-
-def _number(value: Any) -> Any:
+def stored(value: Any) -> Any:
     """Return a JSON value as DynamoDB stores it: fractions as Decimal, no half of a surrogate pair in a text."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode(errors="replace").decode()
     if isinstance(value, float):
         return int(value) if value.is_integer() else Decimal(repr(value))
     if isinstance(value, Mapping):
-        return {name: _number(item) for name, item in value.items()}
+        return {name: stored(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_number(item) for item in value]
+        return [stored(item) for item in value]
     return value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a stored value in which every Decimal is a number of JSON."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

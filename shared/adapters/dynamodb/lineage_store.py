@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.claims import give_up, is_held, read_claim, release
-from shared.adapters.dynamodb.sync_requests import batch_get, transact
+from shared.adapters.dynamodb.requests import batch_get, transact
 from shared.domain.errors import ConflictError
 from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import ResourceKey

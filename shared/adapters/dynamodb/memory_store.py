@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from shared.adapters.dynamodb import keys
-from shared.adapters.dynamodb.sync_requests import batch_get, batch_put
+from shared.adapters.dynamodb.requests import batch_get, batch_put
 from shared.domain.errors import NotFoundError
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from functools import partial
@@ -12,16 +11,28 @@ from zlib import crc32
 
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.cursor import begun_at, decode_cursor, encode_cursor
-from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, batch_put, transact
+from shared.adapters.dynamodb.job_items import (
+    entered_name,
+    error_item,
+    event_item,
+    job_item,
+    read_event,
+    read_job,
+    read_row,
+    row_item,
+)
+from shared.adapters.dynamodb.requests import MAX_TRANSACTION, batch_get, batch_put, transact
 from shared.domain.errors import ConflictError, NotFoundError, StorageThrottledError, TooManyJobsError
 from shared.domain.job import COUNTERS, Job, JobKind, JobStatus, Places, RunningJob, epoch_seconds
-from shared.domain.resource_type import ResourceKey
-from shared.domain.row import Event, Phase, Row, RowError, RowStatus, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
+
+    from shared.domain.resource_type import ResourceKey
+    from shared.domain.row import Event, Phase, Row, RowError
+
 
 RETENTION_S = 180 * 24 * 3600
 # The state machine ends an execution after a day; the hour more lets its end be recorded.
@@ -31,15 +42,11 @@ _MARK_LIFETIME_S = 7 * 24 * 3600
 _RETRY_AFTER_S = 30
 _LOOKS_FOR_A_PLACE = 8
 _PLACES = Places()
-# Characters; messages name places of payloads, whose keys have no end, and an item of DynamoDB ends at 400 KB.
-_MAX_MESSAGE = 4_000
 _REQUESTS_A_PAGE = 4
 _FILTERED_ITEMS = 100
-
 # An invocation that was given up and goes on all the same must not touch what the steps behind the plan work on.
 _IS_PLANNER = "planned = :no AND planner = :planner"
 _NOT_PLANNER = "The job is planned already, another invocation plans it, or it is final."
-
 _RUNNING = (JobStatus.PENDING.value, JobStatus.IN_PROGRESS.value)
 
 
@@ -96,7 +103,7 @@ class SyncStore:
             "Item": {
                 **header,
                 **keys.jobs_by_created(job.org_id, job.started_at, job.id, job.kind),
-                **_job_item(job),
+                **job_item(job),
                 "expires_at": self._expires_at(),
             },
             "ConditionExpression": "attribute_not_exists(pk) OR #status = :failed",
@@ -240,7 +247,7 @@ class SyncStore:
         ).get("Item")
         if item is None:
             raise NotFoundError(f"There is no {self._kind} job {job_id}.")
-        return _job(item)
+        return read_job(item)
 
     def list_jobs(self, org_id: str, status: str | None, size: int, cursor: str | None) -> tuple[list[Job], str | None]:
         """Return one page of an organisation's jobs, newest first, and the cursor of the next.
@@ -267,7 +274,7 @@ class SyncStore:
             }
         items, last = self._page(query, size)
         next_cursor = encode_cursor(self._list_jobs, org_id, filters, [last["created_key"]]) if last else None
-        return [_job(item) for item in items], next_cursor
+        return [read_job(item) for item in items], next_cursor
 
     def start_job(self, org_id: str, job_id: str, execution_id: str) -> Job:
         """Mark a job as running under an execution and return its header.
@@ -294,7 +301,7 @@ class SyncStore:
         except self._client.exceptions.ConditionalCheckFailedException:
             job = self.get_job(org_id, job_id)
             raise ConflictError(f"The job is {job.status} or driven by another execution.") from None
-        return _job(answer["Attributes"])
+        return read_job(answer["Attributes"])
 
     def begin_plan(self, job: Job, planner: str) -> Job:
         """Let only this invocation plan a job from now on, and return the header as it then stands.
@@ -398,7 +405,7 @@ class SyncStore:
                 job.org_id,
                 job.id,
                 "SET phase = :phase, phase_order = :order, current_batch = :batch,"
-                f" {_entered(phase)} = if_not_exists({_entered(phase)}, :now)",
+                f" {entered_name(phase)} = if_not_exists({entered_name(phase)}, :now)",
                 {
                     ":phase": phase.value,
                     ":order": phase.order,
@@ -417,7 +424,7 @@ class SyncStore:
                 org_id,
                 job_id,
                 "SET job_error = :error",
-                {":error": _error_item(error)},
+                {":error": error_item(error)},
                 condition="(attribute_not_exists(job_error) OR attribute_type(job_error, :null))",
                 values={":null": "NULL"},
             )
@@ -531,7 +538,7 @@ class SyncStore:
             ScanIndexForward=False,
             Limit=limit,
         )
-        return [_event(item) for item in answer["Items"]]
+        return [read_event(item) for item in answer["Items"]]
 
     def put_events(self, org_id: str, job_id: str, events: Sequence[Event]) -> None:
         """Write events whose `seq` is set."""
@@ -557,7 +564,7 @@ class SyncStore:
     def get_rows(self, org_id: str, job_id: str, wanted: Iterable[ResourceKey]) -> dict[ResourceKey, Row]:
         """Return the rows of the given source configs; those that the job does not have are left out."""
         items = batch_get(self._client, self._rows, [keys.row(org_id, job_id, key, self._kind) for key in wanted])
-        rows = (_row(item) for item in items)
+        rows = (read_row(item) for item in items)
         return {row.key: row for row in rows}
 
     def list_rows(self, org_id: str, job_id: str) -> Iterator[Row]:
@@ -570,7 +577,7 @@ class SyncStore:
                 "ConsistentRead": True,
             }
         )
-        yield from (_row(item) for item in items)
+        yield from (read_row(item) for item in items)
 
     def list_rows_page(
         self, org_id: str, job_id: str, status: str | None, size: int, cursor: str | None
@@ -601,7 +608,7 @@ class SyncStore:
         next_cursor = None
         if last:
             next_cursor = encode_cursor(self._list_rows, org_id, filters, [last[name] for name in key_names])
-        return [_row(item) for item in items], next_cursor
+        return [read_row(item) for item in items], next_cursor
 
     # Requests
 
@@ -675,187 +682,3 @@ def _free_slot(job: Job, slots: Sequence[keys.Key], taken: Collection[tuple[str,
 
 def _planner_values(job: Job) -> dict[str, Any]:
     return {":no": False, ":planner": job.planner}
-
-
-def row_item(job: Job, row: Row, expires_at: int) -> dict[str, Any]:
-    """Return the table item of a row."""
-    return {
-        **keys.row(job.org_id, job.id, row.key, job.kind),
-        "status_key": keys.status_key(row.status, row.key),
-        "type": row.key.type,
-        "source_id": row.key.id,
-        "title": row.title,
-        "status": row.status.value,
-        "phase": row.phase.value,
-        "action": row.action,
-        "batch": row.batch,
-        "generation": row.generation,
-        "target_id": row.target_id,
-        # JSON keeps the numbers as they are: the table has decimals only.
-        "target_fields": json.dumps(dict(row.target_fields), separators=(",", ":")),
-        "attempt": row.attempt,
-        "left": [work.value for work in row.left],
-        "error": _error_item(row.error),
-        "leftovers": list(row.leftovers),
-        "sends": row.sends,
-        "lost_at": row.lost_at,
-        "unanswered": row.unanswered,
-        "is_lacking": row.is_lacking,
-        "outlived": row.outlived,
-        "doubles": list(row.doubles),
-        "stamp": row.stamp,
-        "answer": row.answer,
-        "paired_by": row.paired_by,
-        "updated_at": row.updated_at,
-        "version": row.version,
-        "expires_at": expires_at,
-    }
-
-
-def event_item(org_id: str, job_id: str, event: Event, seq: int, expires_at: int) -> dict[str, Any]:
-    """Return the table item of an event."""
-    return {
-        **keys.operation_log(org_id, job_id, seq),
-        "seq": seq,
-        "ts": event.ts,
-        "status": str(event.status),
-        "phase": event.phase.value if event.phase else None,
-        "type": event.key.type if event.key else None,
-        "source_id": event.key.id if event.key else None,
-        "target_id": event.target_id,
-        "message": event.message[:_MAX_MESSAGE],
-        "error": event.error[:_MAX_MESSAGE],
-        "expires_at": expires_at,
-    }
-
-
-def _event(item: Mapping[str, Any]) -> Event:
-    return Event(
-        seq=int(item["seq"]),
-        ts=item["ts"],
-        status=item["status"],
-        phase=Phase(item["phase"]) if item.get("phase") else None,
-        key=ResourceKey(item["type"], item["source_id"]) if item.get("type") else None,
-        target_id=item.get("target_id"),
-        message=item.get("message") or "",
-        error=item.get("error") or "",
-    )
-
-
-def _row(item: Mapping[str, Any]) -> Row:
-    return Row(
-        key=ResourceKey(item["type"], item["source_id"]),
-        title=item["title"],
-        status=RowStatus(item["status"]),
-        phase=Phase(item["phase"]),
-        action=item["action"],
-        batch=int(item["batch"]),
-        generation=int(item["generation"]),
-        target_id=item["target_id"],
-        target_fields=json.loads(item["target_fields"]),
-        attempt=int(item["attempt"]),
-        left=tuple(Work(work) for work in item["left"]),
-        error=_error(item["error"]),
-        leftovers=tuple(item["leftovers"]),
-        sends=int(item.get("sends", 0)),
-        lost_at=int(item.get("lost_at", 0)),
-        unanswered=item.get("unanswered", False),
-        is_lacking=item.get("is_lacking", False),
-        outlived=bool(item.get("outlived", False)),
-        doubles=tuple(item.get("doubles", ())),
-        stamp=item.get("stamp", ""),
-        answer=item.get("answer", ""),
-        paired_by=item.get("paired_by", ""),
-        updated_at=item["updated_at"],
-        version=int(item["version"]),
-    )
-
-
-def _error_item(error: RowError | None) -> dict[str, Any] | None:
-    if error is None:
-        return None
-    return {
-        "code": error.code,
-        "message": error.message[:_MAX_MESSAGE],
-        "root": list(error.root) if error.root else None,
-    }
-
-
-def _error(item: Mapping[str, Any] | None) -> RowError | None:
-    if item is None:
-        return None
-    return RowError(item["code"], item["message"], ResourceKey(*item["root"]) if item.get("root") else None)
-
-
-def _job_item(job: Job) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "kind": job.kind.value,
-        "org_id": job.org_id,
-        "user_id": job.user_id,
-        "name": job.name,
-        "status": job.status.value,
-        "direction": job.direction,
-        "source_org_id": job.source_org_id,
-        "target_org_id": job.target_org_id,
-        "dry_run": job.dry_run,
-        "include_dependencies": job.include_dependencies,
-        "match": job.match,
-        "activation": job.activation,
-        "started_at": job.started_at,
-        "target_user_id": job.target_user_id,
-        "finished_at": job.finished_at,
-        "phase": job.phase.value,
-        "retry_of": job.retry_of,
-        "root_id": job.root_id,
-        "request_hash": job.request_hash,
-        "planner": job.planner,
-        "planned": job.planned,
-        "total": job.total,
-        "next_stage": job.next_stage,
-        "hand_outs": job.hand_outs,
-    }
-
-
-def _job(item: Mapping[str, Any]) -> Job:
-    current, final_counts = item.get("current_batch"), item.get("final_counts")
-    return Job(
-        id=item["id"],
-        kind=JobKind(item.get("kind", JobKind.SYNC)),
-        org_id=item["org_id"],
-        user_id=item["user_id"],
-        name=item["name"],
-        status=JobStatus(item["status"]),
-        direction=item["direction"],
-        source_org_id=item["source_org_id"],
-        target_org_id=item["target_org_id"],
-        dry_run=item["dry_run"],
-        include_dependencies=item["include_dependencies"],
-        match=item["match"],
-        activation=item.get("activation", "keep"),
-        started_at=item["started_at"],
-        target_user_id=item["target_user_id"],
-        finished_at=item.get("finished_at"),
-        phase=Phase(item["phase"]),
-        retry_of=item.get("retry_of"),
-        root_id=item.get("root_id", ""),
-        request_hash=item["request_hash"],
-        execution_id=item.get("execution_id"),
-        planner=item.get("planner", ""),
-        planned=item["planned"],
-        total=int(item["total"]),
-        stages=tuple(tuple(int(batch) for batch in stage) for stage in item.get("stages") or ()),
-        next_stage=int(item["next_stage"]),
-        hand_outs=int(item["hand_outs"]),
-        batches={work: tuple(int(batch) for batch in numbers) for work, numbers in (item.get("batches") or {}).items()},
-        current_batch={name: int(value) for name, value in current.items()} if current else None,
-        error=_error(item.get("job_error")),
-        errors_sample=tuple(item.get("errors_sample") or ()),
-        counts={name: int(number) for name, number in final_counts.items()} if final_counts else None,
-        rebuild_triggered=item.get("rebuild_triggered", False),
-        entered={phase.value: float(item[_entered(phase)]) / 1000 for phase in Phase if _entered(phase) in item},
-    )
-
-
-def _entered(phase: Phase) -> str:
-    return f"entered_{phase.value}"
