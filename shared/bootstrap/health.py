@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.dynamodb.job_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.queues import LetterQueue
 from shared.bootstrap.reads import index_store
 from shared.domain.job import JobKind
@@ -24,7 +24,7 @@ def measure(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Measure as of the moment that the schedule names, however late it comes; as of now where there is none."""
     return measure_health(
         Health(
-            jobs={kind: SyncStore(aws.dynamodb(), settings.sync_jobs_table(), kind=kind) for kind in JobKind},
+            jobs={kind: JobStore(aws.dynamodb(), settings.sync_jobs_table(), kind=kind) for kind in JobKind},
             indexes=index_store(),
             letters=LetterQueue(aws.client("sqs"), settings.dead_letter_queue_url()),
             count=record,

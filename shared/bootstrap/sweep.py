@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shared import settings
 from shared.adapters import aws
 from shared.adapters.credentials import CredentialsStore
-from shared.adapters.dynamodb.job_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.functions import AsyncFunction
 from shared.adapters.step_functions import Executions
 from shared.bootstrap.index import build_index_function
@@ -48,7 +48,7 @@ def sweep(_event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _of_kind(kind: JobKind, executions_arn: str, closing_function: str) -> JobsOfAKind:
     return JobsOfAKind(
-        jobs=SyncStore(aws.dynamodb(), settings.sync_jobs_table(), kind=kind),
+        jobs=JobStore(aws.dynamodb(), settings.sync_jobs_table(), kind=kind),
         executions=Executions(aws.client("stepfunctions"), executions_arn),
         close=AsyncFunction(aws.client("lambda"), closing_function).invoke,
     )

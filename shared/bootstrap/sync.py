@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.dynamodb.job_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 @cache
-def sync_store() -> SyncStore:
+def sync_store() -> JobStore:
     """Return headers, rows and activity logs of jobs."""
-    return SyncStore(
+    return JobStore(
         aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table(), _name(settings.index_table)
     )
 

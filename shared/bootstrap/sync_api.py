@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.dynamodb.job_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.payloads import PayloadStore
 from shared.adapters.step_functions import SyncExecutions
 from shared.bootstrap.catalogue import catalogue
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 @cache
-def jobs_only() -> SyncStore:
+def jobs_only() -> JobStore:
     """Return the headers and counters of jobs, for operations that touch no row."""
-    return SyncStore(aws.dynamodb(), settings.sync_jobs_table())
+    return JobStore(aws.dynamodb(), settings.sync_jobs_table())
 
 
 @cache
-def jobs_with_rows() -> SyncStore:
+def jobs_with_rows() -> JobStore:
     """Return headers and rows of jobs."""
-    return SyncStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table())
+    return JobStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table())
 
 
 @cache
-def jobs_with_events() -> SyncStore:
+def jobs_with_events() -> JobStore:
     """Return headers, rows and activity logs of jobs."""
-    return SyncStore(
+    return JobStore(
         aws.dynamodb(),
         settings.sync_jobs_table(),
         settings.sync_resources_table(),
@@ -54,7 +54,7 @@ def _outside() -> tuple[PayloadStore, CredentialsStore, SyncExecutions]:
     )
 
 
-def intake(jobs: SyncStore) -> JobIntake:
+def intake(jobs: JobStore) -> JobIntake:
     """Return where a new job goes, as of now."""
     payloads, credentials, executions = _outside()
     return JobIntake(

@@ -9,7 +9,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from shared.adapters.dynamodb.job_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.domain.job import Job, JobKind, Places
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.row import Row
@@ -63,7 +63,7 @@ class BesideWorld(SyncWorld):
     def __init__(self, at: int = 0, meanwhile: Callable[[], object] = lambda: None) -> None:
         super().__init__(MemoryDynamoDB(), {name: replace(one, delete=one.get) for name, one in CATALOGUE.items()})
         self.other = VersionedRepository(OTHER_ORG, page_size=100)
-        self.deletions = SyncStore(self.client, "SyncJobsTable", "SyncResourcesTable", kind=JobKind.DELETE)
+        self.deletions = JobStore(self.client, "SyncJobsTable", "SyncResourcesTable", kind=JobKind.DELETE)
         self.at = at
         self.meanwhile = meanwhile
         self.passed = 0

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from types import SimpleNamespace
 from typing import Any
 
-from shared.adapters.dynamodb.job_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.index_state import IndexState
 from shared.domain.job import JobKind, Places
@@ -66,7 +66,7 @@ class DeleteWorld(SyncWorld):
 
     def __init__(self, dynamodb: Any) -> None:
         super().__init__(dynamodb, RESOURCE_TYPES)
-        self.jobs = SyncStore(self.client, "SyncJobsTable", "SyncResourcesTable", kind=JobKind.DELETE)
+        self.jobs = JobStore(self.client, "SyncJobsTable", "SyncResourcesTable", kind=JobKind.DELETE)
         self.index: WhoUsesWhat = WhoUsesWhat()  # type: ignore[assignment]
         self.repository = DeletingRepository(SOURCE_ORG)
         self.target = self.repository  # type: ignore[assignment]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from shared.adapters.dynamodb.job_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
@@ -168,7 +168,7 @@ class SyncWorld:
         self.source = VersionedRepository(SOURCE_ORG, page_size=100)
         self.target = VersionedRepository(TARGET_ORG, page_size=100)
         self.client = OneLockClient(dynamodb.meta.client)
-        self.jobs = SyncStore(self.client, "SyncJobsTable", "SyncResourcesTable", "IndexTable")
+        self.jobs = JobStore(self.client, "SyncJobsTable", "SyncResourcesTable", "IndexTable")
         self.lineage = LineageStore(self.client, "LineageTable", self.now)
         self.payloads = MemoryPayloads()
         self.memory = MemoryStore(self.client, "MemoryTable", self.payloads)

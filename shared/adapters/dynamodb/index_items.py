@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
-from shared.adapters.dynamodb.index_store import stored
+from shared.adapters.dynamodb.requests import stored
 from shared.domain.index_items import Content, ItemKey, ItemKind, Partition
 from shared.domain.index_state import BuildStatus, IndexStanding, IndexState
 from shared.domain.resource_type import ResourceKey
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_state(item: Mapping[str, Any]) -> IndexState:
+    """Return the state of an index, given its item."""
     return IndexState(
         build_token=item.get("build_token", ""),
         status=item.get("status", BuildStatus.FAILED),
@@ -38,6 +39,7 @@ def read_state(item: Mapping[str, Any]) -> IndexState:
 
 
 def read_standing(item: Mapping[str, Any]) -> IndexStanding:
+    """Return what the health check has to know of an index, given its item in the `by_standing` index."""
     built_at = item.get("last_built_at")
     return IndexStanding(
         org_id=keys.split(item["pk"])[1],
@@ -50,6 +52,7 @@ def read_standing(item: Mapping[str, Any]) -> IndexStanding:
 
 
 def partition_key(org_id: str, partition: Partition) -> str:
+    """Return the partition key under which a part of the index is stored."""
     if partition.kind == ItemKind.IDENTIFIER:
         return keys.identifiers_partition(org_id)
     build = keys.used_by_partition if partition.kind == ItemKind.USED_BY else keys.type_partition
@@ -57,6 +60,7 @@ def partition_key(org_id: str, partition: Partition) -> str:
 
 
 def item_key(partition: Partition, sort_key: str) -> ItemKey:
+    """Return the key of an item of the index, given its sort key."""
     parts = keys.split(sort_key)
     if partition.kind == ItemKind.IDENTIFIER:
         return (ItemKind.IDENTIFIER, parts[0])
@@ -67,6 +71,7 @@ def item_key(partition: Partition, sort_key: str) -> ItemKey:
 
 
 def table_key(org_id: str, key: ItemKey) -> keys.Key:
+    """Return partition and sort key of an item of the index."""
     if key[0] == ItemKind.IDENTIFIER:
         return keys.identifier(org_id, key[1])
     first = ResourceKey(*key[1:3])
@@ -77,6 +82,7 @@ def table_key(org_id: str, key: ItemKey) -> keys.Key:
 
 
 def attributes_of(key: ItemKey, content: Content) -> dict[str, Any]:
+    """Return what is stored of an item: its content, and of a node what it is sorted by."""
     attributes: dict[str, Any] = {name: stored(value) for name, value in content.items() if value is not None}
     if key[0] == ItemKind.NODE:
         summary = content["summary"]

@@ -71,6 +71,7 @@ def event_item(org_id: str, job_id: str, event: Event, seq: int, expires_at: int
 
 
 def read_event(item: Mapping[str, Any]) -> Event:
+    """Return an event, given its item."""
     return Event(
         seq=int(item["seq"]),
         ts=item["ts"],
@@ -84,6 +85,7 @@ def read_event(item: Mapping[str, Any]) -> Event:
 
 
 def read_row(item: Mapping[str, Any]) -> Row:
+    """Return a row, given its item."""
     return Row(
         key=ResourceKey(item["type"], item["source_id"]),
         title=item["title"],
@@ -113,6 +115,7 @@ def read_row(item: Mapping[str, Any]) -> Row:
 
 
 def error_item(error: RowError | None) -> dict[str, Any] | None:
+    """Return an error as part of an item."""
     if error is None:
         return None
     return {
@@ -129,6 +132,7 @@ def _error(item: Mapping[str, Any] | None) -> RowError | None:
 
 
 def job_item(job: Job) -> dict[str, Any]:
+    """Return what is stored of a header when its job is created."""
     return {
         "id": job.id,
         "kind": job.kind.value,
@@ -159,6 +163,7 @@ def job_item(job: Job) -> dict[str, Any]:
 
 
 def read_job(item: Mapping[str, Any]) -> Job:
+    """Return a header, given its item."""
     current, final_counts = item.get("current_batch"), item.get("final_counts")
     return Job(
         id=item["id"],
@@ -201,4 +206,5 @@ def read_job(item: Mapping[str, Any]) -> Job:
 
 
 def entered_name(phase: Phase) -> str:
+    """Return the attribute that says when a job entered a phase."""
     return f"entered_{phase.value}"

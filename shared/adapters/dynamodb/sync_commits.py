@@ -21,9 +21,9 @@ from shared.adapters.dynamodb.claims import (
     wait_for,
 )
 from shared.adapters.dynamodb.job_items import event_item, row_item
-from shared.adapters.dynamodb.job_store import RETENTION_S
 from shared.adapters.dynamodb.lineage_store import lineage_items, refresh_item
 from shared.adapters.dynamodb.requests import MAX_TRANSACTION, batch_get, transact
+from shared.adapters.dynamodb.running_jobs import RETENTION_S
 from shared.domain.job import Job, JobKind, JobStatus
 from shared.domain.plan import Action
 from shared.domain.resource_type import ResourceKey
