@@ -8,8 +8,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapters.dynamodb import index_reads, index_store
-from shared.adapters.dynamodb import keys
+from shared.adapters.dynamodb import index_reads, index_store, keys
 from shared.adapters.dynamodb.index_store import IndexStore
 from shared.domain.config_node import Blueprint, ConfigNode, Edge
 from shared.domain.errors import InvalidRequestError, StorageThrottledError
