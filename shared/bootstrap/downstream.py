@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.downstream.client import DownstreamClient, shared_session
+from shared.adapters.downstream.client import DownstreamClient
 from shared.adapters.downstream.repository import DownstreamRepository
+from shared.adapters.downstream.sessions import shared_session
 from shared.adapters.dynamodb.rate_budget import DynamoRateBudget
 from shared.observability import logger, record
 

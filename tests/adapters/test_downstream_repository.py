@@ -2,8 +2,9 @@ import pytest
 import requests
 
 from shared.adapters.downstream import paginators
-from shared.adapters.downstream.client import DownstreamClient, new_session
+from shared.adapters.downstream.client import DownstreamClient
 from shared.adapters.downstream.repository import DownstreamRepository
+from shared.adapters.downstream.sessions import new_session
 from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.bounds import check_depth
 from shared.domain.config_node import Blueprint

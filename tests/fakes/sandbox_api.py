@@ -91,10 +91,14 @@ class SandboxClient:
             self.writes[operation.operation_id] += 1
         return json.loads(answer.body) if answer.body else None
 
-    def fetch_content(self, url: str) -> bytes:
+    @property
+    def storage(self) -> SandboxClient:
+        return self
+
+    def fetch(self, url: str) -> bytes:
         return self._transfer("GET", url, b"", "").body
 
-    def send_content(self, url: str, content: bytes, mime_type: str) -> None:
+    def send(self, url: str, content: bytes, mime_type: str) -> None:
         self._transfer("PUT", url, content, mime_type)
 
     def _transfer(self, method: str, url: str, content: bytes, mime_type: str) -> Answer:

@@ -206,7 +206,7 @@ class DownstreamRepository:
         url = find_value(self._client.call(DOWNLOAD_FILE, config_id=config_id), "download_url")
         if not isinstance(url, str):
             raise DownstreamUnavailableError("The file API answered downloadFile without a URL.")
-        return self._client.fetch_content(url)
+        return self._client.storage.fetch(url)
 
     def count_usage(self, resource_type: ResourceType, config_ids: Sequence[str]) -> Mapping[str, float]:
         """Return the usage metric per id for metrics that no payload carries; empty for all others.
@@ -302,7 +302,7 @@ class DownstreamRepository:
         url, reference = find_value(upload, "upload_url"), find_value(upload, "s3ref")
         if not isinstance(url, str) or reference is None:
             raise DownstreamUnavailableError("The file API answered uploadFileV2 without a place to upload to.")
-        self._client.send_content(url, content, mime_type)
+        self._client.storage.send(url, content, mime_type)
         return reference
 
     def _count_entities(self, slug: str) -> float:
