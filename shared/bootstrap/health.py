@@ -10,7 +10,7 @@ from shared import settings
 from shared.adapters import aws
 from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.queues import LetterQueue
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
 from shared.domain.job import JobKind
 from shared.observability import logger, record
 from shared.use_cases.measure_health import Health, measure_health

@@ -11,8 +11,8 @@ from shared.adapters.credentials import CredentialsStore
 from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.functions import AsyncFunction
 from shared.adapters.step_functions import Executions
-from shared.bootstrap.index import build_index_function
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
+from shared.bootstrap.index_builder import build_index_function
 from shared.domain.job import JobKind
 from shared.observability import logger, record
 from shared.use_cases.rebuild_index import restart_build

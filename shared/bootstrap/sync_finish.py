@@ -12,8 +12,8 @@ from shared import settings
 from shared.adapters import aws
 from shared.adapters.events import EventBus
 from shared.bootstrap.credentials import credentials_store
-from shared.bootstrap.index import build_index_function
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
+from shared.bootstrap.index_builder import build_index_function
 from shared.bootstrap.sync import sync_store
 from shared.observability import record
 from shared.use_cases.finish_job import finish_job

@@ -18,7 +18,7 @@ from sandbox.stack.settings import FAKE_CREDENTIALS, REGION
 from shared.adapters import aws
 from shared.bootstrap import sync, sync_api
 from shared.bootstrap.credentials import credentials_store
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
 from shared.domain.job import Job, JobStatus
 from shared.domain.row import Row
 from shared.use_cases.create_sync_job import create_sync_job

@@ -13,7 +13,7 @@ from sandbox.stack import deployment
 from sandbox.stack.settings import FAKE_CREDENTIALS, REGION
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.delete_intake import delete_intake
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
 from shared.bootstrap.sync_api import intake, jobs_with_rows
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.create_sync_job import create_sync_job

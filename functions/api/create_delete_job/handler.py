@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared.bootstrap.api import serve
 from shared.bootstrap.delete_intake import delete_intake
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
 from shared.entrypoints.request import Response
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.jobs.intake import Caller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
 from shared.bootstrap.sync import run_step
 from shared.entrypoints.workflow import step_handler
 from shared.use_cases.fetch_sources import fetch_sources
