@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from shared.adapters.dynamodb import keys
+from shared.domain.bounds import MAX_TOKEN_BYTES
 from shared.domain.errors import CredentialsExpiredError, InvalidRequestError, NotFoundError
 from shared.domain.ports.runs import KeptToken
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_kms.client import KMSClient
 
-MAX_TOKEN_BYTES = 16 * 1024
 #: No run lasts as long; whatever happens to it, its tokens are gone then.
 MAX_LIFETIME_S = 7 * 24 * 3600
 ROLES = ("caller", "source", "target")

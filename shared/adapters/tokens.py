@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import requests
 
+from shared.domain.bounds import MAX_TOKEN_BYTES
 from shared.domain.errors import ForbiddenError, UnauthorizedError
 from shared.domain.redaction import token_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-MAX_TOKEN_BYTES = 16 * 1024
 MAX_ORG_ID_BYTES = 256
 ORG_CLAIMS = ("custom:ivy_org_id", "custom:org_id", "org_id")
 USER_CLAIMS = ("custom:ivy_user_id", "custom:user_id", "user_id", "sub")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shared.domain.resource_type import Catalogue
 
 # A sort key of DynamoDB ends at 1,024 bytes; `%` and `#` take three there.
-_MAX_IDENTIFIER_BYTES = 1000
+MAX_IDENTIFIER_BYTES = 1000
 
 
 def identifying_fields(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:
@@ -44,7 +44,7 @@ def identifiers_in(payload: Mapping[str, Any], config_id: str, fields: Sequence[
 
 def is_storable_identifier(value: str) -> bool:
     """Tell whether the index can look a config up by this value."""
-    return 0 < _encoded_size(value) <= _MAX_IDENTIFIER_BYTES and _is_text(value)
+    return 0 < _encoded_size(value) <= MAX_IDENTIFIER_BYTES and _is_text(value)
 
 
 def _is_text(value: str) -> bool:

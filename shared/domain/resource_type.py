@@ -17,6 +17,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unicodedata import category
 
+from shared.domain.bounds import MAX_ID_BYTES
+
 if TYPE_CHECKING:
     from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 
@@ -24,7 +26,6 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 # A partition key of DynamoDB ends at 2,048 bytes and a sort key at 1,024. A sort key holds at most two ids, and `%` and
 # `#` take three bytes there.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_ID_BYTES = 256
 MAX_ENCODED_ID_BYTES = 480
 
 

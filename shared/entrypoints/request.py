@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from shared.domain.bounds import MAX_DEPTH, check_depth, whole_text
+from shared.domain.bounds import MAX_DEPTH, MAX_ID_BYTES, check_depth, whole_text
 from shared.domain.errors import InvalidRequestError, PayloadTooLargeError, TooDeepError, UnauthorizedError
 from shared.domain.redaction import token_digest
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 MAX_BODY_BYTES = 1024 * 1024
-# A sort key of DynamoDB ends at 1,024 bytes and holds up to three ids.
-MAX_ID_BYTES = 256
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 25
 

@@ -31,9 +31,9 @@ from shared.domain.row import Phase, RowError
 from shared.domain.sendable import referents_of, without_secrets
 from shared.use_cases.jobs.closure import Closure, identifiers_from_json, identifiers_to_json, read_identifiers
 from shared.use_cases.jobs.payloads import request_key, source_key
-from shared.use_cases.jobs.step import JobStoppedError, StepInput, SyncPorts
+from shared.use_cases.jobs.step import READ_TRIES, TRY_AGAIN_S, JobStoppedError, StepInput, SyncPorts
 from shared.use_cases.reading.list_organisation import KeptPayloads, Listing, list_organisation, list_type
-from shared.use_cases.reading.work_off import work_off
+from shared.use_cases.reading.work_off import READS_AT_ONCE, work_off
 from shared.use_cases.writing.job_guard import JobGuard
 from shared.use_cases.writing.recover_creates import recover_creates
 
@@ -47,10 +47,7 @@ if TYPE_CHECKING:
 
 MAX_CLOSURE = 20_000
 INDEX_FRESH_S = 3600
-_WORKERS = 16
 _PART_SIZE = 100
-_MAX_TRIES = 5
-_TRY_AGAIN_S = 5
 
 
 class SourceIndex(Protocol):
@@ -128,7 +125,7 @@ class _Crawl:
     @staticmethod
     def _unfinished(types: list[str], *, waits: bool) -> Mapping[str, Any]:
         if waits:
-            return {"status": "wait", "code": "DOWNSTREAM_UNAVAILABLE", "wait_seconds": _TRY_AGAIN_S, "types": types}
+            return {"status": "wait", "code": "DOWNSTREAM_UNAVAILABLE", "wait_seconds": TRY_AGAIN_S, "types": types}
         return {"status": "more", "code": "OUT_OF_TIME", "wait_seconds": 0, "types": types}
 
     def _now(self) -> float:
@@ -213,7 +210,7 @@ class _Crawl:
             key = closure.frontier.pop()
             return key, partial(self._read, key)
 
-        with closing(work_off(pick, _WORKERS)) as ended:
+        with closing(work_off(pick, READS_AT_ONCE)) as ended:
             for key, outcome in ended:
                 try:
                     payload = self._prepared(key, outcome.result())
@@ -221,7 +218,7 @@ class _Crawl:
                     raise
                 except TransientError as error:
                     closure.tries[key] = closure.tries.get(key, 0) + 1
-                    if closure.tries[key] < _MAX_TRIES:
+                    if closure.tries[key] < READ_TRIES:
                         later.append(key)
                     else:
                         self._store(closure, key, None, error)

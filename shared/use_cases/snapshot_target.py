@@ -20,7 +20,17 @@ from shared.domain.sendable import without_secrets
 from shared.use_cases.jobs.closure import read_closure, read_sources
 from shared.use_cases.jobs.payloads import target_key
 from shared.use_cases.jobs.snapshot import load_snapshot
-from shared.use_cases.jobs.step import DONE, StepInput, StepResult, SyncPorts, result, why_stopped
+from shared.use_cases.jobs.step import (
+    DONE,
+    READ_TRIES,
+    TRY_AGAIN_S,
+    StepInput,
+    StepResult,
+    SyncPorts,
+    result,
+    why_stopped,
+)
+from shared.use_cases.reading.work_off import READS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -29,10 +39,7 @@ if TYPE_CHECKING:
     from shared.domain.ports.configs import ConfigRepository, Payload
 
 
-_DETAILS_AT_ONCE = 16
 _PART_SIZE = 200
-_MAX_TRIES = 5
-_TRY_AGAIN_S = 5
 
 
 def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
@@ -58,9 +65,9 @@ def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
         return result("failed", error.code)
     except HubError as error:
         state["tries"] += 1
-        if isinstance(error, TransientError) and state["tries"] < _MAX_TRIES:
+        if isinstance(error, TransientError) and state["tries"] < READ_TRIES:
             ports.payloads.put(key, state)
-            return result("wait", error.code, error.retry_after or _TRY_AGAIN_S)
+            return result("wait", error.code, error.retry_after or TRY_AGAIN_S)
         # Rows of this type fail with this error: nobody can tell what they would be on the target.
         ports.payloads.put_once(done_key, {**state, "done": True, "error": [error.code, redact(error.message)]})
         return DONE
@@ -177,7 +184,7 @@ class _Snapshot:
     def _details(self, resource_type: ResourceType, config_ids: Sequence[str]) -> list[TargetConfig]:
         if not config_ids:
             return []
-        with ThreadPoolExecutor(_DETAILS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             found = pool.map(lambda config_id: self._find(resource_type, config_id), config_ids)
             return [
                 TargetConfig(key=ResourceKey(resource_type.name, config_id), payload=payload)

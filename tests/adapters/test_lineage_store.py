@@ -16,7 +16,7 @@ ODD = "über/50%#x?y"
 @pytest.fixture
 def lineage(aws, tables, monkeypatch):
     speed_up_transactions(monkeypatch)
-    monkeypatch.setattr(requests, "_FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(requests, "FIRST_PAUSE_S", 0.0)
     return LineageStore(aws.resource("dynamodb").meta.client, "LineageTable")
 
 

@@ -65,7 +65,7 @@ class Storage:
 @pytest.fixture
 def storage(aws, tables, monkeypatch):
     speed_up_transactions(monkeypatch)
-    monkeypatch.setattr(requests, "_FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(requests, "FIRST_PAUSE_S", 0.0)
     return Storage(aws.resource("dynamodb").meta.client)
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-MAX_ATTEMPTS = 6
+MAX_TRIES = 6
 CALL_DEADLINE_S = 60.0
 
 
@@ -94,7 +94,7 @@ class DownstreamClient:
         budget_reads: bool = False,
         ends_at: float | None = None,
         call_deadline_s: float = CALL_DEADLINE_S,
-        max_attempts: int = MAX_ATTEMPTS,
+        max_attempts: int = MAX_TRIES,
         on_attempt: Callable[[Operation, str, float, int], None] = lambda *_: None,
         on_budget: Callable[[str, float], None] = lambda *_: None,
         clock: Callable[[], float] = time.time,

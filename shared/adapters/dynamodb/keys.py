@@ -9,18 +9,17 @@ import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from shared.domain.bounds import MAX_ID_BYTES
 from shared.domain.errors import InvalidRequestError
+from shared.domain.identifiers import MAX_IDENTIFIER_BYTES
 from shared.domain.job import JobKind
-from shared.domain.resource_type import MAX_ID_BYTES, can_be_id
+from shared.domain.resource_type import can_be_id
 
 if TYPE_CHECKING:
     from shared.domain.resource_type import ResourceKey
 
 Key = dict[str, str]
 
-# A sort key of DynamoDB ends at 1,024 bytes.
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_IDENTIFIER_BYTES = 1000
 _MAX_TITLE_BYTES = 400
 
 #: Sorts before every digit, so that configs without the value come last in a descending order.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from shared.adapters.aws import translated_errors
+from shared.adapters.aws import FIRST_PAUSE_S, translated_errors
 from shared.domain.errors import StorageThrottledError
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ MAX_BATCH_WRITE = 25
 MAX_TRANSACTION = 100
 
 _MAX_TRIES = 12
-_FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 2.0
 
 # Reasons of a cancelled transaction that the same transaction may not meet again.
@@ -45,7 +44,7 @@ _PASSING_ERRORS = frozenset(
 def pauses() -> Iterator[float]:
     """Yield the seconds to wait before each further try: exponential backoff with full jitter."""
     for attempt in range(_MAX_TRIES):
-        yield random.uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt))  # noqa: S311
+        yield random.uniform(0, min(_LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt))  # noqa: S311
 
 
 def cancellation_codes(error: ClientError) -> list[str]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID, uuid4, uuid5
 
+from shared.domain.bounds import MAX_ID_BYTES
 from shared.domain.errors import ConflictError, InvalidRequestError
 from shared.domain.job import Job, JobStatus, iso_time
-from shared.domain.resource_type import MAX_ID_BYTES
 from shared.use_cases.jobs.answers import job_answer
 from shared.use_cases.jobs.payloads import request_key
 

@@ -36,7 +36,9 @@ LONGEST_STEP_S = 140.0 + LONGEST_REQUEST_S
 # A history of Step Functions ends at 25,000 events. 1,500 iterations of a Map take 11 each, and each turn of a Wait 9:
 # paced so, eight branches that wait for a whole day take 8,000.
 _FIRST_PACE_S, _PACE_GROWS_BY, _LONGEST_PACE_S = 2.0, 1.02, 1200.0
-_TRY_AGAIN_S = 5.0
+#: How often phase_0 tries to read what an API refuses, and how many seconds later.
+READ_TRIES = 5
+TRY_AGAIN_S = 5
 
 
 class JobStoppedError(HubError):
@@ -127,7 +129,7 @@ def run_noting_progress(
     try:
         result = step(task, ports)
     except TransientError as error:
-        error.retry_after = max(error.retry_after or _TRY_AGAIN_S, _pace(task, ports))
+        error.retry_after = max(error.retry_after or TRY_AGAIN_S, _pace(task, ports))
         raise
     if result["status"] in ("done", "more"):
         ports.jobs.note_progress(task.org_id, task.job_id)

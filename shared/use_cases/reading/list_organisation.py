@@ -18,7 +18,7 @@ from shared.domain.read_config import MAX_INDEXED_WHEN_USED
 from shared.domain.references import Identified
 from shared.domain.resource_type import ResourceKey, can_be_id
 from shared.domain.sendable import without_secrets
-from shared.use_cases.reading.work_off import work_off
+from shared.use_cases.reading.work_off import READS_AT_ONCE, work_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from shared.domain.ports.configs import ConfigPage, ConfigRepository, Payload
     from shared.domain.resource_type import Catalogue, ResourceType
 
-_WORKERS = 16
 # A page may be a thousand payloads: this bounds how many of them are in memory.
 _PAGES_AT_ONCE = 4
 _MAX_IDLE_ROUNDS = 5
@@ -220,7 +219,7 @@ class _Round:
 
     def run(self) -> None:
         """Read pages and payloads side by side, then see which types came on."""
-        with closing(work_off(self._pick, _WORKERS)) as ended:
+        with closing(work_off(self._pick, READS_AT_ONCE)) as ended:
             for (name, config_id), outcome in ended:
                 if config_id is None:
                     self._pages_running -= 1
@@ -250,7 +249,7 @@ class _Round:
         while self._details:
             key = self._details.popleft()
             # An API that is down is asked no more in this round.
-            if self._failures_in_a_row[key.type] < _WORKERS:
+            if self._failures_in_a_row[key.type] < READS_AT_ONCE:
                 return key, partial(self._read_config, self._catalogue[key.type], key.id)
         return None
 

@@ -12,15 +12,13 @@ from shared.domain.references import find_references
 from shared.domain.resource_type import can_be_id
 from shared.domain.sendable import without_secrets
 from shared.use_cases.reading.list_organisation import list_type
+from shared.use_cases.reading.work_off import READS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from shared.domain.ports.configs import ConfigRepository, Payload
     from shared.domain.resource_type import Catalogue, ResourceType
-
-#: What one organisation is asked for at the same time; the pool of connections has twice as many.
-_DETAILS_AT_ONCE = 16
 
 
 class OutOfTimeError(DownstreamTimeoutError):
@@ -95,7 +93,7 @@ class LiveConfigs:
                 return None
 
         found: dict[str, Payload] = {}
-        pool = ThreadPoolExecutor(_DETAILS_AT_ONCE)
+        pool = ThreadPoolExecutor(READS_AT_ONCE)
         try:
             for config_id, payload in zip(ids, pool.map(find, ids), strict=True):
                 self._check(resource_type, f"{len(found):,} of {len(ids):,}")

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+#: How many payloads of one organisation are read at the same time.
+READS_AT_ONCE = 16
+
 
 def work_off[Name, Answer](
     pick: Callable[[], tuple[Name, Callable[[], Answer]] | None], workers: int
