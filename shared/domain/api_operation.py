@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.resource_type import EMPTY
+from shared.domain.immutable import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from shared.domain.immutable import EMPTY
 from shared.domain.paths import find_value, values_at
-from shared.domain.resource_type import EMPTY, ActiveFlag, Fields, ResourceKey, ResourceType, UsageSource
+from shared.domain.resource_type import ActiveFlag, Fields, ResourceKey, ResourceType, UsageSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

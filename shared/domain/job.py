@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from shared.domain.resource_type import EMPTY
+from shared.domain.immutable import EMPTY
 from shared.domain.row import Phase, RowError, RowStatus
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.resource_type import EMPTY, ResourceKey, Strength
+from shared.domain.immutable import EMPTY
+from shared.domain.resource_type import ResourceKey, Strength
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.immutable import EMPTY
 from shared.domain.paths import KEY_ITSELF
 from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind
 from shared.domain.references import FoundReference
-from shared.domain.resource_type import EMPTY, ResourceKey, ResourceType
+from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.row import RowError
 
 if TYPE_CHECKING:

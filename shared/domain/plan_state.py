@@ -8,11 +8,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import NotFoundError
+from shared.domain.immutable import EMPTY
 from shared.domain.matching import Match, Pair, TargetIndex, chosen_id, portable_id
 from shared.domain.paths import values_at
 from shared.domain.plan import Action, LineageEntry, SourceConfig, TargetConfig
 from shared.domain.remap import flags_of_both
-from shared.domain.resource_type import EMPTY, Catalogue, ResourceKey, ResourceType
+from shared.domain.resource_type import Catalogue, ResourceKey, ResourceType
 from shared.domain.rewriting import Replacement, rewrite
 from shared.domain.since_last_sync import SinceLastSync
 

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.fingerprint import canonical
 from shared.domain.graph import Order, cut_batches
+from shared.domain.immutable import EMPTY
 from shared.domain.paths import find_value, is_plain, values_at
 from shared.domain.plan import Action, Plan, PlannedResource, Resolution, ResolutionKind
 from shared.domain.plan_state import Node, PlanState, Standing
-from shared.domain.resource_type import EMPTY, ResourceKey
 from shared.domain.since_last_sync import conflict_note, conflicts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from shared.domain.links import Link
+    from shared.domain.resource_type import ResourceKey
 
 #: As many conflicts of a row are told one by one.
 _MAX_CONFLICTS = 10

@@ -14,9 +14,9 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
+from shared.domain.immutable import EMPTY
 from shared.domain.paths import ANY_KEY, DEEP, ITEMS, KEY_ITSELF, parse_path, pointer_of
 from shared.domain.resource_type import (
-    EMPTY,
     PORTABLE_FORMS,
     PORTABLE_IDENTITIES,
     TEXT_FORMS,

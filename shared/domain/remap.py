@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from shared.domain.errors import DependencyFailedError
+from shared.domain.immutable import EMPTY
 from shared.domain.memory import WrittenReference, written_value
 from shared.domain.paths import (
     copy_json,
@@ -19,7 +20,7 @@ from shared.domain.paths import (
     set_value,
 )
 from shared.domain.plan import PlannedResource, Resolution, ResolutionKind
-from shared.domain.resource_type import EMPTY, ResourceKey, ResourceType
+from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.rewriting import Replacement, rewrite
 from shared.domain.sendable import secrets_at, sendable
 

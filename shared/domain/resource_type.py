@@ -13,16 +13,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unicodedata import category
 
 from shared.domain.bounds import MAX_ID_BYTES
+from shared.domain.immutable import EMPTY
 
 if TYPE_CHECKING:
     from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
+
 # A partition key of DynamoDB ends at 2,048 bytes and a sort key at 1,024. A sort key holds at most two ids, and `%` and
 # `#` take three bytes there.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.resource_type import EMPTY, ResourceKey
+from shared.domain.immutable import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from shared.domain.resource_type import ResourceKey
 
 
 class Phase(StrEnum):

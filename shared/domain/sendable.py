@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.immutable import EMPTY
 from shared.domain.paths import (
     ANY_KEY,
     copy_json,
@@ -17,7 +18,7 @@ from shared.domain.paths import (
     remove_places,
 )
 from shared.domain.references import Identifiers, Step, find_references, held_within, is_by_name, resolve
-from shared.domain.resource_type import EMPTY, Catalogue, ResourceKey, ResourceType, can_be_id
+from shared.domain.resource_type import Catalogue, ResourceKey, ResourceType, can_be_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

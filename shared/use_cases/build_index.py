@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import DownstreamUnavailableError, HubError
 from shared.domain.index_state import QUEUED_LEASE_S, SupersededError
-from shared.use_cases.indexing.build_run import Build, BuildReport, BuildRun, Checkpoints, OutOfTimeError, TypeReading
+from shared.use_cases.indexing.build_run import Build, BuildReport, BuildRun, OutOfTimeError, TypeReading
 from shared.use_cases.indexing.reading import Reading
 from shared.use_cases.indexing.writing import Writing
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shared.domain.ports.configs import ConfigRepository
-    from shared.domain.ports.index import IndexWriter
+    from shared.domain.ports.index import Checkpoints, IndexWriter
     from shared.domain.resource_type import Catalogue
 
 # Lambda stops a function that invokes itself after about 16 times:

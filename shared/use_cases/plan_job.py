@@ -21,7 +21,7 @@ from shared.use_cases.jobs.closure import Closure, read_closure, read_identifier
 from shared.use_cases.jobs.payloads import finalizer_batch, write_pack
 from shared.use_cases.jobs.snapshot import read_snapshot_error, read_targets, was_capped
 from shared.use_cases.jobs.step import BLOCKED_WAIT_S, why_stopped
-from shared.use_cases.writing.row_work import work_left
+from shared.use_cases.writing.task import work_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

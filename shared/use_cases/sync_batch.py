@@ -13,7 +13,7 @@ from shared.domain.row import Work
 from shared.domain.row_commit import RowCommit, sent_again
 from shared.use_cases.writing.adopt_target import Adoption
 from shared.use_cases.writing.batch_run import work_through
-from shared.use_cases.writing.row_work import OpenOutcomeError, Task, Workshop
+from shared.use_cases.writing.row_work import OpenOutcomeError, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shared.domain.ports.configs import Payload, WrittenConfig
     from shared.domain.resource_type import ResourceKey
     from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.use_cases.writing.task import Task
 
 
 def sync_batch(step: StepInput, ports: SyncPorts) -> StepResult:

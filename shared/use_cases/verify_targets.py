@@ -26,7 +26,7 @@ from shared.domain.since_last_sync import turned
 from shared.use_cases.jobs.closure import read_identifiers
 from shared.use_cases.writing.adopt_target import Adoption
 from shared.use_cases.writing.batch_run import Perform, work_through
-from shared.use_cases.writing.row_work import BlockedError, OpenOutcomeError, Task, Workshop, is_completed
+from shared.use_cases.writing.row_work import BlockedError, OpenOutcomeError, Workshop, is_completed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from shared.domain.ports.configs import Payload
     from shared.domain.row import Row
     from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.use_cases.writing.task import Task
 
 _MAX_LEFTOVERS = 10
 _MAX_LEFT_OUT = 20

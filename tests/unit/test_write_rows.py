@@ -15,7 +15,8 @@ from shared.use_cases.writing import job_guard
 from shared.use_cases.writing.commit_writer import CommitWriter
 from shared.use_cases.writing.job_guard import JobGuard
 from shared.use_cases.writing.ready_queue import ReadyQueue
-from shared.use_cases.writing.row_work import Room, Task
+from shared.use_cases.writing.room import Room
+from shared.use_cases.writing.task import Task
 from tests.fakes.sync_types import FLOW
 
 

@@ -15,8 +15,9 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
+from shared.domain.immutable import EMPTY
 from shared.domain.job import Job, JobKind
-from shared.domain.resource_type import EMPTY, ResourceKey
+from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import Claim, Hold, Sent, Writer, growing_wait
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from shared.adapters.dynamodb.index_items import (
 )
 from shared.adapters.dynamodb.requests import query_all, stored
 from shared.domain.config_node import normalise_time
+from shared.domain.immutable import EMPTY
 from shared.domain.index_state import (
     INDEX_LIFETIME_S,
     SIZE_CLASSES,
@@ -27,7 +28,6 @@ from shared.domain.index_state import (
     IndexState,
     size_class,
 )
-from shared.domain.resource_type import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -108,3 +108,19 @@ class IndexWriter(IndexReader, Protocol):
             SupersededError: a newer build wrote an item.
         """
         ...
+
+
+class Checkpoints(Protocol):
+    """JSON values by key, kept for some days."""
+
+    def put(self, key: str, value: Any) -> None:
+        """Store a value."""
+        ...
+
+    def get(self, key: str) -> Any:
+        """Return a stored value. Raises NotFoundError."""
+        ...
+
+    def delete(self, prefix: str) -> None:
+        """Forget all values whose keys begin so."""
+        ...

@@ -6,42 +6,24 @@ import threading
 import time
 from dataclasses import dataclass, field
 from itertools import batched
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from shared.domain.config_node import Blueprint
 from shared.domain.index_state import SupersededError
-from shared.domain.read_config import (
-    ReadConfig,
-)
+from shared.domain.read_config import ReadConfig
 from shared.domain.resource_type import Catalogue, ResourceKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shared.domain.ports.configs import ConfigRepository
-    from shared.domain.ports.index import IndexWriter
+    from shared.domain.ports.index import Checkpoints, IndexWriter
+
 
 #: Left of an invocation's time when it hands over: what runs then still ends, and a checkpoint is written.
 HANDOVER_S = 120.0
-
 # A stored object ends at 64 MB; what is kept of the largest payloads has some ten kilobytes.
 _CONFIGS_PER_CHECKPOINT = 1_000
-
-
-class Checkpoints(Protocol):
-    """JSON values by key, kept for some days."""
-
-    def put(self, key: str, value: Any) -> None:
-        """Store a value."""
-        ...
-
-    def get(self, key: str) -> Any:
-        """Return a stored value. Raises NotFoundError."""
-        ...
-
-    def delete(self, prefix: str) -> None:
-        """Forget all values whose keys begin so."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

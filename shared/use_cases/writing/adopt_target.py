@@ -21,7 +21,8 @@ from shared.use_cases.jobs.snapshot import read_snapshot_ids
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.use_cases.writing.row_work import Task, Workshop
+    from shared.use_cases.writing.row_work import Workshop
+    from shared.use_cases.writing.task import Task
 
 
 class Adoption:

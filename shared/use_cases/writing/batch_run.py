@@ -28,7 +28,8 @@ from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepRes
 from shared.use_cases.writing.commit_writer import CommitWriter
 from shared.use_cases.writing.job_guard import JobGuard
 from shared.use_cases.writing.ready_queue import Needs, ReadyQueue, no_needs
-from shared.use_cases.writing.row_work import BlockedError, OpenOutcomeError, Task, Workshop
+from shared.use_cases.writing.row_work import BlockedError, OpenOutcomeError, Workshop
+from shared.use_cases.writing.task import Task
 
 WORKERS = 24
 MAX_ATTEMPTS = 6

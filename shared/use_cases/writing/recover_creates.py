@@ -17,7 +17,8 @@ from shared.domain.resource_type import ResourceKey
 from shared.use_cases.jobs.payloads import read_pack
 from shared.use_cases.writing.adopt_target import Adoption
 from shared.use_cases.writing.job_guard import JobGuard
-from shared.use_cases.writing.row_work import Task, Workshop
+from shared.use_cases.writing.row_work import Workshop
+from shared.use_cases.writing.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -14,25 +14,25 @@ from shared.domain.errors import HubError, NotFoundError, TargetChangedError, Un
 from shared.domain.fingerprint import agree, equal_where_sent, fingerprint
 from shared.domain.job import Job, iso_time
 from shared.domain.paths import find_value
-from shared.domain.plan import Action, LineageEntry, PlannedResource
+from shared.domain.plan import Action, LineageEntry
 from shared.domain.referable_fields import read_referable_fields
 from shared.domain.remap import Stage, WrittenTarget, build_body, missing_referents
 from shared.domain.row import Event, Row, RowError, RowStatus, Work, event_of
-from shared.domain.row_commit import Hold, RowCommit, Sent, Writer
+from shared.domain.row_commit import RowCommit
 from shared.domain.sendable import without_secrets
+from shared.use_cases.writing.room import CONTENT_AT_ONCE_BYTES, Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from shared.domain.ports.configs import ConfigRepository, Payload, WrittenConfig
-    from shared.domain.resource_type import ResourceKey, ResourceType
+    from shared.domain.resource_type import ResourceKey
     from shared.use_cases.jobs.step import StepInput, SyncPorts
     from shared.use_cases.writing.job_guard import JobGuard
+    from shared.use_cases.writing.task import Task
 
 
 _MAX_UPDATES = 3
-# Of the 1 GB that a step has.
-_CONTENT_AT_ONCE_BYTES = 2 * MAX_CONTENT_BYTES
 _WRITTEN = {
     Work.WRITE: "Written to the target.",
     Work.RESOLVE: "Written again with all its references.",
@@ -62,91 +62,6 @@ class BlockedError(HubError):
     code = "BLOCKED"
 
 
-@dataclass(slots=True, kw_only=True)
-class Task:
-    """One row with all that its work needs.
-
-    Attributes:
-        outcome_unknown: a create was sent, by us or an earlier holder of the claim, and may have been done.
-        open_create: what is known of that.
-        look_at: when to look for what it made, in epoch seconds.
-        was_answered: the create was sent, and answered.
-        unanswered: an update was sent, and not answered: it may still be done, late.
-        outlived: the API was seen to work on behind that one.
-        sent: a write left under the claim, or may have.
-        last_writer: another job that wrote the target last, or may have.
-    """
-
-    planned: PlannedResource
-    payload: Payload
-    resource_type: ResourceType
-    row: Row
-    outcome_unknown: bool = False
-    open_create: Sent | None = None
-    look_at: float = 0
-    was_answered: bool = False
-    unanswered: bool = False
-    outlived: bool = False
-    sent: bool = False
-    last_writer: Writer | None = None
-
-    @property
-    def key(self) -> ResourceKey:
-        """Type and source id."""
-        return self.row.key
-
-    @property
-    def is_first(self) -> bool:
-        """Nothing has been done for the row so far."""
-        return self.row.left == work_left(self.planned)
-
-    @property
-    def whole_stage(self) -> Stage:
-        """How it is written with all its references: what this job created a second time, what existed once."""
-        return "full" if self.row.action == Action.CREATE else "patch"
-
-    @property
-    def pinned(self) -> set[ResourceKey]:
-        """Configs of which derived values stand beside the references to them."""
-        return {
-            one.referent
-            for one in self.planned.resolutions
-            if one.referent is not None and one.found.reference is not None and one.found.reference.siblings
-        }
-
-    def hold(self, owner: str) -> Hold:
-        """Return what has to be claimed before the row is written; the source, too, until its target is recorded."""
-        is_first_pair = self.row.target_id is None or (self.is_first and self.row.action == Action.MATCH)
-        return Hold(owner=owner, source=is_first_pair, target_id=self.row.target_id or self.planned.create_id)
-
-
-class Room:
-    """So many bytes of memory that workers share.
-
-    Args:
-        size: how many.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._left = size
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
-        """Wait until so many bytes are free, and have them; who wants more than there is gets the whole."""
-        wanted = min(size, self._size)
-        with self._changed:
-            self._changed.wait_for(lambda: self._left >= wanted)
-            self._left -= wanted
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._left += wanted
-                self._changed.notify_all()
-
-
 @dataclass(kw_only=True)
 class Workshop:
     """What the workers of one step share.
@@ -173,7 +88,7 @@ class Workshop:
     owner: str = field(default_factory=lambda: uuid4().hex)
     _source: ConfigRepository | None = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
-    _room_for_content: Room = field(default_factory=lambda: Room(_CONTENT_AT_ONCE_BYTES))
+    _room_for_content: Room = field(default_factory=lambda: Room(CONTENT_AT_ONCE_BYTES))
 
     def now_text(self) -> str:
         """Return the time as the contract writes it."""
@@ -437,14 +352,3 @@ def _gone(task: Task) -> TargetChangedError:
 def is_completed(task: Task, entry: LineageEntry) -> bool:
     """Tell whether a config was written whole and read back, from what the source says now."""
     return bool(entry.target_fingerprint and agree(entry.source_fingerprint, task.planned.source_fingerprint))
-
-
-def work_left(planned: PlannedResource) -> tuple[Work, ...]:
-    """Return the work that a planned resource takes, in order.
-
-    What exists on the target gets one write: in phase_a, or in a later phase where it must wait for derived values.
-    """
-    later = [work for work, wanted in ((Work.RESOLVE, planned.resolve), (Work.PATCH, planned.patch)) if wanted]
-    first = [] if later and planned.action is not Action.CREATE else [Work.WRITE]
-    activate = [Work.ACTIVATE] if planned.activate else []
-    return (*first, *later, *activate, Work.VERIFY)
