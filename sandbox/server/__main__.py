@@ -8,6 +8,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
+from sandbox.server.application import Application
 from sandbox.server.sandbox import Settings
 
 

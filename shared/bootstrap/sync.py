@@ -18,7 +18,7 @@ from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.downstream import open_repository
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
 from shared.observability import logger, record
-from shared.use_cases.jobs.step import StepInput, SyncPorts, run_noting_progress
+from shared.use_cases.jobs.step import StepInput, StepPorts, run_noting_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,14 +48,14 @@ def _name(read: Callable[[], str]) -> str:
         return ""
 
 
-def ports(step: StepInput) -> SyncPorts:
+def ports(step: StepInput) -> StepPorts:
     """Return what a step works with.
 
     Args:
         step: ends the waiting of the downstream clients in time.
     """
     lineage_table = _name(settings.lineage_table)
-    return SyncPorts(
+    return StepPorts(
         catalogue=catalogue(),
         jobs=sync_store(),
         commits=RowCommits(
@@ -92,7 +92,7 @@ def _log_failure(resource_type: str, error: Exception) -> None:
 
 
 def run_step(
-    step: Callable[[StepInput, SyncPorts], Mapping[str, Any]],
+    step: Callable[[StepInput, StepPorts], Mapping[str, Any]],
 ) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
     """Return a step that reads its input from the task's event and works on the real world."""
     translated = aws.translated_errors()(step)

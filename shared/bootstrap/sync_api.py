@@ -15,11 +15,10 @@ from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.security import token_verifier
 from shared.domain.job import places_for
-from shared.use_cases.jobs.intake import Caller, JobIntake
+from shared.use_cases.jobs.intake import JobIntake
 
 if TYPE_CHECKING:
     from shared.adapters.credentials import CredentialsStore
-    from shared.entrypoints.request import Request
 
 
 @cache
@@ -67,8 +66,3 @@ def intake(jobs: JobStore) -> JobIntake:
         places=places_for(settings.sync_concurrency()),
         now=time.time(),
     )
-
-
-def caller(request: Request) -> Caller:
-    """Return who asks."""
-    return Caller(org_id=request.org_id, user_id=request.user_id, token=request.token, expires_at=request.expires_at)

@@ -99,15 +99,15 @@ def _run_stages(build: Build) -> None:
     """Read, resolve, write and finish."""
     with ThreadPoolExecutor(_DETAILS_AT_ONCE) as details:
         reading = Reading(build, details)
-        build.timed("ListTypes", reading.read_listed_types)
-        build.timed("CollectUnlistedTypes", reading.read_unlisted_types)
-        build.timed("BoundTypesIndexedWhenUsed", reading.bound_types_indexed_when_used)
-        build.timed("CheckLimitedViews", reading.check_limited_views)
+        build.measured("ListTypes", reading.read_listed_types)
+        build.measured("CollectUnlistedTypes", reading.read_unlisted_types)
+        build.measured("BoundTypesIndexedWhenUsed", reading.bound_types_indexed_when_used)
+        build.measured("CheckLimitedViews", reading.check_limited_views)
     if all(build.readings[name].failure for name, entry in build.catalogue.items() if entry.list):
         first = next(reading.failure for reading in build.readings.values() if reading.failure)
         raise DownstreamUnavailableError(f"No type could be read. {first}")
-    build.timed("AssignBlueprints", reading.assign_blueprints)
-    build.timed("WriteIndex", Writing(build).write)
+    build.measured("AssignBlueprints", reading.assign_blueprints)
+    build.measured("WriteIndex", Writing(build).write)
 
 
 def _fail(index: IndexWriter, run: BuildRun, report: BuildReport, code: str, reason: str) -> None:

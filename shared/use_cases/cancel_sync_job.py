@@ -10,12 +10,10 @@ from shared.use_cases.reading.check_rights import check_may_do_everything
 
 if TYPE_CHECKING:
     from shared.domain.ports.configs import ConfigRepository
-    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.jobs import Jobs
 
 
-def cancel_sync_job(
-    jobs: SyncJobs, current: ConfigRepository, *, user_id: str, job_id: str, now: float
-) -> dict[str, Any]:
+def cancel_sync_job(jobs: Jobs, current: ConfigRepository, *, user_id: str, job_id: str, now: float) -> dict[str, Any]:
     """Mark a job as cancelled and return it; its place is free once its machine has ended.
 
     Args:

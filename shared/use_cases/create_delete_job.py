@@ -16,8 +16,9 @@ from shared.use_cases.jobs.request_fields import MAX_RESOURCES, ResourceSelectio
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from shared.domain.caller import Caller
     from shared.domain.ports.index import IndexReader
-    from shared.use_cases.jobs.intake import Caller, JobStores
+    from shared.use_cases.jobs.intake import JobStores
 
 # Another namespace than that of sync jobs, so that one key can be used for both.
 _JOB_IDS = UUID("5b0e6f0d-7c55-5d27-9f0a-3a2c1e8c6b94")

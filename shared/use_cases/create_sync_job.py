@@ -9,11 +9,13 @@ from pydantic import BaseModel, Field, StrictBool, StrictStr
 
 from shared.domain.errors import ForbiddenError, InvalidRequestError
 from shared.domain.job import Job, JobStatus, iso_time
-from shared.use_cases.jobs.intake import Caller, JobIntake, SideToken, hash_of, job_id_of, start_job, verified
+from shared.use_cases.jobs.intake import JobIntake, SideToken, hash_of, job_id_of, start_job, verified
 from shared.use_cases.jobs.request_fields import MAX_RESOURCES, Id, ResourceSelection, Token, selected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from shared.domain.caller import Caller
 
 
 # Any fixed namespace would do; this one must never change, or a repeated request would make a second job.

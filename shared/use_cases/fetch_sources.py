@@ -31,7 +31,7 @@ from shared.domain.row import Phase, RowError
 from shared.domain.sendable import referents_of, without_secrets
 from shared.use_cases.jobs.closure import Closure, identifiers_from_json, identifiers_to_json, read_identifiers
 from shared.use_cases.jobs.payloads import request_key, source_key
-from shared.use_cases.jobs.step import READ_TRIES, TRY_AGAIN_S, JobStoppedError, StepInput, SyncPorts
+from shared.use_cases.jobs.step import READ_TRIES, TRY_AGAIN_S, JobStoppedError, StepInput, StepPorts
 from shared.use_cases.reading.list_organisation import KeptPayloads, Listing, list_organisation, list_type
 from shared.use_cases.reading.work_off import READS_AT_ONCE, work_off
 from shared.use_cases.writing.job_guard import JobGuard
@@ -62,7 +62,7 @@ class SourceIndex(Protocol):
         ...
 
 
-def fetch_sources(step: StepInput, ports: SyncPorts, index: SourceIndex) -> Mapping[str, Any]:
+def fetch_sources(step: StepInput, ports: StepPorts, index: SourceIndex) -> Mapping[str, Any]:
     """Fetch the closure of a job, as far as this invocation's time allows.
 
     Returns:
@@ -89,7 +89,7 @@ def fetch_sources(step: StepInput, ports: SyncPorts, index: SourceIndex) -> Mapp
 
 
 class _Crawl:
-    def __init__(self, step: StepInput, ports: SyncPorts, job: Job, index: SourceIndex, guard: JobGuard) -> None:
+    def __init__(self, step: StepInput, ports: StepPorts, job: Job, index: SourceIndex, guard: JobGuard) -> None:
         self._step = step
         self._guard = guard
         self._ports = ports

@@ -14,7 +14,7 @@ from shared.use_cases.jobs.answers import delete_job_answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.jobs import Jobs
     from shared.domain.ports.runs import Credentials, Events, KeptToken
 
 
@@ -22,7 +22,7 @@ def finish_deletion(
     org_id: str,
     job_id: str,
     *,
-    jobs: SyncJobs,
+    jobs: Jobs,
     credentials: Credentials,
     events: Events,
     rebuild_index: Callable[[Job, KeptToken], None],

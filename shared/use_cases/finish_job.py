@@ -13,7 +13,7 @@ from shared.domain.row import Row, RowError, RowStatus, sample_errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.jobs import Jobs
     from shared.domain.ports.runs import Credentials, Events, KeptToken
 
 
@@ -24,7 +24,7 @@ def finish_job(
     org_id: str,
     job_id: str,
     *,
-    jobs: SyncJobs,
+    jobs: Jobs,
     credentials: Credentials,
     events: Events,
     rebuild_target_index: Callable[[Job, KeptToken], None],

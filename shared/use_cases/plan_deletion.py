@@ -13,10 +13,10 @@ from shared.use_cases.jobs.payloads import request_key
 from shared.use_cases.jobs.step import DONE, JobStoppedError, result
 
 if TYPE_CHECKING:
-    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
 
 
-def plan_deletion(step: StepInput, ports: SyncPorts) -> StepResult:
+def plan_deletion(step: StepInput, ports: StepPorts) -> StepResult:
     """Start the job under this execution and write its rows; where they stand already, nothing is done.
 
     Raises:

@@ -26,7 +26,7 @@ from shared.use_cases.writing.task import work_left
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from shared.use_cases.jobs.step import StepInput, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts
 
 # 25,000 events of an execution's history allow 1,500 iterations of Maps; a batch passes up to four of them.
 _MAX_BATCHES = 300
@@ -40,7 +40,7 @@ _RENEW_AFTER_S = 100 * 24 * 3600
 PLAN_COUNTS = "plan"
 
 
-def plan_job(step: StepInput, ports: SyncPorts, batch_size: int = _BATCH_SIZE) -> Mapping[str, Any]:
+def plan_job(step: StepInput, ports: StepPorts, batch_size: int = _BATCH_SIZE) -> Mapping[str, Any]:
     """Plan a job; a plan that stands already is only reported.
 
     Args:
@@ -89,7 +89,7 @@ _LATER_WORK = (Work.RESOLVE, Work.PATCH, Work.ACTIVATE, Work.VERIFY)
 
 
 class _Planning:
-    def __init__(self, ports: SyncPorts, job: Job, batch_size: int) -> None:
+    def __init__(self, ports: StepPorts, job: Job, batch_size: int) -> None:
         self._ports = ports
         self._job = job
         self._batch_size = batch_size

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from shared.domain.job import Job
     from shared.domain.row_commit import Claim
-    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
 
 _WORK_OF_STEP = {
     "SyncBatch": Work.WRITE,
@@ -30,7 +30,7 @@ _WORK_OF_STEP = {
 }
 
 
-def record_failure(step: StepInput, ports: SyncPorts) -> StepResult:
+def record_failure(step: StepInput, ports: StepPorts) -> StepResult:
     """Fail the rows of a batch that a step should have worked on, and let go of what it claimed for them.
 
     A claim under which a create was sent stays: it is all that is left of what may have been made.
@@ -60,7 +60,7 @@ def record_failure(step: StepInput, ports: SyncPorts) -> StepResult:
     return DONE
 
 
-def _claims_on(rows: Sequence[Row], job: Job, ports: SyncPorts) -> list[Claim]:
+def _claims_on(rows: Sequence[Row], job: Job, ports: StepPorts) -> list[Claim]:
     """Return the claims that a job still holds for rows, but for those of creates."""
     targets = [ResourceKey(row.key.type, row.target_id) for row in rows if row.target_id is not None]
     claims = claims_on(ports, job, [row.key for row in rows], targets)

@@ -20,13 +20,14 @@ from shared.domain.job import Job, JobStatus, iso_time
 from shared.domain.resource_type import ResourceKey
 from shared.domain.sendable import without_secrets
 from shared.use_cases.jobs.closure import Closure
-from shared.use_cases.jobs.intake import Caller, JobIntake, SideToken, start_job, verified
+from shared.use_cases.jobs.intake import JobIntake, SideToken, start_job, verified
 from shared.use_cases.jobs.payloads import request_key, source_key
 from shared.use_cases.jobs.request_fields import Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from shared.domain.caller import Caller
     from shared.domain.resource_type import Catalogue
 
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from shared.domain.resource_type import ResourceKey
     from shared.domain.row_commit import RowCommit
-    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
     from shared.use_cases.writing.row_work import Workshop
     from shared.use_cases.writing.task import Task
 
 
-def run_finalizers(step: StepInput, ports: SyncPorts) -> StepResult:
+def run_finalizers(step: StepInput, ports: StepPorts) -> StepResult:
     """Activate the resources of one batch.
 
     Raises:

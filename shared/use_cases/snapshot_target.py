@@ -25,8 +25,8 @@ from shared.use_cases.jobs.step import (
     READ_TRIES,
     TRY_AGAIN_S,
     StepInput,
+    StepPorts,
     StepResult,
-    SyncPorts,
     result,
     why_stopped,
 )
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _PART_SIZE = 200
 
 
-def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
+def snapshot_target(step: StepInput, ports: StepPorts) -> StepResult:
     """Snapshot one type of the target, as far as this invocation's time allows.
 
     Raises:
@@ -81,7 +81,7 @@ def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
 
 class _Snapshot:
     def __init__(
-        self, step: StepInput, ports: SyncPorts, job: Job, resource_type: ResourceType, state: dict[str, Any]
+        self, step: StepInput, ports: StepPorts, job: Job, resource_type: ResourceType, state: dict[str, Any]
     ) -> None:
         self._step = step
         self._ports = ports

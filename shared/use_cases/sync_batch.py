@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from shared.domain.ports.configs import Payload, WrittenConfig
     from shared.domain.resource_type import ResourceKey
-    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
     from shared.use_cases.writing.task import Task
 
 
-def sync_batch(step: StepInput, ports: SyncPorts) -> StepResult:
+def sync_batch(step: StepInput, ports: StepPorts) -> StepResult:
     """Create or patch what the plan put into one batch.
 
     Raises:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from shared.domain.plan import LineageEntry
     from shared.domain.ports.configs import Payload
     from shared.domain.row import Row
-    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
     from shared.use_cases.writing.task import Task
 
 _MAX_LEFTOVERS = 10
@@ -48,7 +48,7 @@ _LATE_UPDATE_S = 2
 _LATEST_COMMIT_S = 65
 
 
-def verify_targets(step: StepInput, ports: SyncPorts) -> StepResult:
+def verify_targets(step: StepInput, ports: StepPorts) -> StepResult:
     """Verify the resources of one batch; only this makes a row `created` or `patched`.
 
     Raises:

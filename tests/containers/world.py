@@ -15,9 +15,9 @@ from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.delete_intake import delete_intake
 from shared.bootstrap.index import index_store
 from shared.bootstrap.sync_api import intake, jobs_with_rows
+from shared.domain.caller import Caller
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.create_sync_job import create_sync_job
-from shared.use_cases.jobs.intake import Caller
 from shared.use_cases.rebuild_index import rebuild_index
 from tests.events import EVENTS, verified
 

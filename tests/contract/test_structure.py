@@ -22,6 +22,7 @@ ALLOWED = {
     # What comes in is bounded there, what leaves is redacted; which origins may read it is a setting.
     "shared.entrypoints": {
         "shared.domain.bounds",
+        "shared.domain.caller",
         "shared.domain.errors",
         "shared.domain.redaction",
         "shared.observability",

@@ -10,13 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from shared.adapters.dynamodb.job_store import JobStore
+from shared.domain.caller import Caller
 from shared.domain.job import Job, JobKind, Places
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.row import Row
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.delete_batch import delete_batch
 from shared.use_cases.finish_deletion import finish_deletion
-from shared.use_cases.jobs.intake import Caller, JobStores
+from shared.use_cases.jobs.intake import JobStores
 from shared.use_cases.jobs.step import StepInput
 from shared.use_cases.plan_deletion import plan_deletion
 from tests.fakes.config_repository import FakeConfigRepository

@@ -8,13 +8,14 @@ from typing import Any
 
 from shared.adapters.dynamodb.job_store import JobStore
 from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.caller import Caller
 from shared.domain.index_state import IndexState
 from shared.domain.job import JobKind, Places
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.delete_batch import delete_batch
 from shared.use_cases.finish_deletion import finish_deletion
-from shared.use_cases.jobs.intake import Caller, JobStores
+from shared.use_cases.jobs.intake import JobStores
 from shared.use_cases.plan_deletion import plan_deletion
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld

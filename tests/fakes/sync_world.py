@@ -21,7 +21,7 @@ from shared.domain.row import Row
 from shared.use_cases.fetch_sources import fetch_sources
 from shared.use_cases.finish_job import finish_job
 from shared.use_cases.jobs.payloads import request_key
-from shared.use_cases.jobs.step import StepInput, SyncPorts
+from shared.use_cases.jobs.step import StepInput, StepPorts
 from shared.use_cases.next_batches import next_batches
 from shared.use_cases.patch_references import patch_references
 from shared.use_cases.plan_job import plan_job
@@ -192,8 +192,8 @@ class SyncWorld:
     def sleep(self, seconds: float) -> None:
         self.skipped_s += seconds
 
-    def ports(self) -> SyncPorts:
-        return SyncPorts(
+    def ports(self) -> StepPorts:
+        return StepPorts(
             catalogue=self.catalogue,
             jobs=self.jobs,
             commits=RowCommits(
@@ -361,7 +361,7 @@ class SyncWorld:
         return sum(number for (name, _), number in self.target.calls.items() if name in ("create", "update"))
 
 
-_STEPS: Mapping[str, Callable[[StepInput, SyncPorts], Mapping[str, Any]]] = {
+_STEPS: Mapping[str, Callable[[StepInput, StepPorts], Mapping[str, Any]]] = {
     "SnapshotTarget": snapshot_target,
     # Small enough for jobs of tests to have several batches and stages.
     "PlanJob": partial(plan_job, batch_size=50),

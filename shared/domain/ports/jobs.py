@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shared.domain.row_commit import ClaimOutcome, Lost, RowClaim, RowCommit
 
 
-class SyncJobs(Protocol):
+class Jobs(Protocol):
     """Headers, counters, rows and activity log of jobs."""
 
     def create_job(self, job: Job, places: Places) -> bool:

@@ -132,7 +132,7 @@ class Build:
     blueprints: list[tuple[Blueprint, list[ResourceKey]]] | None = None
     unseen: set[ResourceKey] = field(default_factory=set)
 
-    def timed(self, step: str, work: Callable[[], None]) -> None:
+    def measured(self, step: str, work: Callable[[], None]) -> None:
         """Do the work of a stage and note how long it took."""
         start = time.perf_counter()
         try:

@@ -12,7 +12,7 @@ from shared.domain.job import JobStatus
 if TYPE_CHECKING:
     from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
-    from shared.domain.ports.jobs import Commits, Memory, Payloads, SyncJobs
+    from shared.domain.ports.jobs import Commits, Jobs, Memory, Payloads
     from shared.domain.ports.lineage import Lineage
     from shared.domain.resource_type import Catalogue
 
@@ -92,7 +92,7 @@ class StepInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SyncPorts:
+class StepPorts:
     """Everything outside of the domain that steps use.
 
     Attributes:
@@ -104,7 +104,7 @@ class SyncPorts:
     """
 
     catalogue: Catalogue
-    jobs: SyncJobs
+    jobs: Jobs
     commits: Commits
     lineage: Lineage
     memory: Memory
@@ -117,7 +117,7 @@ class SyncPorts:
 
 
 def run_noting_progress(
-    step: Callable[[StepInput, SyncPorts], StepResult], task: StepInput, ports: SyncPorts
+    step: Callable[[StepInput, StepPorts], StepResult], task: StepInput, ports: StepPorts
 ) -> StepResult:
     """Run a step and note where it brought its job on: so a job that hangs is told from one that is long.
 
@@ -138,7 +138,7 @@ def run_noting_progress(
     return result
 
 
-def _pace(task: StepInput, ports: SyncPorts) -> float:
+def _pace(task: StepInput, ports: StepPorts) -> float:
     try:
         waits = ports.jobs.note_wait(task.org_id, task.job_id)
     except Exception:  # noqa: BLE001 - storage that is busy may be what the step waits for

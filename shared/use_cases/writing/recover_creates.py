@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
     from shared.domain.row_commit import Claim
-    from shared.use_cases.jobs.step import StepInput, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts
 
 
-def recover_creates(step: StepInput, ports: SyncPorts, job: Job, sources: Collection[ResourceKey]) -> float:
+def recover_creates(step: StepInput, ports: StepPorts, job: Job, sources: Collection[ResourceKey]) -> float:
     """Settle the open creates of jobs that have ended, and let go of what else they claimed.
 
     Args:
@@ -60,7 +60,7 @@ def recover_creates(step: StepInput, ports: SyncPorts, job: Job, sources: Collec
     return wait_s
 
 
-def _claims_of_others(ports: SyncPorts, job: Job, sources: Collection[ResourceKey]) -> list[Claim]:
+def _claims_of_others(ports: StepPorts, job: Job, sources: Collection[ResourceKey]) -> list[Claim]:
     """Return what other sync jobs claim of a closure: the sources, and the targets that they became."""
     entries = ports.lineage.find_entries(job.target_org_id, job.source_org_id, sources)
     targets = [ResourceKey(entry.type, entry.target_id) for entry in entries.values()]
@@ -69,7 +69,7 @@ def _claims_of_others(ports: SyncPorts, job: Job, sources: Collection[ResourceKe
 
 
 def claims_on(
-    ports: SyncPorts, job: Job, sources: Iterable[ResourceKey], targets: Iterable[ResourceKey]
+    ports: StepPorts, job: Job, sources: Iterable[ResourceKey], targets: Iterable[ResourceKey]
 ) -> list[Claim]:
     """Return the claims, whoever's, on sources of a job and on targets of it."""
     return [
@@ -79,7 +79,7 @@ def claims_on(
 
 
 class _Recovery:
-    def __init__(self, step: StepInput, ports: SyncPorts, earlier: Job, target: ConfigRepository) -> None:
+    def __init__(self, step: StepInput, ports: StepPorts, earlier: Job, target: ConfigRepository) -> None:
         self._ports = ports
         self._job = earlier
         self._shop = Workshop(step=step, ports=ports, job=earlier, guard=JobGuard(ports.jobs, step), target=target)

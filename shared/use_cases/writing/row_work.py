@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from shared.domain.ports.configs import ConfigRepository, Payload, WrittenConfig
     from shared.domain.resource_type import ResourceKey
-    from shared.use_cases.jobs.step import StepInput, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts
     from shared.use_cases.writing.job_guard import JobGuard
     from shared.use_cases.writing.task import Task
 
@@ -77,7 +77,7 @@ class Workshop:
     """
 
     step: StepInput
-    ports: SyncPorts
+    ports: StepPorts
     job: Job
     guard: JobGuard
     target: ConfigRepository
