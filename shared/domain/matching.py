@@ -18,6 +18,7 @@ from shared.domain.errors import (
 )
 from shared.domain.natural_keys import NaturalKeyValue, names_another, natural_key_text, natural_key_values
 from shared.domain.paths import find_value
+from shared.domain.plan import Rule
 from shared.domain.resource_type import PORTABLE_IDENTITIES, Catalogue, Identity, ResourceKey, ResourceType
 from shared.domain.row import RowError
 from shared.domain.system_managed import find_system_managed
@@ -45,7 +46,7 @@ class Match:
         reason: for the row's event.
     """
 
-    rule: str
+    rule: Rule
     target: TargetConfig | None = None
     untouched: bool = False
     error: RowError | None = None
@@ -57,7 +58,7 @@ class Pair:
     """The two organisations of a job.
 
     Attributes:
-        heuristic: rules 5 and 6 apply.
+        heuristic: natural keys are tried.
         follow: a patch writes the source's active flag; else the target's stays.
     """
 
@@ -190,22 +191,26 @@ def match(
     """
     if config.payload is None:
         missing = RowError(NotFoundError.code, f"{config.key} could not be read from the source organisation.")
-        return Match("1", error=config.error or missing)
+        return Match(Rule.UNREADABLE, error=config.error or missing)
     if not resource_type.skip_sync and resource_type.create is None and resource_type.update is None:
         why = resource_type.missing.get("create", f"The API of {resource_type.name} cannot write.")
-        return Match("1", error=RowError(OperationUnsupportedError.code, why))
+        return Match(Rule.UNSUPPORTED, error=RowError(OperationUnsupportedError.code, why))
     found = _find_target(resource_type, config, natural_key, entry, index, taken, pair, back)
     kind = find_system_managed(resource_type, config.payload, pair.source_org_id)
     if resource_type.skip_sync or (kind is not None and not kind.update_allowed):
         reason = resource_type.skip_sync or (kind.reason if kind is not None else "")
-        return Match("2", target=found.target, untouched=True, reason=reason)
+        return Match(Rule.PLATFORM_OWNED, target=found.target, untouched=True, reason=reason)
     if found.target is None and kind is not None and found.error is None:
-        return Match("4", untouched=True, reason=f"{kind.reason} It is never created, and not on the target yet.")
+        return Match(
+            Rule.PLATFORM_OWNED, untouched=True, reason=f"{kind.reason} It is never created, and not on the target yet."
+        )
     if found.target is None:
         return found
     protected = _protect(resource_type, config, found, found.target, pair, entry)
     owner = owners.get(found.target.key)
-    is_taken = found.rule in ("4", "5") and (found.target.key in taken if owner is None else owner != config.key)
+    is_taken = found.rule in (Rule.SAME_ID, Rule.NATURAL_KEY) and (
+        found.target.key in taken if owner is None else owner != config.key
+    )
     if is_taken and not protected.untouched:
         return Match(found.rule, error=target_taken(found.target.key, owner))
     try:
@@ -231,32 +236,32 @@ def _find_target(
     if entry is not None:
         target = index.find(ResourceKey(config.key.type, entry.target_id))
         if target is not None:
-            return Match("3", target=target)
+            return Match(Rule.LINEAGE, target=target)
         stale = f"Its lineage named {entry.target_id}, which is gone from the target."
     came_from = index.find(ResourceKey(config.key.type, back)) if back is not None else None
     if came_from is not None:
-        return Match("3b", target=came_from, reason="It came from there.")
+        return Match(Rule.WAY_BACK, target=came_from, reason="It came from there.")
     same_id = portable_id(resource_type, config.key.id, pair)
     if same_id is not None:
         target = index.find(ResourceKey(config.key.type, same_id))
         if target is not None:
-            return Match("4", target=target, reason=stale)
+            return Match(Rule.SAME_ID, target=target, reason=stale)
     named_so = index.candidates(config.key.type, natural_key) if natural_key is not None else []
     if natural_key is not None and pair.heuristic:
         candidates = [candidate for candidate in named_so if candidate.key not in taken]
         if len(candidates) > 1:
-            return Match("6", error=ambiguity(natural_key, [candidate.key.id for candidate in candidates]))
+            return Match(Rule.AMBIGUOUS, error=ambiguity(natural_key, [candidate.key.id for candidate in candidates]))
         if candidates:
             reason = f"{_agreement(natural_key)} {stale}".strip()
-            return Match("5", target=candidates[0], reason=reason)
+            return Match(Rule.NATURAL_KEY, target=candidates[0], reason=reason)
     if natural_key is not None and natural_key.strong and named_so and all(one.key in taken for one in named_so):
         # The API keeps the key unique, so none can be made beside it: `match` tells whose it is.
-        return Match("5", target=named_so[0], reason=stale)
+        return Match(Rule.NATURAL_KEY, target=named_so[0], reason=stale)
     chosen = chosen_id(resource_type, config.key, pair)
     if chosen is not None and index.find(ResourceKey(config.key.type, chosen)) is not None:
         why = f"1 candidate on the target has the id that it would be created under: {chosen}."
-        return Match("6", error=RowError(AmbiguousMatchError.code, why))
-    return Match("7", reason=stale)
+        return Match(Rule.AMBIGUOUS, error=RowError(AmbiguousMatchError.code, why))
+    return Match(Rule.NEW, reason=stale)
 
 
 def _protect(
@@ -271,16 +276,16 @@ def _protect(
 
     What a job of ours left half done exists by that job only: it is completed.
     """
-    is_ours = found.rule == "3" and entry is not None and entry.half_done
+    is_ours = found.rule is Rule.LINEAGE and entry is not None and entry.half_done
     by_name = config.by_name_only or resource_type.identity in PORTABLE_IDENTITIES
     if by_name and not is_ours and not config.selected:
-        return replace(found, rule="2a", untouched=True, reason="It exists by name and was not selected.")
+        return replace(found, rule=Rule.BY_NAME, untouched=True, reason="It exists by name and was not selected.")
     if resource_type.never_overwrite:
         reason = f"What exists of type {resource_type.name} is never overwritten."
         return replace(found, untouched=True, reason=reason)
     kind = find_system_managed(resource_type, target.payload, pair.target_org_id)
     if kind is not None and not kind.update_allowed:
-        return replace(found, rule="2", untouched=True, reason=f"On the target: {kind.reason}")
+        return replace(found, rule=Rule.PLATFORM_OWNED, untouched=True, reason=f"On the target: {kind.reason}")
     return found
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.immutable import EMPTY
 from shared.domain.paths import KEY_ITSELF
-from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind
+from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind, Rule
 from shared.domain.references import FoundReference
 from shared.domain.resource_type import ResourceKey, ResourceType
 from shared.domain.row import RowError
@@ -47,6 +47,20 @@ def planned_to_json(resource_type: ResourceType, planned: PlannedResource) -> di
     }
 
 
+# As packs name them that were written before rules had names.
+_EARLIER_RULES = {
+    "1": "unreadable",
+    "2": "platform_owned",
+    "2a": "by_name",
+    "3": "lineage",
+    "3b": "way_back",
+    "4": "same_id",
+    "5": "natural_key",
+    "6": "ambiguous",
+    "7": "new",
+}
+
+
 def planned_from_json(resource_type: ResourceType, data: Mapping[str, Any]) -> PlannedResource:
     """Read what `planned_to_json` wrote.
 
@@ -56,6 +70,8 @@ def planned_from_json(resource_type: ResourceType, data: Mapping[str, Any]) -> P
     # What an older version wrote lacks what was added since.
     plain = {name: data[name] for name in _PLAIN_FIELDS if name in data}
     plain["action"] = Action(plain["action"])
+    if plain.get("rule"):
+        plain["rule"] = Rule(_EARLIER_RULES.get(plain["rule"], plain["rule"]))
     error = data["error"]
     return PlannedResource(
         **plain,

@@ -25,7 +25,7 @@ from shared.domain.match_closure import match_closure
 from shared.domain.matching import Pair, TargetIndex
 from shared.domain.memory import WrittenReference, references_hash, written_value
 from shared.domain.paths import remove_paths
-from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, TargetConfig
+from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, Rule, SourceConfig, TargetConfig
 from shared.domain.plan_state import UNKNOWN, WRITTEN, ClosureToPlan, Node, PlanState, Standing, Unknown
 from shared.domain.plan_writer import PlanWriter
 from shared.domain.row import RowError, RowStatus
@@ -125,12 +125,16 @@ def planned_status(planned: PlannedResource, dry_run: bool) -> RowStatus:
     if not dry_run:
         return RowStatus.SKIPPED if planned.action is Action.SKIP else RowStatus.PENDING
     if planned.action is Action.SKIP:
-        return RowStatus.WOULD_MATCH if planned.rule == "5" and planned.record_lineage else RowStatus.WOULD_SKIP
+        return (
+            RowStatus.WOULD_MATCH
+            if planned.rule is Rule.NATURAL_KEY and planned.record_lineage
+            else RowStatus.WOULD_SKIP
+        )
     return _STATUS[planned.action]
 
 
 #: Rules that follow a pair, of this direction or the other.
-_BY_LINEAGE = frozenset({"3", "3b"})
+_BY_LINEAGE = frozenset({Rule.LINEAGE, Rule.WAY_BACK})
 _CREATED = frozenset({Action.CREATE})
 
 
@@ -159,7 +163,9 @@ class _Planner:
             if found.error is not None:
                 node.fail(found.error)
             elif not found.untouched:
-                node.action = Action.MATCH if found.rule == "5" else Action.PATCH if found.target else Action.CREATE
+                node.action = (
+                    Action.MATCH if found.rule is Rule.NATURAL_KEY else Action.PATCH if found.target else Action.CREATE
+                )
         for node in self._state.nodes.values():
             if node.written and node.config.payload is not None:
                 self._prepare(node, node.config.payload)
@@ -244,7 +250,9 @@ class _Planner:
         if entry.override_fingerprint != node.config.override_fingerprint or not self._names_the_same(node, entry):
             return False
         # Under another catalogue version, and on the way back, the entry is written anew, and nothing else.
-        node.record_lineage = node.match.rule != "3" or agree(entry.source_fingerprint, node.source_fingerprint) is None
+        node.record_lineage = (
+            node.match.rule is not Rule.LINEAGE or agree(entry.source_fingerprint, node.source_fingerprint) is None
+        )
         return True
 
     def _says_the_same(self, node: Node, target_payload: Mapping[str, Any]) -> bool:
@@ -361,7 +369,7 @@ class _Planner:
             if node.action is not Action.SKIP or node.match.untouched or node.type.update is None:
                 continue
             if any(self._state.standing(node, link) is Standing.REWRITTEN for link in node.links):
-                node.action = Action.MATCH if node.match.rule == "5" else Action.PATCH
+                node.action = Action.MATCH if node.match.rule is Rule.NATURAL_KEY else Action.PATCH
                 node.record_lineage = False
                 moved = True
         return moved

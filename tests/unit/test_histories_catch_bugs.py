@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from shared.domain import match_closure, matching, references, sendable
+from shared.domain.plan import Rule
 from shared.domain.planner import _Planner
 from shared.domain.text_scan import is_identifier_shaped
 from shared.use_cases import fetch_sources
@@ -35,7 +36,7 @@ def _what_pins_a_config_that_is_written_stays_as_it_is(planted: pytest.MonkeyPat
 
 def _what_lineage_knows_by_name_is_patched(planted: pytest.MonkeyPatch) -> None:
     def protect(resource_type: Any, config: Any, found: Any, *more: Any) -> Any:
-        return found if found.rule == "3" else _protect(resource_type, config, found, *more)
+        return found if found.rule is Rule.LINEAGE else _protect(resource_type, config, found, *more)
 
     planted.setattr(matching, "_protect", protect)
 
