@@ -289,3 +289,22 @@ def test_modules_are_short_or_their_length_is_a_decision() -> None:
     assert long == LONGER
     decisions = (ROOT / "docs" / "decisions.md").read_text()
     assert all(Path(name).name in decisions for name in LONGER)
+
+
+def port_methods() -> dict[str, set[str]]:
+    return {
+        port.name: {method.name for method in port.body if isinstance(method, ast.FunctionDef)}
+        for file in (ROOT / "shared" / "domain" / "ports").glob("*.py")
+        for port in protocols(file)
+    }
+
+
+def test_ports_are_documented_where_they_stand_and_nowhere_else() -> None:
+    every = {name for methods in port_methods().values() for name in methods}
+    for file in FILES:
+        if package_of(module_name(file)) != "shared.adapters":
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and "override" in {ast.unparse(one) for one in node.decorator_list}:
+                assert node.name in every, f"{file}: {node.name}"
+                assert ast.get_docstring(node) is None, f"{file}: {node.name} is documented in its port"

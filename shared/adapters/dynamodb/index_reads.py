@@ -6,7 +6,7 @@ from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from operator import and_, or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from boto3.dynamodb.conditions import Attr, Key
 
@@ -49,25 +49,16 @@ _INDEX_BY_SORT = {
 class IndexReads(IndexStates):
     """Nodes, edges and identifiers of an organisation, as reads see them."""
 
+    @override
     def find_summaries(self, org_id: str, configs: Sequence[ResourceKey]) -> Mapping[ResourceKey, dict[str, Any]]:
-        """Return the summaries of those configs that the index has.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         found = batch_get(
             self._client, self._table, [keys.node(org_id, config) for config in configs], projection="summary"
         )
         summaries = (plain(item["summary"]) for item in found)
         return {ResourceKey(summary["type"], summary["id"]): summary for summary in summaries}
 
+    @override
     def list_nodes(self, org_id: str, query: NodeQuery, size: int, cursor: str | None) -> Page:
-        """Return a page of nodes; a short one with a cursor where 4 MB or 2 s are used up.
-
-        Raises:
-            InvalidRequestError: the cursor is not one of this query.
-            StorageThrottledError: the table is busy.
-        """
         index_name, sort_attribute, forward = _INDEX_BY_SORT[query.sort]
         partition = keys.type_partition(org_id, query.type)
         filters = {name: getattr(query, name) for name in query.__slots__}
@@ -92,13 +83,8 @@ class IndexReads(IndexStates):
         )
         return Page([plain(item["summary"]) for item in items], cursor_behind(behind) if behind else None)
 
+    @override
     def list_used_by(self, org_id: str, config: ResourceKey, size: int, cursor: str | None) -> Page:
-        """Return a page of the configs that use one, each with its `pointers`: one Query on the inverse edges.
-
-        Raises:
-            InvalidRequestError: the cursor is not one of this query.
-            StorageThrottledError: the table is busy.
-        """
         filters = {"type": config.type, "id": config.id}
         last = decode_cursor(cursor, "getConfigUsedBy", org_id, filters, 1)
         partition = keys.used_by_partition(org_id, config.type)
@@ -112,14 +98,10 @@ class IndexReads(IndexStates):
         next_cursor = encode_cursor("getConfigUsedBy", org_id, filters, [behind["sk"]]) if behind else None
         return Page(results, next_cursor)
 
+    @override
     def load_users(
         self, org_id: str, configs: Iterable[ResourceKey]
     ) -> Mapping[ResourceKey, Sequence[Mapping[str, Any]]]:
-        """Return type, id and title of what uses each of many configs; those that nothing uses are left out.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         ids_by_type: dict[str, set[str]] = {}
         for config in configs:
             ids_by_type.setdefault(config.type, set()).add(config.id)
@@ -176,12 +158,8 @@ class IndexReads(IndexStates):
             position = reached - is_within
             start = start if is_within else None
 
+    @override
     def list_edges(self, org_id: str, config: ResourceKey) -> Mapping[ResourceKey, Sequence[str]]:
-        """Return what a config uses, with the JSON pointers of the places.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         partition = keys.type_partition(org_id, config.type)
         condition = Key("pk").eq(partition) & Key("sk").begins_with(keys.edges_prefix(config))
         edges: dict[ResourceKey, Sequence[str]] = {}
@@ -190,12 +168,8 @@ class IndexReads(IndexStates):
             edges[ResourceKey(to_type, to_id)] = item["pointers"]
         return edges
 
+    @override
     def find_identifiers(self, org_id: str, values: Iterable[str]) -> Identifiers:
-        """Return what the given ids and aliases stand for.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         wanted = [keys.identifier(org_id, value) for value in values if keys.can_be_identifier(value)]
         found = batch_get(self._client, self._table, wanted, projection="sk, configs")
         return {keys.split(item["sk"])[0]: identified_in(item) for item in found}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
@@ -28,6 +28,7 @@ from shared.domain.index_state import (
     IndexState,
     size_class,
 )
+from shared.domain.ports.index import IndexWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 _STILL_LATEST = "attribute_not_exists(pk) OR build_token = :token"
 
 
-class IndexStates:
+class IndexStates(IndexWriter):
     """The state of every organisation's index.
 
     Args:
@@ -53,29 +54,16 @@ class IndexStates:
         self._table = table_name
         self._clock = clock
 
+    @override
     def find_state(self, org_id: str) -> IndexState | None:
-        """Return the build state, None before any build.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         with translated_errors():
             answer = self._client.get_item(TableName=self._table, Key=keys.index_state(org_id), ConsistentRead=True)
         return read_state(answer["Item"]) if "Item" in answer else None
 
+    @override
     def start_build(
         self, org_id: str, build_token: str, lease_until: float, debounce_s: float, event: Mapping[str, Any] = EMPTY
     ) -> bool:
-        """Make a build the latest one, which is about to be invoked with an event.
-
-        What an earlier success found stays readable, unless its time is over.
-
-        Returns:
-            False where another build has begun less than `debounce_s` ago and still runs.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         now = self._clock()
         state = self.find_state(org_id)
         gone = state is not None and state.expires_at is not None and not state.has_nodes(now)
@@ -102,20 +90,10 @@ class IndexStates:
             {"#status": "status", "#error": "error"},
         )
 
+    @override
     def extend_lease(
         self, org_id: str, build_token: str, lease_until: float, event: Mapping[str, Any] | None = None
     ) -> IndexState | None:
-        """Say that the build is worked on until a point in time (epoch seconds); None where it is not the latest one.
-
-        Args:
-            org_id: whose index.
-            build_token: the build.
-            lease_until: until when.
-            event: what its next invocation is about to be started with; by default that is known already.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         extended = self._update_state(
             org_id,
             "SET #status = :building, standing = :standing, lease_until = :lease, build_token = :token,"
@@ -133,21 +111,13 @@ class IndexStates:
         )
         return self.find_state(org_id) if extended else None
 
+    @override
     def is_latest(self, org_id: str, build_token: str) -> bool:
-        """Tell whether no newer build has begun.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         state = self.find_state(org_id)
         return state is None or state.build_token == build_token
 
+    @override
     def finish_build(self, org_id: str, build_token: str, user_id: str, result: BuildResult) -> bool:
-        """Record the success of a build; False where it is not the latest one.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         now = self._clock()
         state = self.find_state(org_id)
         started_at = state.started_at if state else now
@@ -177,12 +147,8 @@ class IndexStates:
             {"#status": "status", "#error": "error"},
         )
 
+    @override
     def fail_build(self, org_id: str, build_token: str, error: str) -> None:
-        """Record why a build failed, if it is the latest one.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         self._update_state(
             org_id,
             "SET #status = :failed, standing = :standing, #error = :error",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
@@ -45,12 +45,8 @@ _NEWEST_IS_OURS = "attribute_not_exists(pk) OR attribute_not_exists(build) OR bu
 class IndexStore(IndexReads):
     """An index as builds see it; each write is on condition that no newer build wrote the item."""
 
+    @override
     def load_partition(self, org_id: str, partition: Partition) -> Mapping[ItemKey, StoredItem]:
-        """Return all items of a partition, strongly consistent; contents only of identifiers.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         request: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": Key("pk").eq(partition_key(org_id, partition)),
@@ -67,12 +63,8 @@ class IndexStore(IndexReads):
             for item in query_all(self._client, request)
         }
 
+    @override
     def load_blueprints(self, org_id: str, type_name: str) -> Mapping[ResourceKey, Sequence[Blueprint]]:
-        """Return the blueprints of all nodes of a type that have any.
-
-        Raises:
-            StorageThrottledError: the table is busy.
-        """
         partition = keys.type_partition(org_id, type_name)
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -86,16 +78,8 @@ class IndexStore(IndexReads):
             for item in query_all(self._client, request)
         }
 
+    @override
     def apply(self, org_id: str, build_token: str, user_id: str, changes: Changes) -> Iterator[int]:
-        """Write changes, each item on condition that no newer build wrote it.
-
-        Yields:
-            How many are done, after every round of writes.
-
-        Raises:
-            SupersededError: a newer build wrote an item.
-            StorageThrottledError: the table is busy.
-        """
         expires_at = int(self._clock()) + ITEM_LIFETIME_S
 
         def put(change: tuple[ItemKey, Content, str]) -> None:

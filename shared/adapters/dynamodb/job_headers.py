@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.cursor import begun_at, decode_cursor, encode_cursor
@@ -34,12 +34,8 @@ _RUNNING = (JobStatus.PENDING.value, JobStatus.IN_PROGRESS.value)
 class JobHeaders(RunningJobs):
     """Headers and counters. Reads are strongly consistent, except lists for people."""
 
+    @override
     def get_job(self, org_id: str, job_id: str) -> Job:
-        """Return a header.
-
-        Raises:
-            NotFoundError: this organisation has no such job.
-        """
         item = self._client.get_item(
             TableName=self._jobs, Key=keys.job(org_id, job_id, self._kind), ConsistentRead=True
         ).get("Item")
@@ -47,12 +43,8 @@ class JobHeaders(RunningJobs):
             raise NotFoundError(f"There is no {self._kind} job {job_id}.")
         return read_job(item)
 
+    @override
     def list_jobs(self, org_id: str, status: str | None, size: int, cursor: str | None) -> tuple[list[Job], str | None]:
-        """Return one page of an organisation's jobs, newest first, and the cursor of the next.
-
-        Raises:
-            InvalidRequestError: the cursor is not one of this list.
-        """
         filters = {"status": status}
         query: dict[str, Any] = {
             "TableName": self._jobs,
@@ -74,13 +66,8 @@ class JobHeaders(RunningJobs):
         next_cursor = encode_cursor(self._list_jobs, org_id, filters, [last["created_key"]]) if last else None
         return [read_job(item) for item in items], next_cursor
 
+    @override
     def start_job(self, org_id: str, job_id: str, execution_id: str) -> Job:
-        """Mark a job as running under an execution and return its header.
-
-        Raises:
-            NotFoundError: there is no such job.
-            ConflictError: it is final, or another execution drives it.
-        """
         try:
             answer = self._client.update_item(
                 TableName=self._jobs,
@@ -101,12 +88,8 @@ class JobHeaders(RunningJobs):
             raise ConflictError(f"The job is {job.status} or driven by another execution.") from None
         return read_job(answer["Attributes"])
 
+    @override
     def begin_plan(self, job: Job, planner: str) -> Job:
-        """Let only this invocation plan a job from now on, and return the header as it then stands.
-
-        Raises:
-            ConflictError: it is planned already, or final.
-        """
         self._update_header(
             job.org_id,
             job.id,
@@ -117,6 +100,7 @@ class JobHeaders(RunningJobs):
         )
         return replace(job, planner=planner)
 
+    @override
     def mark_planned(
         self,
         job: Job,
@@ -127,22 +111,6 @@ class JobHeaders(RunningJobs):
         counts: Mapping[str, Mapping[str, int]],
         next_seq: int,
     ) -> None:
-        """Record that the plan stands: totals, stages, batches and where the activity log goes on.
-
-        From then on nothing else can write counters or rows of a plan.
-
-        Args:
-            job: the header.
-            total: number of rows.
-            stages: batch numbers per stage.
-            batches: batch numbers per kind of later work.
-            counts: batch -> counter -> number of rows.
-            next_seq: how many events the plan wrote.
-
-        Raises:
-            ConflictError: it is recorded already, another invocation plans by now, or the job is final.
-            StorageThrottledError: the tables kept refusing.
-        """
         expires_at = self._expires_at()
         self._put_planned(
             job,
@@ -190,14 +158,14 @@ class JobHeaders(RunningJobs):
             if transact(self._client, [{"ConditionCheck": check}, *puts]) is not None:
                 raise ConflictError(_NOT_PLANNER)
 
+    @override
     def hand_out_stage(self, job: Job, stage: int, hand_outs: int) -> None:
-        """Remember that a stage of phase_a was handed out, and how often by now."""
         self._update_header(
             job.org_id, job.id, "SET next_stage = :stage, hand_outs = :times", {":stage": stage, ":times": hand_outs}
         )
 
+    @override
     def enter_phase(self, job: Job, phase: Phase, current_batch: Mapping[str, int] | None) -> None:
-        """Say where a running job is; a job that is further or final is left alone."""
         try:
             self._update_header(
                 job.org_id,
@@ -215,8 +183,8 @@ class JobHeaders(RunningJobs):
         except ConflictError:
             return
 
+    @override
     def stop_for(self, org_id: str, job_id: str, error: RowError) -> None:
-        """Record the error that belongs to no row and ends the job; the first one stays."""
         try:
             self._update_header(
                 org_id,
@@ -229,6 +197,7 @@ class JobHeaders(RunningJobs):
         except ConflictError:
             return
 
+    @override
     def finish_job(
         self,
         job: Job,
@@ -239,11 +208,6 @@ class JobHeaders(RunningJobs):
         *,
         rebuild_triggered: bool = False,
     ) -> Job:
-        """Close a job; one that is final keeps its status and end, and gets the sample of errors and the counters only.
-
-        Returns:
-            The header as it stands afterwards.
-        """
         known: dict[str, Any] = {":sample": [dict(entry) for entry in errors_sample], ":counts": dict(counts)}
         update = "SET errors_sample = :sample, final_counts = :counts"
         if rebuild_triggered:
@@ -265,13 +229,8 @@ class JobHeaders(RunningJobs):
             )
         return self.get_job(job.org_id, job.id)
 
+    @override
     def cancel_job(self, org_id: str, job_id: str, finished_at: str) -> Job:
-        """Mark a running job as cancelled and return its header.
-
-        Raises:
-            NotFoundError: this organisation has no such job.
-            ConflictError: it is final already.
-        """
         self.get_job(org_id, job_id)
         try:
             self._update_header(
@@ -305,8 +264,8 @@ class JobHeaders(RunningJobs):
         except self._client.exceptions.ConditionalCheckFailedException:
             raise ConflictError("The job is final, or further than that.") from None
 
+    @override
     def counts(self, org_id: str, job_id: str) -> dict[str, dict[str, int]]:
-        """Return batch -> counter -> number of rows."""
         items = query_all(
             self._client,
             {
@@ -321,8 +280,8 @@ class JobHeaders(RunningJobs):
         )
         return {keys.split(item["sk"])[1]: {name: int(item.get(name, 0)) for name in COUNTERS} for item in items}
 
+    @override
     def total_counts(self, org_id: str, job_id: str) -> dict[str, int]:
-        """Return the sum of all batches' counters."""
         batches = self.counts(org_id, job_id).values()
         return {name: sum(numbers[name] for numbers in batches) for name in COUNTERS}
 

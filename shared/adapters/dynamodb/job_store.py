@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.cursor import decode_cursor, encode_cursor
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class JobStore(JobHeaders):
     """Jobs and rows. Reads are strongly consistent, except lists for people."""
 
+    @override
     def list_events(self, org_id: str, job_id: str, limit: int = 10) -> list[Event]:
-        """Return the latest events, the newest first."""
         answer = self._client.query(
             TableName=self._index,
             KeyConditionExpression="pk = :pk",
@@ -37,8 +37,8 @@ class JobStore(JobHeaders):
         )
         return [read_event(item) for item in answer["Items"]]
 
+    @override
     def put_events(self, org_id: str, job_id: str, events: Sequence[Event]) -> None:
-        """Write events whose `seq` is set."""
         expires_at = self._expires_at()
         batch_put(
             self._client,
@@ -46,24 +46,19 @@ class JobStore(JobHeaders):
             [event_item(org_id, job_id, event, event.seq, expires_at) for event in events],
         )
 
+    @override
     def put_rows(self, job: Job, rows: Sequence[Row]) -> None:
-        """Write the rows of a plan, over those of an earlier attempt to plan.
-
-        Raises:
-            ConflictError: a plan stands already, or another invocation plans by now.
-            StorageThrottledError: the tables kept refusing.
-        """
         expires_at = self._expires_at()
         self._put_planned(job, self._rows, [row_item(job, row, expires_at) for row in rows])
 
+    @override
     def get_rows(self, org_id: str, job_id: str, wanted: Iterable[ResourceKey]) -> dict[ResourceKey, Row]:
-        """Return the rows of the given source configs; those that the job does not have are left out."""
         items = batch_get(self._client, self._rows, [keys.row(org_id, job_id, key, self._kind) for key in wanted])
         rows = (read_row(item) for item in items)
         return {row.key: row for row in rows}
 
+    @override
     def list_rows(self, org_id: str, job_id: str) -> Iterator[Row]:
-        """Yield all rows of a job, strongly consistent."""
         items = query_all(
             self._client,
             {
@@ -75,14 +70,10 @@ class JobStore(JobHeaders):
         )
         yield from (read_row(item) for item in items)
 
+    @override
     def list_rows_page(
         self, org_id: str, job_id: str, status: str | None, size: int, cursor: str | None
     ) -> tuple[list[Row], str | None]:
-        """Return one page of rows for a person, and the cursor of the next.
-
-        Raises:
-            InvalidRequestError: the cursor is not one of this list.
-        """
         filters = {"job_id": job_id, "status": status}
         query: dict[str, Any] = {
             "TableName": self._rows,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 from zlib import crc32
 
 from shared.adapters.dynamodb import keys
@@ -14,6 +14,7 @@ from shared.adapters.dynamodb.job_items import (
 from shared.adapters.dynamodb.requests import batch_get, query_all, transact
 from shared.domain.errors import StorageThrottledError, TooManyJobsError
 from shared.domain.job import Job, JobKind, JobStatus, Places, RunningJob, epoch_seconds
+from shared.domain.ports.jobs import Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -31,7 +32,7 @@ _LOOKS_FOR_A_PLACE = 8
 _PLACES = Places()
 
 
-class RunningJobs:
+class RunningJobs(Jobs):
     """Which jobs run, and how many may.
 
     Args:
@@ -60,22 +61,8 @@ class RunningJobs:
         self._list_jobs = f"list{kind.capitalize()}Jobs"
         self._list_rows = f"list{kind.capitalize()}JobResources"
 
+    @override
     def create_job(self, job: Job, places: Places = _PLACES) -> bool:
-        """Store a new header, mark the job as running and take its places among those that run.
-
-        The header of one that could not be started makes room for a repeat of its request.
-
-        Args:
-            job: the job.
-            places: how many there are.
-
-        Returns:
-            False where the job exists already.
-
-        Raises:
-            StorageThrottledError: other jobs kept taking and giving back places at the same moments.
-            TooManyJobsError: as many jobs as allowed are running.
-        """
         header = keys.job(job.org_id, job.id, job.kind)
         put_header: Any = {
             "TableName": self._jobs,
@@ -131,13 +118,8 @@ class RunningJobs:
             },
         }
 
+    @override
     def release_slot(self, job: Job, busy_s: float = 0) -> None:
-        """Give back the places that a job took among the running ones, and take its mark away.
-
-        Args:
-            job: the job.
-            busy_s: for how many seconds something of it may still run: nobody takes its places before.
-        """
         release: Any = {"UpdateExpression": "REMOVE job_id, lease_until"}
         values: dict[str, Any] = {":job": job.id}
         if busy_s:
@@ -158,8 +140,8 @@ class RunningJobs:
                 continue
         self._client.delete_item(TableName=self._jobs, Key=keys.running_job(job.org_id, job.id, job.kind))
 
+    @override
     def is_marked_running(self, job: Job) -> bool:
-        """Tell whether a job has its mark among the running ones: nobody has given back its place yet."""
         return bool(self._find_mark(job))
 
     def _find_mark(self, job: Job) -> dict[str, Any]:
@@ -167,8 +149,8 @@ class RunningJobs:
         answer: Any = self._client.get_item(TableName=self._jobs, Key=key, ConsistentRead=True)
         return dict(answer.get("Item", {}))
 
+    @override
     def note_progress(self, org_id: str, job_id: str) -> None:
-        """Note that a step brought a job on just now; nothing happens where the job has ended."""
         try:
             self._client.update_item(
                 TableName=self._jobs,
@@ -180,8 +162,8 @@ class RunningJobs:
         except self._client.exceptions.ConditionalCheckFailedException:
             return
 
+    @override
     def note_wait(self, org_id: str, job_id: str) -> int:
-        """Count a wait of a job and return how many it has had by now; 0 where the job has ended."""
         try:
             answer = self._client.update_item(
                 TableName=self._jobs,

@@ -23,5 +23,14 @@ class Tokens(Protocol):
     """Verifies tokens that a body carries."""
 
     def verify_for_org(self, token: str, org_id: str, field: str = "target_auth_token") -> Identity:
-        """Return who a token speaks for. Raises ForbiddenError."""
+        """Return the identity behind a second token, one that the request's body carries.
+
+        Args:
+            token: the token.
+            org_id: the organisation that it must act for.
+            field: name of the body field, for the message.
+
+        Raises:
+            ForbiddenError: it does not verify, or acts for another organisation.
+        """
         ...
