@@ -768,7 +768,9 @@ def routes() -> Mapping[str, tuple[str, str]]:
     found = {}
     template = yaml.load(_TEMPLATE.read_text(), Loader=_template_loader())  # noqa: S506 - it is a safe one
     for name, resource in template["Resources"].items():
-        for event in resource.get("Properties", {}).get("Events", {}).values():
+        # Loops are lists; there is no operation in one.
+        properties = resource.get("Properties", {}) if isinstance(resource, dict) else {}
+        for event in properties.get("Events", {}).values():
             if event["Type"] == "Api":
                 operation = name[0].lower() + name[1:].removesuffix("Function")
                 found[operation] = (event["Properties"]["Method"].lower(), event["Properties"]["Path"])

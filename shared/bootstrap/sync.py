@@ -30,22 +30,12 @@ if TYPE_CHECKING:
 @cache
 def sync_store() -> JobStore:
     """Return headers, rows and activity logs of jobs."""
-    return JobStore(
-        aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table(), _name(settings.index_table)
-    )
+    return JobStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table(), settings.index_table())
 
 
 @cache
 def _payloads() -> PayloadStore:
-    return PayloadStore(aws.client("s3"), _name(settings.payload_bucket))
-
-
-def _name(read: Callable[[], str]) -> str:
-    """Return a name that not every function has; one that has not fails where it uses it."""
-    try:
-        return read()
-    except settings.MissingSettingError:
-        return ""
+    return PayloadStore(aws.client("s3"), settings.payload_bucket())
 
 
 def ports(step: StepInput) -> StepPorts:
@@ -54,7 +44,7 @@ def ports(step: StepInput) -> StepPorts:
     Args:
         step: ends the waiting of the downstream clients in time.
     """
-    lineage_table = _name(settings.lineage_table)
+    lineage_table = settings.lineage_table()
     return StepPorts(
         catalogue=catalogue(),
         jobs=sync_store(),
@@ -63,10 +53,10 @@ def ports(step: StepInput) -> StepPorts:
             settings.sync_jobs_table(),
             settings.sync_resources_table(),
             lineage_table,
-            _name(settings.index_table),
+            settings.index_table(),
         ),
         lineage=LineageStore(aws.dynamodb(), lineage_table),
-        memory=MemoryStore(aws.dynamodb(), _name(settings.memory_table), _payloads()),
+        memory=MemoryStore(aws.dynamodb(), settings.memory_table(), _payloads()),
         payloads=_payloads(),
         open_repository=lambda job, role: _open_repository(job, role, step.deadline),
         now=time.time,
