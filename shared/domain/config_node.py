@@ -149,7 +149,7 @@ def summary_of(node: ConfigNode) -> dict[str, Any]:
 
 
 def _listed(resource_type: ResourceType) -> Fields:
-    return resource_type.list_fields or resource_type.fields
+    return resource_type.listed_fields
 
 
 def title_of(

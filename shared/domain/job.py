@@ -45,6 +45,28 @@ MAP_CONCURRENCY = 8
 COUNTERS = ("pending", "in_progress", "succeeded", "failed", "skipped_unchanged")
 
 
+class Direction(StrEnum):
+    """On which side of a job the organisation is that created it."""
+
+    PUSH = "push"  # the source
+    PULL = "pull"  # the target
+    NONE = ""  # a delete job has one side
+
+
+class MatchMode(StrEnum):
+    """By what a job may pair configs that no sync has paired before."""
+
+    HEURISTIC = "heuristic"  # by natural keys, too
+    LINEAGE_ONLY = "lineage_only"  # by ids that are the same everywhere
+
+
+class Activation(StrEnum):
+    """What a patch does with the target's active flag."""
+
+    KEEP = "keep"  # it stays
+    FOLLOW = "follow"  # it becomes the source's
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """Header of a job.
@@ -52,8 +74,6 @@ class Job:
     Attributes:
         org_id: the organisation that created it; only it sees the job.
         target_user_id: whose token writes to the target.
-        match: `heuristic` or `lineage_only`.
-        activation: `keep` or `follow`: whether a patch leaves the target's active flag or writes the source's.
         retry_of: the job whose unresolved rows this one takes up.
         root_id: the first job of the chain of retries; its own id where it is no retry.
         request_hash: of the request's body without its tokens, so that an idempotency key is not used for two requests.
@@ -74,14 +94,14 @@ class Job:
     user_id: str
     name: str
     status: JobStatus
-    direction: str
+    direction: Direction
     source_org_id: str
     target_org_id: str
     dry_run: bool
     include_dependencies: bool
-    match: str
+    match: MatchMode
     started_at: str
-    activation: str = "keep"
+    activation: Activation = Activation.KEEP
     kind: JobKind = JobKind.SYNC
     target_user_id: str = ""
     finished_at: str | None = None

@@ -20,6 +20,7 @@ from shared.domain.errors import (
 )
 from shared.domain.fingerprint import agree, canonical, equal_where_sent, fingerprint
 from shared.domain.graph import CHEAP, REQUIRED, Order, order
+from shared.domain.job import Activation, MatchMode
 from shared.domain.links import Link, Links
 from shared.domain.match_closure import match_closure
 from shared.domain.matching import Pair, TargetIndex
@@ -50,8 +51,8 @@ def plan(
     lineage: Mapping[ResourceKey, LineageEntry],
     claimed: Collection[tuple[str, str]],
     referents: Mapping[ResourceKey, SourceConfig] = MappingProxyType({}),
-    match: str = "heuristic",
-    activation: str = "keep",
+    match: MatchMode = MatchMode.HEURISTIC,
+    activation: Activation = Activation.KEEP,
     batch_size: int = 50,
     inactive: Collection[ResourceKey] = (),
     back: Mapping[ResourceKey, LineageEntry] = MappingProxyType({}),
@@ -80,7 +81,9 @@ def plan(
     Returns:
         The same plan for the same input, whatever the order of mappings.
     """
-    pair = Pair(source_org_id, target_org_id, heuristic=match == "heuristic", follow=activation == "follow")
+    pair = Pair(
+        source_org_id, target_org_id, heuristic=match is MatchMode.HEURISTIC, follow=activation is Activation.FOLLOW
+    )
     closure = ClosureToPlan.read(sources, referents)
     index = TargetIndex(catalogue, targets)
     links = Links(catalogue, closure.configs, identifiers)

@@ -326,5 +326,15 @@ class ResourceType:
     link: str = ""
     assumptions: tuple[str, ...] = field(default=())
 
+    @property
+    def listed_fields(self) -> Fields:
+        """Where an item of its list has what."""
+        return self.list_fields or self.fields
+
+    @property
+    def lists_whole(self) -> bool:
+        """Its list shows whole configs, so none has to be read by itself."""
+        return self.list is not None and self.list.whole
+
 
 Catalogue = Mapping[str, ResourceType]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StrictStr
 
-from shared.domain.job import Job, JobKind, JobStatus, iso_time
+from shared.domain.job import Direction, Job, JobKind, JobStatus, MatchMode, iso_time
 from shared.domain.resource_type import ResourceKey
 from shared.use_cases.jobs.answers import delete_job_answer
 from shared.use_cases.jobs.intake import SideToken, hash_of, job_id_of, store_and_start
@@ -81,13 +81,13 @@ def create_delete_job(
         user_id=caller.user_id,
         name=request.name,
         status=JobStatus.PENDING,
-        direction="",
+        direction=Direction.NONE,
         source_org_id=caller.org_id,
         target_org_id=caller.org_id,
         target_user_id=caller.user_id,
         dry_run=False,
         include_dependencies=False,
-        match="",
+        match=MatchMode.LINEAGE_ONLY,
         started_at=iso_time(intake.now),
         total=len(scope),
         request_hash=hash_of(request.model_dump(mode="json")),

@@ -156,8 +156,8 @@ class _Snapshot:
 
     @staticmethod
     def _items(resource_type: ResourceType, items: Sequence[Payload]) -> dict[str, TargetConfig]:
-        path = (resource_type.list_fields or resource_type.fields).id
-        is_whole = resource_type.list is not None and resource_type.list.whole
+        path = resource_type.listed_fields.id
+        is_whole = resource_type.lists_whole
         return {
             str(config_id): TargetConfig(
                 key=ResourceKey(resource_type.name, str(config_id)), payload=item, whole=is_whole
@@ -177,7 +177,7 @@ class _Snapshot:
         payloads = [source.payload for source in sources if source.payload is not None]
         chosen = {config.key.id for config in may_match(resource_type, payloads, items.values())}
         chosen |= items.keys() & wanted
-        if resource_type.list is not None and resource_type.list.whole:
+        if resource_type.lists_whole:
             return [items[config_id] for config_id in sorted(chosen)]
         return self._details(resource_type, sorted(chosen))
 

@@ -207,7 +207,7 @@ class DownstreamRepository(ConfigRepository):
             raise _unsupported(resource_type, "get")
         for page in self.list_pages(resource_type):
             for item in page.items:
-                if find_value(item, (resource_type.list_fields or resource_type.fields).id) == config_id:
+                if find_value(item, resource_type.listed_fields.id) == config_id:
                     return item
         raise NotFoundError(
             f"The {resource_type.list.api} API lists no {resource_type.label} with the id {config_id!r}."

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
-from shared.domain.job import Job, JobKind, JobStatus
+from shared.domain.job import Activation, Direction, Job, JobKind, JobStatus, MatchMode
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row import Event, Phase, Row, RowError, RowStatus, Work
 
@@ -172,13 +172,13 @@ def read_job(item: Mapping[str, Any]) -> Job:
         user_id=item["user_id"],
         name=item["name"],
         status=JobStatus(item["status"]),
-        direction=item["direction"],
+        direction=Direction(item["direction"]),
         source_org_id=item["source_org_id"],
         target_org_id=item["target_org_id"],
         dry_run=item["dry_run"],
         include_dependencies=item["include_dependencies"],
-        match=item["match"],
-        activation=item.get("activation", "keep"),
+        match=MatchMode(item["match"] or MatchMode.LINEAGE_ONLY),
+        activation=Activation(item.get("activation", Activation.KEEP)),
         started_at=item["started_at"],
         target_user_id=item["target_user_id"],
         finished_at=item.get("finished_at"),

@@ -103,10 +103,10 @@ class Reading:
         reading.listed = True
 
     def _read_items(self, entry: ResourceType, items: Collection[Payload]) -> Iterator[ReadConfig]:
-        if entry.list is not None and entry.list.whole:
+        if entry.lists_whole:
             yield from self._reduced(entry, ((item, None) for item in items))
             return
-        path = (entry.list_fields or entry.fields).id
+        path = entry.listed_fields.id
         by_id = {str(config_id): item for item in items if (config_id := find_value(item, path)) is not None}
         payloads = self._details.map(lambda config_id: self._find(entry, config_id), by_id)
         yield from self._reduced(entry, zip(payloads, by_id.values(), strict=True))

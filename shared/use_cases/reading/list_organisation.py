@@ -259,8 +259,8 @@ class _Round:
         """Read a page, and on to where the list can be resumed or ends."""
         if entry.name not in self._pages:
             self._pages[entry.name] = self._repository.list_pages(entry, resume)
-        path = (entry.list_fields or entry.fields).id
-        is_summary = entry.list is not None and not entry.list.whole and bool(self._fields[entry.name])
+        path = entry.listed_fields.id
+        is_summary = entry.list is not None and not entry.lists_whole and bool(self._fields[entry.name])
         read = _Pages([], [], None)
         for page in self._pages[entry.name]:
             found = ((find_value(item, path), item) for item in page.items)
@@ -278,7 +278,7 @@ class _Round:
 
     def _reduced(self, entry: ResourceType, config_id: str, payload: Payload, *, whole: bool = False) -> _Config:
         cleaned = without_secrets(entry, payload)
-        is_whole = whole or (entry.list is not None and entry.list.whole)
+        is_whole = whole or entry.lists_whole
         identifiers = identifiers_in(cleaned, config_id, self._fields[entry.name])
         return _Config(config_id, identifiers, _pack(cleaned) if is_whole else None)
 
@@ -373,7 +373,7 @@ def list_type(
     Raises:
         HubError: whatever the list raises.
     """
-    path = (resource_type.list_fields or resource_type.fields).id
+    path = resource_type.listed_fields.id
     items: dict[str, Payload] = {}
     for page in repository.list_pages(resource_type):
         for item in page.items:

@@ -142,7 +142,7 @@ class _Listing:
             raise UnknownOutcomeError(
                 f"It may or may not have been created: not all {resource_type.label} of the target were known before."
             )
-        id_path = (resource_type.list_fields or resource_type.fields).id
+        id_path = resource_type.listed_fields.id
         items: dict[str, Any] = {}
         for page in self._shop.target.list_pages(resource_type):
             for item in page.items:
@@ -156,7 +156,7 @@ class _Listing:
         for config_id, item in items.items():
             if ResourceKey(resource_type.name, config_id) in claimed:
                 continue
-            is_whole = resource_type.list is not None and resource_type.list.whole
+            is_whole = resource_type.lists_whole
             try:
                 new[config_id] = item if is_whole else self._shop.target.get_config(resource_type, config_id)
             except NotFoundError:
