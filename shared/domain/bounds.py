@@ -50,7 +50,7 @@ def read_json(content: str | bytes) -> Any:
 
 
 def read_json_text(text: str) -> Any:
-    """Return the object or array that a text holds; None where it holds none, or one that is nested too deep."""
+    """Parse a text that holds a JSON object or array; None for any other text, or if it is nested too deep."""
     if text.lstrip()[:1] not in ("{", "["):
         return None
     try:

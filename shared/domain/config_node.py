@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-#: Characters of a title, tag or alias. The summary of a config stands in every edge that leads away from it and its
+#: Characters of a title, tag or alias. Every inverse edge repeats the summary of the config it comes from, and its
 #: title in its row, and an item of DynamoDB ends at 400 KB.
 MAX_TEXT = 300
 _MAX_TEXTS = 50

@@ -31,7 +31,7 @@ def identifiers_of(configs: Iterable[ReadConfig]) -> dict[str, list[Identified]]
 def claimed_keys(
     catalogue: Catalogue, type_name: str, candidates: Iterable[Candidate], identifiers: Identifiers
 ) -> Iterator[tuple[Candidate, ResourceKey]]:
-    """Yield the config that each candidate names: a known one, or for a typed reference also one that is not known."""
+    """Yield the config that each candidate names; for a typed reference it need not be known."""
     references = catalogue[type_name].references
     for candidate in candidates:
         reference = references[candidate.reference] if candidate.reference >= 0 else None

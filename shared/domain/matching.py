@@ -181,7 +181,7 @@ def match(
     Args:
         resource_type: its type.
         config: the source config.
-        natural_key: its natural key, references in it remapped; None where it has none or one that cannot match.
+        natural_key: its natural key with references remapped; None without one, or if it cannot match.
         entry: its lineage into this target organisation, if any.
         index: the snapshot of the target.
         taken: (type, target id) that lineage of the same source organisation or another match claims.

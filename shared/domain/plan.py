@@ -196,7 +196,7 @@ class PlannedResource:
         references: hash of its references as they stand on the target, for `record_lineage`.
         removals: top-level properties to take away, with the value that does it: the source dropped them.
         target_fingerprint: of the target as the snapshot saw it; a write finds it so, or fails.
-        remaining: number of links of the longest chain that waits for it: work on the longest first.
+        remaining: length of the longest chain of dependents; the longest goes first.
     """
 
     key: ResourceKey

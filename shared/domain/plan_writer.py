@@ -211,7 +211,7 @@ def _resolution(
 def _until_final(
     resolutions: Sequence[Resolution], again: Collection[ResourceKey]
 ) -> tuple[tuple[Resolution, ...], bool]:
-    """Defer references whose siblings change once more after phase_a.
+    """Defer a reference whose pinned value (such as a version) phase_a5 will change again; phase_b patches it.
 
     Args:
         resolutions: of one resource.

@@ -40,7 +40,7 @@ def can_be_id(value: str) -> bool:
 
 
 def claimed_id(value: str) -> str:
-    """Return the id that a value claims; of one that can be none its beginning, marked so that no config has it."""
+    """Return the id that a value claims; a value that can be no id is cut and marked, so that no config has it."""
     return value if can_be_id(value) else "".join(filter(str.isprintable, value[:60])) + "…"
 
 
@@ -101,7 +101,7 @@ class Reference:
             reference.
         required: create refuses a payload without it, so it is never deferred nor left out.
         deferrable: the first choice when a cycle has to be broken.
-        unit: how many levels up the smallest part is that can be left out as a whole: 0 the value itself, 1 the object
+        unit: what is removed when the referent is missing: 0 the value itself, 1 the object
             or array item that holds it. A soft portable value is never left out: it means the same everywhere and may
             come to mean something later.
         evidence: D in the definition, P public material, I inferred.
@@ -253,7 +253,7 @@ class ResourceType:
         external: what the payload refers to outside of the resource types, as field paths; kept as it is and reported.
         strip: field paths removed before writing (server-assigned).
         external_strip: field paths with values of the source organisation that cannot be carried over (users, domains);
-            a value there that a reference of the entry holds stays.
+            values that `references` can remap stay.
         keep_only: where set, the only properties that are sent.
         drop_without: path -> property; an array item or an object there that lacks the property is not sent.
         keep_target: field paths, without wildcards, whose value on the target stays on an update. The source's own

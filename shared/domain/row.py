@@ -1,4 +1,4 @@
-"""One resource of a job: what is left to do for it, what became of it, and what is told of it."""
+"""A row: one resource of a job, with its status, the work left for it, and its events."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def _windows(run: str, most: int) -> Iterator[tuple[int, int]]:
 
 
 def _outside(hits: Sequence[Hit], closed: Sequence[tuple[int, int]]) -> list[Hit]:
-    """Return the hits that are no part of a closed address; a whole address is one thing with what it holds."""
+    """Return the hits outside of closed addresses: a known address counts as a whole, not by its parts."""
     merged: list[tuple[int, int]] = []
     for start, end in sorted(closed):
         if merged and start <= merged[-1][1]:

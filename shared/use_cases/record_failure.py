@@ -33,7 +33,7 @@ _WORK_OF_STEP = {
 def record_failure(step: StepInput, ports: StepPorts) -> StepResult:
     """Fail the rows of a batch that a step should have worked on, and let go of what it claimed for them.
 
-    A claim under which a create was sent stays: it is all that is left of what may have been made.
+    Claims of creates that were sent stay: nothing else knows of what they may have made.
 
     A type of the target that could not be looked at needs no record: the plan sees that its snapshot is incomplete.
 

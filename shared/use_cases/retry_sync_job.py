@@ -137,7 +137,7 @@ def _stored(intake: JobIntake, key: str) -> dict[str, Any]:
 
 
 def _merged(earlier: Any, later: Any) -> Any:
-    """Return a JSON merge patch that does what both do; where they do not agree, what the later one does."""
+    """Return one JSON merge patch for two; where they disagree, the later one wins."""
     if not isinstance(earlier, Mapping) or not isinstance(later, Mapping):
         return later
     return {**earlier, **{name: _merged(earlier.get(name), change) for name, change in later.items()}}

@@ -45,7 +45,7 @@ def needs_inside_batch(task: Task, tasks: Mapping[ResourceKey, Task]) -> Iterabl
 
 
 def _comes_later(task: Task, other: Task | None) -> bool:
-    """Tell whether the plan orders two rows; of names that lead in a circle, one is written before what it names."""
+    """Tell whether the plan puts a row behind another; in a circle of names one row goes first."""
     return other is not None and other.planned.generation < task.planned.generation
 
 

@@ -247,7 +247,7 @@ def _ways_back(shop: Workshop, tasks: Collection[ResourceKey]) -> dict[ResourceK
 def _refreshed(way_back: LineageEntry, entry: LineageEntry) -> LineageEntry:
     """Return the entry of the other direction, which knows by now what both sides say.
 
-    Where an override made them differ, it keeps what its own last sync left: the next one compares with that.
+    After an override the two sides differ: then the entry keeps what its own last sync left.
     """
     if way_back.target_id != entry.source_id or entry.override_fingerprint:
         return way_back

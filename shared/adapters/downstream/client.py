@@ -130,10 +130,10 @@ class DownstreamClient:
 
         Args:
             operation: what to call; a `ListOperation` is a read, whatever its method.
-            config_id: the config that it is about: fills the path's parameter, and makes a 404 mean that it is gone.
+            config_id: fills the path's parameter; with it, a 404 means that the config is gone.
             query: query parameters beside the operation's own.
             body: JSON value.
-            repeatable: a POST that may be sent twice, since what it makes is nothing until something names it.
+            repeatable: this POST may be sent twice, because its result has no effect until something names it.
             on_unanswered: called when a write is sent again while the one before it may still be done, late; with
                 whether it was seen to outlive its answer.
 

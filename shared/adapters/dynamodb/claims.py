@@ -90,7 +90,7 @@ def claim_source(table: str, job: Job, claim: Claim, now: float, earlier: Mappin
         job: the job that claims.
         claim: what the item says from then on.
         now: epoch seconds.
-        earlier: the item as it was read; it must still be that one's.
+        earlier: the item as it was read; the write fails if its owner has changed.
     """
     so_far = (
         {name: earlier[name] for name in ("sends", "first_sent_at", "outlived") if name in earlier} if earlier else {}

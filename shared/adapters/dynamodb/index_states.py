@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 
-# A state row that lived out its time during the build counts as our own.
+# If TTL removed the state row meanwhile, this build still counts as the latest.
 _STILL_LATEST = "attribute_not_exists(pk) OR build_token = :token"
 
 

@@ -266,12 +266,12 @@ CLAIM_PREFIX = "CLAIM#"
 
 
 def claim(target_org: str, source: ResourceKey, source_org: str) -> Key:
-    """Key of the claim that a job holds on a source config while it is not recorded what that becomes."""
+    """Key of the claim that a job holds on a source config until its lineage is recorded."""
     return _lineage_key(target_org, "CLAIM", source, source_org)
 
 
 def target_claim(target_org: str, target: ResourceKey) -> Key:
-    """Key of the claim that a job holds on a target config while it writes it, and of what says who wrote it last."""
+    """Key of the item of a target config that says which job writes it now (its claim), and which wrote it last."""
     return _key(lineage_partition(target_org), f"{join('CLAIM-TARGET', target.type)}#{config_id(target.id)}")
 
 

@@ -93,7 +93,7 @@ class LineageRegistry(Protocol):
         ...
 
     def confirm_entry(self, entry: LineageEntry) -> LineageEntry:
-        """Write an entry that a person confirmed; one that says the same already stays as it is.
+        """Write an entry that a person confirmed; an equal one stays unchanged.
 
         Returns:
             The stored entry.

@@ -256,7 +256,7 @@ class Reading:
             self._build.unseen.add(ResourceKey(entry.name, config_id))
 
     def assign_blueprints(self) -> None:
-        """Give each config the blueprints that name it; where they could not be read, those that it had."""
+        """Give each config the blueprints that name it; if they could not be read, it keeps its earlier ones."""
         members: dict[ResourceKey, list[Blueprint]] = {}
         titles: dict[str, str] = {}
         if self._build.blueprints is None:

@@ -119,7 +119,7 @@ class StepPorts:
 def run_noting_progress(
     step: Callable[[StepInput, StepPorts], StepResult], task: StepInput, ports: StepPorts
 ) -> StepResult:
-    """Run a step and note where it brought its job on: so a job that hangs is told from one that is long.
+    """Run a step and note when it made progress: so operators can tell a job that hangs from a long one.
 
     The more often a job has waited, the longer it waits, whatever for: a history has room for so many turns.
 

@@ -129,7 +129,7 @@ class Listing:
                 known.setdefault(value, []).append(Identified(key, path))
 
     def progress_to_json(self) -> dict[str, Any]:
-        """Return a JSON object that says how far it is, without what it has found."""
+        """Return the progress of every type as a JSON object; found identifiers are stored apart."""
         return {name: asdict(progress) for name, progress in self.types.items()}
 
     @classmethod

@@ -67,7 +67,7 @@ class LiveConfigs:
         return self._listed[name]
 
     def whole(self, resource_type: ResourceType, config_ids: Collection[str]) -> dict[str, Payload]:
-        """Return payloads: from the list where that carries them, else one by one; what is gone is left out.
+        """Return payloads, from the list where it shows whole configs, else one by one; deleted configs are left out.
 
         Raises:
             HubError: as `list_items`.

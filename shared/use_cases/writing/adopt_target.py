@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Adoption:
-    """Looks for configs that creates of one step may have made; one listing serves all rows that wait for it.
+    """Looks for the configs that unanswered creates of a step may have made; all rows of a type share one listing.
 
     Args:
         shop: what the workers share.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shared.domain.resource_type import ResourceKey
 
 _GROUP = 24
-# Large groups cost less, and a worker whose answer has just come needs the processor more than the writer does. What a
+# Large groups cost fewer transactions, and take less CPU time from the workers. What a
 # dying process leaves unrecorded is adopted.
 _GATHER_S = 0.2
 

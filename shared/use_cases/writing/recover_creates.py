@@ -1,4 +1,4 @@
-"""phase_0: settle what ended jobs may have created without recording it: adopt it, or know that it is not there.
+"""phase_0: find out whether ended jobs created configs that they did not record, and adopt those.
 
 A claim of an ended job is all that is left of such a create. What that job sent is built again from its own plan, and
 looked for among what its own snapshot did not have; so the job at hand plans with lineage and need not guess.
@@ -85,7 +85,7 @@ class _Recovery:
         self._shop = Workshop(step=step, ports=ports, job=earlier, guard=JobGuard(ports.jobs, step), target=target)
 
     def settle(self, claims: Sequence[Claim]) -> None:
-        """Adopt what was created, in the order in which it was, and let go of all claims that are decided."""
+        """Adopt what was created, in the order of the plan, and release every claim that is decided."""
         creates = {claim.key: claim for claim in claims if claim.action == Action.CREATE and claim.hold.source}
         tasks = self._tasks(creates)
         adoption = Adoption(self._shop, tasks)

@@ -1,4 +1,4 @@
-"""The work on one row: what it takes, what its workers share, what is recorded of it."""
+"""How a row is written, read and recorded; the workers of a step share one Workshop."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ class Workshop:
         return not self.unanswered.keys().isdisjoint({task.key, *task.pinned})
 
     def recorded_by_another_job(self, task: Task) -> LineageEntry | None:
-        """Return what the job records that wrote a target last; None where that is not what ours is about to say.
+        """Return the entry of the job that wrote the target last; None where it says something else than ours would.
 
         Raises:
             HubError: the target cannot be read.
