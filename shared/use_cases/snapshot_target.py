@@ -134,7 +134,7 @@ class _Snapshot:
         }
 
     def _unlisted_ids(self) -> set[str]:
-        """Return the ids to read one by one: of lineage and identity; of a type without a list, all that others name."""
+        """Return the ids to read one by one: of lineage and identity; without a list, all that other configs name."""
         ids = set(self._wanted)
         if self._type.list is None and self._type.natural_key is not None:
             for name in self._type.collected_from:

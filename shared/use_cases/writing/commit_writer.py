@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from shared.domain.resource_type import ResourceKey
 
 _GROUP = 24
-# Large groups cost fewer transactions, and take less CPU time from the workers. What a
-# dying process leaves unrecorded is adopted.
+# Wait up to so many seconds to fill a group: fewer transactions, less CPU time taken from the workers. What a dying
+# process leaves unrecorded is adopted.
 _GATHER_S = 0.2
 
 
