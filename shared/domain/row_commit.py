@@ -38,7 +38,7 @@ def growing_wait(waited_seconds: float) -> float:
 #: that it failed, its work has ended; behind a cut connection it is done or soon will be; behind a time-out or a
 #: gateway's it was seen to go on.
 _LOOKS_WHEN_ENDED_S = (0, 1)
-_LOOKS_WHEN_CUT_S = (0, 1, 2)
+_LOOKS_WHEN_CUT_S = (0, 1, 3)
 _LOOKS_WHEN_OUTLIVED_S = (0, 2, 5, 15)
 _LONGEST_LOOK_S = 120
 _MAX_SENDS = 6

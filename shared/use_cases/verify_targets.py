@@ -43,7 +43,7 @@ _MAX_DOUBLES = 5
 # What a create that was sent again may have made beside is looked for this long after its last lost answer.
 _LATE_CREATE_S = 5
 # An update that was sent again is read back this long after: behind a cut connection it is done or soon will be.
-_LATE_UPDATE_S = 2
+_LATE_UPDATE_S = 3
 # Both where an API was seen to work on behind its answers.
 _LATEST_COMMIT_S = 65
 
