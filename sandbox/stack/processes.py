@@ -65,7 +65,8 @@ def _recorded(service_pid_file: Path) -> _Recorded | None:
         recorded = _Recorded(**json.loads(service_pid_file.read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return recorded if recorded.runs else None
+    # A record of an earlier version gave the beginning in another unit: that process is not known any more.
+    return recorded if isinstance(recorded.started_at, float) and recorded.runs else None
 
 
 def _is_healthy(url: str) -> bool:
