@@ -22,26 +22,9 @@ if TYPE_CHECKING:
 
 
 @cache
-def jobs_only() -> JobStore:
-    """Return the headers and counters of jobs, for operations that touch no row."""
-    return JobStore(aws.dynamodb(), settings.sync_jobs_table())
-
-
-@cache
-def jobs_with_rows() -> JobStore:
-    """Return headers and rows of jobs."""
-    return JobStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table())
-
-
-@cache
-def jobs_with_events() -> JobStore:
-    """Return headers, rows and activity logs of jobs."""
-    return JobStore(
-        aws.dynamodb(),
-        settings.sync_jobs_table(),
-        settings.sync_resources_table(),
-        settings.index_table(),
-    )
+def sync_jobs() -> JobStore:
+    """Return headers, rows and activity logs of sync jobs."""
+    return JobStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table(), settings.index_table())
 
 
 @cache
@@ -53,11 +36,11 @@ def _outside() -> tuple[PayloadStore, CredentialsStore, SyncExecutions]:
     )
 
 
-def intake(jobs: JobStore) -> JobIntake:
+def intake() -> JobIntake:
     """Return where a new job goes, as of now."""
     payloads, credentials, executions = _outside()
     return JobIntake(
-        jobs=jobs,
+        jobs=sync_jobs(),
         payloads=payloads,
         credentials=credentials,
         executions=executions,

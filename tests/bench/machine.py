@@ -116,7 +116,7 @@ class Machine:
             "target_auth_token": tokens["target"],
             "resources": list(resources),
         }
-        intake = replace(sync_api.intake(sync_api.jobs_only()), executions=_NoExecutions())
+        intake = replace(sync_api.intake(), executions=_NoExecutions())
         self._job_id = create_sync_job(intake, caller, body)["id"]
         with _workers(self.threads), _watched(self._note):
             self._run_phases()
