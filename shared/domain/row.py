@@ -115,6 +115,7 @@ class Row:
         outlived: the API was seen to work on behind an answer that it was too slow for.
         doubles: configs of the target that say the same, were not there before and are nobody's: one too many, perhaps.
         unanswered: an update of it was repeated for want of an answer: the earlier one may still be done, late.
+        superseded: what was so repeated was followed by another write, which it may undo.
         is_lacking: it names, or pins a value of, a resource of the job that was not written to its end.
         stamp: name of its last write, the same in its lineage: who writes later stamps that anew.
         answer: fingerprint of what the API answered to that write; empty where it answered nothing.
@@ -139,6 +140,7 @@ class Row:
     outlived: bool = False
     doubles: tuple[str, ...] = ()
     unanswered: bool = False
+    superseded: bool = False
     is_lacking: bool = False
     stamp: str = ""
     answer: str = ""

@@ -73,7 +73,9 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
         if task.row.action == Action.SKIP:
             return _settle_what_another_job_made(shop, task)
         last_look = task.row.lost_at + late_create_s if task.row.sends > 1 else 0
-        lost = [shop.unanswered[key] for key in {task.key, *task.pinned} if key in shop.unanswered]
+        # What the last write said may come once more: it says the same.
+        undoing = task.pinned | {task.key} if task.row.superseded else task.pinned
+        lost = [shop.unanswered[key] for key in undoing if key in shop.unanswered]
         settled_at = max(last_look, *(at + late_update_s for at in lost), 0)
         if shop.ports.now() < settled_at:
             raise OpenOutcomeError(settled_at)

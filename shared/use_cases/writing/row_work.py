@@ -259,6 +259,7 @@ class Workshop:
             stamp=uuid4().hex,
             answer=fingerprint(task.resource_type, answer) if answer else "",
             unanswered=row.unanswered or task.unanswered,
+            superseded=row.superseded or row.unanswered or row.sends > 1,
             lost_at=ceil(self.ports.now()) if task.unanswered else row.lost_at,
             outlived=row.outlived or task.outlived,
         )
