@@ -136,7 +136,7 @@ class Row:
     attempt: int = 0
     left: tuple[Work, ...] = ()
     sends: int = 0
-    lost_at: int = 0
+    lost_at: float = 0
     outlived: bool = False
     doubles: tuple[str, ...] = ()
     unanswered: bool = False

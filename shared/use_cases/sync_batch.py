@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import DownstreamRejectedError, NotFoundError, TargetChangedError, UnknownOutcomeError
@@ -175,7 +174,7 @@ class ResourceWriter:
         after = replace(
             commit.after,
             sends=sent.times + task.was_answered,
-            lost_at=ceil(sent.lost_at),
+            lost_at=sent.lost_at,
             outlived=sent.outlived,
         )
         return replace(commit, after=after)

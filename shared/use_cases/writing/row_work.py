@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from math import ceil
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -68,7 +67,7 @@ class Workshop:
 
     Attributes:
         id_map: what is on the target for every resource of the job that this batch refers to; grows while it runs.
-        unanswered: resources of which a write was repeated for want of an answer, and when (epoch seconds, whole): the
+        unanswered: resources of which a write was repeated for want of an answer, and when (epoch seconds): the
             earlier one may still be done, late. A create under an id of our choice is as good as an update then.
         lineage_before: the entries of the batch's rows as they were when this step began.
         failures: why resources are not there.
@@ -83,7 +82,7 @@ class Workshop:
     target: ConfigRepository
     id_map: dict[ResourceKey, WrittenTarget] = field(default_factory=dict)
     failures: dict[ResourceKey, RowError] = field(default_factory=dict)
-    unanswered: dict[ResourceKey, int] = field(default_factory=dict)
+    unanswered: dict[ResourceKey, float] = field(default_factory=dict)
     lineage_before: Mapping[ResourceKey, LineageEntry] = field(default_factory=dict)
     owner: str = field(default_factory=lambda: uuid4().hex)
     _source: ConfigRepository | None = None
@@ -260,7 +259,7 @@ class Workshop:
             answer=fingerprint(task.resource_type, answer) if answer else "",
             unanswered=row.unanswered or task.unanswered,
             superseded=row.superseded or row.unanswered or row.sends > 1,
-            lost_at=ceil(self.ports.now()) if task.unanswered else row.lost_at,
+            lost_at=self.ports.now() if task.unanswered else row.lost_at,
             outlived=row.outlived or task.outlived,
         )
 
