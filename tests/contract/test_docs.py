@@ -18,9 +18,8 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))])
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 MOST_README_LINES = 120
-NAMED_FILE = re.compile(
-    r"(?<![\w/.-])(?:docs|events|functions|layers|sandbox|shared|tests)/[\w/.-]+\.(?:py|json|yaml|md|toml)\b"
-)
+FOLDERS = ("docs", "events", "functions", "layers", "sandbox", "shared", "tests")
+NAMED_FILE = re.compile(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w/.-]+\.(?:py|json|yaml|md|toml)\b")
 RESOURCE = re.compile(r"\b[A-Z]\w+(?:Function|Table|Bucket|StateMachine|Queue|Api)\b")
 
 
@@ -74,6 +73,17 @@ def test_a_page_begins_with_a_sentence_that_says_what_it_is_for(page: Path) -> N
 @each_page
 def test_a_file_that_a_page_names_with_its_folder_exists(page: Path) -> None:
     assert [name for name in NAMED_FILE.findall(page.read_text()) if not (ROOT / name).exists()] == []
+
+
+FILES = ["/" + str(file.relative_to(ROOT)) for folder in FOLDERS for file in (ROOT / folder).rglob("*.*")]
+
+
+@each_page
+def test_a_file_in_a_picture_exists_though_its_first_folders_are_left_out(page: Path) -> None:
+    drawn = {
+        name for picture in pictures(page) for name in re.findall(r"(?<![\w/.-])[\w/]+\.(?:py|json|md)\b", picture)
+    }
+    assert [name for name in drawn if not any(file.endswith(f"/{name}") for file in FILES)] == []
 
 
 def test_the_readme_is_read_in_one_look() -> None:
