@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from docs.costs import write_costs
+from docs.machines import insert_drawings
 from docs.openapi import write_openapi
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.api_operation import ListOperation
@@ -30,9 +31,9 @@ def write_types() -> str:
         [
             "# Resource types",
             "",
-            "Generated from `shared/catalog/` by `python -m docs.generate`: one row per type, in the",
-            "order of the contract. ✓ means that the API has the operation and the hub uses it; where it says *no*,",
-            "the note gives the reason.",
+            "This page says what each resource type supports, and what was assumed of it. `make docs` writes it from",
+            "`shared/catalog/`: one row per type, in the order of the contract. ✓ means that the API has the operation",
+            "and the hub uses it; where it says *no*, the note gives the reason.",
             "",
             f"| {' | '.join(_HEADINGS)} |",
             "|---" * len(_HEADINGS) + "|",
@@ -161,8 +162,14 @@ def _reference_assumptions(entry: ResourceType) -> dict[str, list[str]]:
     return by_sentence
 
 
+def write_architecture() -> str:
+    """Return docs/architecture.md with the state machines as they are now; all else in it is written by hand."""
+    return insert_drawings((_DOCS / "architecture.md").read_text(encoding="utf-8"))
+
+
 #: Every generated page, with the function that returns its text.
 PAGES: tuple[tuple[Path, Callable[[], str]], ...] = (
+    (_DOCS / "architecture.md", write_architecture),
     (_DOCS / "types.md", write_types),
     (_DOCS / "openapi.json", write_openapi),
     (_DOCS / "costs.md", write_costs),

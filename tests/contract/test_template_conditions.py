@@ -170,7 +170,7 @@ def test_what_is_counted_stands_in_the_documents() -> None:
     ) in operations.replace("\n", " ")
     assert (
         f"{counted(full)[0]} resources, of at most 500, with gradual deployment {most - counted(full)[0]} more"
-        in (ROOT / "README.md").read_text()
+        in (ROOT / "docs" / "decisions.md").read_text()
     )
 
 
