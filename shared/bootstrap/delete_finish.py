@@ -15,9 +15,11 @@ from shared.use_cases.finish_deletion import finish_deletion
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.domain.step_result import StepResult
+
 
 @aws.translated_errors()
-def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
+def finish(event: Mapping[str, Any]) -> StepResult:
     """Close the delete job that an event is about."""
     org_id, job_id, busy_s = ended_job(event)
     return finish_deletion(

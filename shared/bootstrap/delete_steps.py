@@ -12,19 +12,20 @@ from shared.bootstrap.sync import ports
 from shared.use_cases.jobs.step import StepInput, run_noting_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from shared.domain.step_result import StepResult
     from shared.use_cases.jobs.step import StepPorts
 
 
 def run_deletion_step(
-    step: Callable[[StepInput, StepPorts], Mapping[str, Any]],
-) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
+    step: Callable[[StepInput, StepPorts], StepResult],
+) -> Callable[[dict[str, Any]], StepResult]:
     """Return a step of a delete job that reads its input from the task's event and works on the real world."""
     translated = aws.translated_errors()(step)
 
     @wraps(step)
-    def run(event: dict[str, Any]) -> Mapping[str, Any]:
+    def run(event: dict[str, Any]) -> StepResult:
         task = StepInput.from_event(event)
         return run_noting_progress(translated, task, replace(ports(task), jobs=delete_jobs()))
 

@@ -21,10 +21,11 @@ from shared.observability import logger, record
 from shared.use_cases.jobs.step import StepInput, StepPorts, run_noting_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
+    from shared.domain.step_result import StepResult
 
 
 @cache
@@ -82,13 +83,13 @@ def _log_failure(resource_type: str, error: Exception) -> None:
 
 
 def run_step(
-    step: Callable[[StepInput, StepPorts], Mapping[str, Any]],
-) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
+    step: Callable[[StepInput, StepPorts], StepResult],
+) -> Callable[[dict[str, Any]], StepResult]:
     """Return a step that reads its input from the task's event and works on the real world."""
     translated = aws.translated_errors()(step)
 
     @wraps(step)
-    def run(event: dict[str, Any]) -> Mapping[str, Any]:
+    def run(event: dict[str, Any]) -> StepResult:
         task = StepInput.from_event(event)
         return run_noting_progress(translated, task, ports(task))
 

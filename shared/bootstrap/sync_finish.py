@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from shared.domain.job import Job
     from shared.domain.ports.runs import KeptToken
+    from shared.domain.step_result import StepResult
 
 # A build takes minutes; it deletes its token when it ends.
 _BUILD_CREDENTIALS_S = 3600
@@ -47,7 +48,7 @@ def ended_job(event: Mapping[str, Any]) -> tuple[str, str, float]:
 
 
 @aws.translated_errors()
-def finish(event: Mapping[str, Any]) -> Mapping[str, Any]:
+def finish(event: Mapping[str, Any]) -> StepResult:
     """Close the sync job that an event is about."""
     org_id, job_id, busy_s = ended_job(event)
     return finish_job(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import HubError, TerminalError, TransientError
@@ -14,11 +14,12 @@ from shared.observability import flush_metrics, logger, record, record_start, ti
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from shared.domain.step_result import StepResult
+
 _DEFAULT_WAIT_S = 5
 _MAX_WAIT_S = 1200
 
-StepResult = Mapping[str, Any]
-Step = Callable[[dict[str, Any]], StepResult]
+type Step = Callable[[dict[str, Any]], StepResult]
 
 
 def step_handler(step: Step, name: str = "") -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:

@@ -15,7 +15,7 @@ from shared.domain.redaction import redact
 from shared.domain.row import Row, RowError, RowStatus, Work
 from shared.domain.row_commit import Hold, RowClaim, RowCommit, growing_wait
 from shared.domain.system_managed import find_delete_guard
-from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepPorts, StepResult, result, why_stopped
+from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepPorts, result, why_stopped
 from shared.use_cases.writing.batch_run import MAX_ATTEMPTS, TRANSIENT_WAIT_S, WORKERS
 from shared.use_cases.writing.commit_writer import CommitWriter
 from shared.use_cases.writing.job_guard import JobGuard
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
+    from shared.domain.step_result import StepResult
 
 
 def delete_batch(step: StepInput, ports: StepPorts) -> StepResult:

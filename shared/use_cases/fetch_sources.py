@@ -31,7 +31,7 @@ from shared.domain.row import Phase, RowError
 from shared.domain.sendable import referents_of, without_secrets
 from shared.use_cases.jobs.closure import Closure, identifiers_from_json, identifiers_to_json, read_identifiers
 from shared.use_cases.jobs.payloads import request_key, source_key
-from shared.use_cases.jobs.step import READ_TRIES, TRY_AGAIN_S, JobStoppedError, StepInput, StepPorts
+from shared.use_cases.jobs.step import READ_TRIES, TRY_AGAIN_S, JobStoppedError, StepInput, StepPorts, result
 from shared.use_cases.reading.list_organisation import KeptPayloads, Listing, list_organisation, list_type
 from shared.use_cases.reading.work_off import READS_AT_ONCE, work_off
 from shared.use_cases.writing.job_guard import JobGuard
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from shared.domain.job import Job
     from shared.domain.ports.configs import Payload
     from shared.domain.references import Identified, Identifiers
+    from shared.domain.step_result import StepResult
 
 MAX_CLOSURE = 20_000
 INDEX_FRESH_S = 3600
@@ -62,7 +63,7 @@ class SourceIndex(Protocol):
         ...
 
 
-def fetch_sources(step: StepInput, ports: StepPorts, index: SourceIndex) -> Mapping[str, Any]:
+def fetch_sources(step: StepInput, ports: StepPorts, index: SourceIndex) -> StepResult:
     """Fetch the closure of a job, as far as this invocation's time allows.
 
     Returns:
@@ -74,7 +75,7 @@ def fetch_sources(step: StepInput, ports: StepPorts, index: SourceIndex) -> Mapp
     try:
         job = ports.jobs.start_job(step.org_id, step.job_id, step.execution_id)
     except ConflictError:
-        return {"status": "failed", "code": "JOB_STOPPED", "wait_seconds": 0, "types": []}
+        return result("failed", JobStoppedError.code, types=[])
     ports.jobs.enter_phase(job, Phase.FETCH_AND_PLAN, None)
     try:
         with JobGuard(ports.jobs, step) as guard:
@@ -82,10 +83,10 @@ def fetch_sources(step: StepInput, ports: StepPorts, index: SourceIndex) -> Mapp
     except TransientError:
         raise
     except JobStoppedError as error:
-        return {"status": "failed", "code": error.code, "wait_seconds": 0, "types": []}
+        return result("failed", error.code, types=[])
     except HubError as error:
         ports.jobs.stop_for(step.org_id, step.job_id, RowError(error.code, redact(error.message)))
-        return {"status": "failed", "code": error.code, "wait_seconds": 0, "types": []}
+        return result("failed", error.code, types=[])
 
 
 class _Crawl:
@@ -105,7 +106,7 @@ class _Crawl:
         self._lists = threading.Lock()
         self._invocation = uuid4().hex
 
-    def run(self) -> Mapping[str, Any]:
+    def run(self) -> StepResult:
         identifiers = self._identifiers()
         if identifiers is None:
             return self._unfinished([], waits=self._has_time())
@@ -119,14 +120,14 @@ class _Crawl:
         # The first that comes to the end says what the closure is: the steps behind us read it by now.
         closure = Closure.from_json(self._ports.payloads.put_once(self._key("closure"), closure.to_json()))
         if wait_s := recover_creates(self._step, self._ports, self._job, closure.known):
-            return {"status": "wait", "code": "BLOCKED", "wait_seconds": ceil(wait_s), "types": closure.types}
-        return {"status": "done", "code": "", "wait_seconds": 0, "types": closure.types}
+            return result("wait", "BLOCKED", ceil(wait_s), types=closure.types)
+        return result("done", types=closure.types)
 
     @staticmethod
-    def _unfinished(types: list[str], *, waits: bool) -> Mapping[str, Any]:
+    def _unfinished(types: list[str], *, waits: bool) -> StepResult:
         if waits:
-            return {"status": "wait", "code": "DOWNSTREAM_UNAVAILABLE", "wait_seconds": TRY_AGAIN_S, "types": types}
-        return {"status": "more", "code": "OUT_OF_TIME", "wait_seconds": 0, "types": types}
+            return result("wait", "DOWNSTREAM_UNAVAILABLE", TRY_AGAIN_S, types=types)
+        return result("more", "OUT_OF_TIME", types=types)
 
     def _now(self) -> float:
         """Return the time, which is asked before every read: a job that was cancelled reads no more."""

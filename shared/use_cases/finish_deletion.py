@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
 from shared.domain.job import COUNTERS, Job, final_status, iso_time
 from shared.domain.row import RowError, RowStatus, sample_errors
 from shared.use_cases.jobs.answers import delete_job_answer
+from shared.use_cases.jobs.step import result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from shared.domain.ports.jobs import Jobs
     from shared.domain.ports.runs import Credentials, Events, KeptToken
+    from shared.domain.step_result import StepResult
 
 
 def finish_deletion(
@@ -29,7 +31,7 @@ def finish_deletion(
     count: Callable[..., None],
     now: Callable[[], float],
     busy_s: float = 0,
-) -> Mapping[str, Any]:
+) -> StepResult:
     """Close a job; safe to run any number of times, also for one whose execution died.
 
     Its end is published at least once: again where an earlier invocation may have died on the way.
@@ -72,7 +74,7 @@ def finish_deletion(
         count("DeleteJobsEnded", 1, status=job.status.value)
     # Last, because the mark that goes with it says that the end is still to be published.
     jobs.release_slot(job, busy_s)
-    return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}
+    return result("done", job_status=job.status.value)
 
 
 def _why_unfinished(job: Job, unsettled: int) -> RowError:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
 from shared.domain.job import COUNTERS, Job, JobStatus, epoch_seconds, final_status, iso_time, phase_durations
 from shared.domain.row import Row, RowError, RowStatus, sample_errors
+from shared.use_cases.jobs.step import result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shared.domain.ports.jobs import Jobs
     from shared.domain.ports.runs import Credentials, Events, KeptToken
+    from shared.domain.step_result import StepResult
 
 
 CREDENTIALS_KEPT_S = 24 * 3600
@@ -31,7 +33,7 @@ def finish_job(
     count: Callable[..., None],
     now: Callable[[], float],
     busy_s: float = 0,
-) -> Mapping[str, Any]:
+) -> StepResult:
     """Close a job; safe to run any number of times, also for one that was cancelled or whose execution died.
 
     Its end is published at least once: again where an earlier invocation may have died on the way.
@@ -74,7 +76,7 @@ def finish_job(
             count("ResourcesSettled", number, outcome=RowStatus.SKIPPED.value, resource_type=kind)
     # Last, because the mark that goes with it says that the end is still to be published.
     jobs.release_slot(job, busy_s)
-    return {"status": "done", "code": "", "wait_seconds": 0, "job_status": job.status.value}
+    return result("done", job_status=job.status.value)
 
 
 def _let_go_of_credentials(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.domain.row import Work
-from shared.use_cases.jobs.step import why_stopped
+from shared.use_cases.jobs.step import result, why_stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from shared.domain.step_result import StepResult
     from shared.use_cases.jobs.step import StepInput, StepPorts
 
 # A stage is handed out again where rows of it were not reached: the answer that named its batches was lost.
 _MAX_HAND_OUTS = 3
 
 
-def next_batches(step: StepInput, ports: StepPorts) -> Mapping[str, Any]:
+def next_batches(step: StepInput, ports: StepPorts) -> StepResult:
     """Return the batches of the next stage.
 
     Returns:
@@ -27,7 +28,7 @@ def next_batches(step: StepInput, ports: StepPorts) -> Mapping[str, Any]:
     """
     job = ports.jobs.get_job(step.org_id, step.job_id)
     if stopped := why_stopped(job, step):
-        return {"status": "failed", "code": stopped, "wait_seconds": 0, "batches": [], "remaining": False}
+        return result("failed", stopped, batches=[], remaining=False)
     handed_out = job.stages[job.next_stage - 1] if job.next_stage else ()
     unfinished = _unfinished(step, ports, handed_out)
     if unfinished and job.hand_outs < _MAX_HAND_OUTS:
@@ -49,5 +50,5 @@ def _unfinished(step: StepInput, ports: StepPorts, batches: Sequence[int]) -> li
     return [batch for batch in batches if batch in left]
 
 
-def _handed_out(batches: list[int], remaining: bool) -> dict[str, Any]:
-    return {"status": "done", "code": "", "wait_seconds": 0, "batches": batches, "remaining": remaining}
+def _handed_out(batches: list[int], remaining: bool) -> StepResult:
+    return result("done", batches=batches, remaining=remaining)

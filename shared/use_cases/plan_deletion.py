@@ -13,7 +13,8 @@ from shared.use_cases.jobs.payloads import request_key
 from shared.use_cases.jobs.step import DONE, JobStoppedError, result
 
 if TYPE_CHECKING:
-    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
+    from shared.domain.step_result import StepResult
+    from shared.use_cases.jobs.step import StepInput, StepPorts
 
 
 def plan_deletion(step: StepInput, ports: StepPorts) -> StepResult:

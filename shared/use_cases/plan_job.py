@@ -20,12 +20,13 @@ from shared.domain.row import Event, Phase, Row, RowStatus, Work, event_of
 from shared.use_cases.jobs.closure import Closure, read_closure, read_identifiers, read_sources
 from shared.use_cases.jobs.payloads import finalizer_batch, write_pack
 from shared.use_cases.jobs.snapshot import read_snapshot_error, read_targets, was_capped
-from shared.use_cases.jobs.step import BLOCKED_WAIT_S, why_stopped
+from shared.use_cases.jobs.step import BLOCKED_WAIT_S, result, why_stopped
 from shared.use_cases.writing.task import work_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from shared.domain.step_result import StepResult
     from shared.use_cases.jobs.step import StepInput, StepPorts
 
 # 25,000 events of an execution's history allow 1,500 iterations of Maps; a batch passes up to four of them.
@@ -40,7 +41,7 @@ _RENEW_AFTER_S = 100 * 24 * 3600
 PLAN_COUNTS = "plan"
 
 
-def plan_job(step: StepInput, ports: StepPorts, batch_size: int = _BATCH_SIZE) -> Mapping[str, Any]:
+def plan_job(step: StepInput, ports: StepPorts, batch_size: int = _BATCH_SIZE) -> StepResult:
     """Plan a job; a plan that stands already is only reported.
 
     Args:
@@ -70,19 +71,19 @@ def plan_job(step: StepInput, ports: StepPorts, batch_size: int = _BATCH_SIZE) -
     return _answer(job, "done", "")
 
 
-def _answer(job: Job, status: str, code: str) -> dict[str, Any]:
+def _answer(job: Job, status: str, code: str) -> StepResult:
     batches = {f"{work}_batches": list(job.batches.get(work, ())) for work in _LATER_WORK}
-    return {
-        "status": status,
-        "code": code,
-        "wait_seconds": BLOCKED_WAIT_S if status == "wait" else 0,
-        "dry_run": job.dry_run,
-        "has_batches": bool(job.stages) and not job.dry_run,
-        "resolve_batches": batches["resolve_batches"],
-        "patch_batches": batches["patch_batches"],
-        "finalize_batches": batches["activate_batches"],
-        "verify_batches": batches["verify_batches"],
-    }
+    return result(
+        status,
+        code,
+        BLOCKED_WAIT_S,
+        dry_run=job.dry_run,
+        has_batches=bool(job.stages) and not job.dry_run,
+        resolve_batches=batches["resolve_batches"],
+        patch_batches=batches["patch_batches"],
+        finalize_batches=batches["activate_batches"],
+        verify_batches=batches["verify_batches"],
+    )
 
 
 _LATER_WORK = (Work.RESOLVE, Work.PATCH, Work.ACTIVATE, Work.VERIFY)

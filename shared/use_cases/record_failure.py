@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from shared.domain.job import Job
     from shared.domain.row_commit import Claim
-    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
+    from shared.domain.step_result import StepResult
+    from shared.use_cases.jobs.step import StepInput, StepPorts
 
 _WORK_OF_STEP = {
     "SyncBatch": Work.WRITE,

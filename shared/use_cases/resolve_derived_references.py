@@ -9,7 +9,8 @@ from shared.use_cases.writing.batch_run import work_through
 from shared.use_cases.writing.whole_write import write_completely
 
 if TYPE_CHECKING:
-    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
+    from shared.domain.step_result import StepResult
+    from shared.use_cases.jobs.step import StepInput, StepPorts
 
 
 def resolve_derived_references(step: StepInput, ports: StepPorts) -> StepResult:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from shared.domain.resource_type import ResourceKey
     from shared.domain.row_commit import RowCommit
-    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
+    from shared.domain.step_result import StepResult
+    from shared.use_cases.jobs.step import StepInput, StepPorts
     from shared.use_cases.writing.row_work import Workshop
     from shared.use_cases.writing.task import Task
 

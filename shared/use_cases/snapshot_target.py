@@ -26,7 +26,6 @@ from shared.use_cases.jobs.step import (
     TRY_AGAIN_S,
     StepInput,
     StepPorts,
-    StepResult,
     result,
     why_stopped,
 )
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository, Payload
+    from shared.domain.step_result import StepResult
 
 
 _PART_SIZE = 200

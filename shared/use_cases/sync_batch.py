@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from shared.domain.ports.configs import Payload, WrittenConfig
     from shared.domain.resource_type import ResourceKey
-    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
+    from shared.domain.step_result import StepResult
+    from shared.use_cases.jobs.step import StepInput, StepPorts
     from shared.use_cases.writing.task import Task
 
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from shared.domain.plan import LineageEntry
     from shared.domain.ports.configs import Payload
     from shared.domain.row import Row
-    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
+    from shared.domain.step_result import StepResult
+    from shared.use_cases.jobs.step import StepInput, StepPorts
     from shared.use_cases.writing.task import Task
 
 _MAX_LEFTOVERS = 10

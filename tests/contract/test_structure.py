@@ -25,6 +25,7 @@ ALLOWED = {
         "shared.domain.caller",
         "shared.domain.errors",
         "shared.domain.redaction",
+        "shared.domain.step_result",
         "shared.observability",
         "shared.settings",
     },

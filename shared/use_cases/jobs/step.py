@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,23 +9,35 @@ from shared.domain.errors import HubError, TransientError
 from shared.domain.job import JobStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
     from shared.domain.ports.jobs import Commits, Jobs, Memory, Payloads
     from shared.domain.ports.lineage import Lineage
     from shared.domain.resource_type import Catalogue
+    from shared.domain.step_result import StepResult
 
 
+#: Seconds until a step looks again at what another invocation or job holds.
 BLOCKED_WAIT_S = 2
 DONE: StepResult = {"status": "done", "wait_seconds": 0, "code": ""}
 
 
-def result(status: str, code: str = "", wait_seconds: float = 0) -> StepResult:
-    """Return what a step signals to the state machine."""
-    return {"status": status, "wait_seconds": max(1, round(wait_seconds)) if status == "wait" else 0, "code": code}
+def result(status: str, code: str = "", wait_seconds: float = 0, **more: Any) -> StepResult:
+    """Return what a step signals to the state machine.
+
+    Args:
+        status: `done`, `more`, `wait` or `failed`.
+        code: why.
+        wait_seconds: only counts for `wait`.
+        **more: further fields of a StepResult.
+    """
+    seconds = max(1, round(wait_seconds)) if status == "wait" else 0
+    answer: StepResult = {"status": status, "wait_seconds": seconds, "code": code, **more}  # type: ignore[typeddict-item]
+    return answer
 
 
-StepResult = Mapping[str, Any]
 # A batch function times out at 120 s and hands back at 90 s.
 HAND_BACK_S = 30.0
 # The longest that a request of a step may still run once its Lambda is gone.

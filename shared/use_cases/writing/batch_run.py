@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from shared.domain.errors import (
     CredentialsExpiredError,
@@ -24,12 +25,15 @@ from shared.domain.resource_type import ResourceKey
 from shared.domain.row import Row, RowError, RowStatus, Work, event_of
 from shared.domain.row_commit import ClaimOutcome, RowClaim, RowCommit, growing_wait
 from shared.use_cases.jobs.payloads import read_pack
-from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepPorts, StepResult, result
+from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepPorts, result
 from shared.use_cases.writing.commit_writer import CommitWriter
 from shared.use_cases.writing.job_guard import JobGuard
 from shared.use_cases.writing.ready_queue import Needs, ReadyQueue, no_needs
 from shared.use_cases.writing.row_work import BlockedError, OpenOutcomeError, Workshop
 from shared.use_cases.writing.task import Task
+
+if TYPE_CHECKING:
+    from shared.domain.step_result import StepResult
 
 WORKERS = 24
 MAX_ATTEMPTS = 6
