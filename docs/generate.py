@@ -7,7 +7,8 @@ from docs.costs import write_costs
 from docs.machines import insert_drawings
 from docs.openapi import write_openapi
 from shared.catalog.registry import RESOURCE_TYPES
-from shared.domain.resource_type import ListOperation, ResourceType
+from shared.domain.api_operation import ListOperation
+from shared.domain.resource_type import ResourceType
 
 _OPERATIONS = ("list", "get", "create", "update", "delete")
 _HEADINGS = (

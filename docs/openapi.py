@@ -17,8 +17,9 @@ import yaml
 
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.comparison import Change
-from shared.domain.index import SORT_ORDERS
-from shared.domain.sync_job import DELETE_STATUSES, MAX_ERRORS_SAMPLE, SYNC_STATUSES, JobStatus, Phase
+from shared.domain.job import DELETE_STATUSES, SYNC_STATUSES, JobStatus
+from shared.domain.node_query import SORT_ORDERS
+from shared.domain.row import MAX_ERRORS_SAMPLE, Phase
 from shared.use_cases.confirm_lineage import ConfirmLineageRequest
 from shared.use_cases.create_delete_job import DeleteJobRequest
 from shared.use_cases.create_sync_job import SyncJobRequest
@@ -767,7 +768,9 @@ def routes() -> Mapping[str, tuple[str, str]]:
     found = {}
     template = yaml.load(_TEMPLATE.read_text(), Loader=_template_loader())  # noqa: S506 - it is a safe one
     for name, resource in template["Resources"].items():
-        for event in resource.get("Properties", {}).get("Events", {}).values():
+        # Loops are lists; there is no operation in one.
+        properties = resource.get("Properties", {}) if isinstance(resource, dict) else {}
+        for event in properties.get("Events", {}).values():
             if event["Type"] == "Api":
                 operation = name[0].lower() + name[1:].removesuffix("Function")
                 found[operation] = (event["Properties"]["Method"].lower(), event["Properties"]["Path"])

@@ -21,12 +21,14 @@ from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 ENDPOINT = "AWS_ENDPOINT_URL"
@@ -162,29 +164,17 @@ class Wire:
         The kernel lists sockets in pieces, and on a busy machine some are in none of them: it is asked again.
         """
         for _ in range(_LOOKS):
-            sockets = self._sockets_at(port)
-            for process in Path("/proc").glob("[0-9]*"):
-                if self._scratch in self._command(int(process.name)) and sockets & set(_open_files(process)):
-                    return int(process.name)
+            for process in psutil.process_iter(["cmdline"]):
+                if self._scratch in " ".join(process.info["cmdline"] or ()) and port in self._ports_of(process):
+                    return process.pid
         return 0
 
-    def _sockets_at(self, port: int) -> set[str]:
-        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        return {f"socket:[{line[9]}]" for line in lines if line[1].endswith(f":{port:04X}")}
-
-    def _command(self, pid: int) -> str:
+    def _ports_of(self, process: psutil.Process) -> set[int]:
+        """Return the local ports of a process's connections; it may close some meanwhile, or end."""
         try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            return ""
-
-
-def _open_files(process: Path) -> Iterator[str]:
-    """Yield what a process holds open; it may close some meanwhile, or end."""
-    with suppress(OSError):
-        for one in (process / "fd").iterdir():
-            with suppress(OSError):
-                yield str(one.readlink())
+            return {one.laddr.port for one in process.net_connections("tcp4") if one.laddr}
+        except psutil.Error:
+            return set()
 
 
 class _Server(ThreadingHTTPServer):

@@ -31,9 +31,31 @@ _TemplateLoader.add_multi_constructor("!", _intrinsic)
 
 
 @cache
-def template() -> dict[str, Any]:
-    """Return template.yaml, intrinsic functions as `{"Ref": …}` and the like."""
+def written() -> dict[str, Any]:
+    """Return template.yaml as it is written, loops included, intrinsic functions as `{"Ref": …}` and the like."""
     return yaml.load(TEMPLATE.read_text(), Loader=_TemplateLoader)
+
+
+@cache
+def template() -> dict[str, Any]:
+    """Return template.yaml with every loop written out, intrinsic functions as `{"Ref": …}` and the like."""
+    from tests.transformed import LOOP, expand  # noqa: PLC0415 - it takes a second, and tables stand in no loop
+
+    resources = written()["Resources"]
+    repeated = {name: _short(one) for name, one in expand()["Resources"].items() if name not in resources}
+    named = {name: resource for name, resource in resources.items() if not name.startswith(LOOP)}
+    return {**written(), "Resources": named | repeated}
+
+
+def _short(node: Any) -> Any:
+    """Return a part of the template with its intrinsic functions named as their tags are."""
+    if isinstance(node, list):
+        return [_short(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if "Fn::GetAtt" in node:
+        return {"GetAtt": ".".join(node["Fn::GetAtt"])}
+    return {key.removeprefix("Fn::"): _short(value) for key, value in node.items()}
 
 
 def create_tables(dynamodb: Any) -> dict[str, Any]:
@@ -43,8 +65,8 @@ def create_tables(dynamodb: Any) -> dict[str, Any]:
         dynamodb: a DynamoDB service resource.
     """
     tables = {}
-    for name, resource in template()["Resources"].items():
-        if resource["Type"] == "AWS::DynamoDB::Table":
+    for name, resource in written()["Resources"].items():
+        if "Type" in resource and resource["Type"] == "AWS::DynamoDB::Table":
             properties = {
                 key: resource["Properties"][key] for key in _TABLE_PROPERTIES if key in resource["Properties"]
             }

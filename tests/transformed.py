@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cfnlint.decode import cfn_yaml
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from cfnlint.template import Template
+from cfnlint.template.transforms import _language_extensions
 from samcli.lib.translate.sam_template_validator import SamTemplateValidator
-from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ROOT / "template.yaml"
@@ -29,6 +31,8 @@ STATEFUL = frozenset(
         "AWS::SQS::Queue",
     }
 )
+LOOP = "Fn::ForEach::"
+_SAM = "AWS::Serverless-2016-10-31"
 _POLICIES = ("DeletionPolicy", "UpdateReplacePolicy")
 _KEPT = ("Retain", "RetainExceptOnCreate")
 
@@ -42,6 +46,40 @@ class _AwsManagedPolicies:
         return {}
 
 
+def expand(text: str | None = None) -> dict[str, Any]:
+    """Return a template, by default the repository's, with every loop written out, as AWS::LanguageExtensions does it.
+
+    The linter's expansion, because it leaves everything else as it is; sam's own puts values for all parameters.
+
+    Raises:
+        ValueError: a loop cannot be expanded.
+    """
+    written = cfn_yaml.loads(text or TEMPLATE.read_text())
+    problems, template = _language_extensions.language_extension(Template(TEMPLATE.name, written, [REGION]))
+    if problems:
+        raise ValueError("; ".join(str(problem) for problem in problems))
+    whole: dict[str, Any] = json.loads(json.dumps(template))
+    kept = written["Resources"].keys()
+    whole["Resources"] = {
+        name: resource if name in kept else _settle(resource) for name, resource in whole["Resources"].items()
+    }
+    return {**whole, "Transform": _SAM}
+
+
+def _settle(node: Any) -> Any:
+    """Return a part of an expanded loop with every Fn::Sub done that has nothing but literals for its names."""
+    if isinstance(node, list):
+        return [_settle(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    match node:
+        case {"Fn::Sub": [str(text), dict(values)]} if all(isinstance(value, str) for value in values.values()):
+            for name, value in values.items():
+                text = text.replace(f"${{{name}}}", value)
+            return {"Fn::Sub": text} if "${" in text else text
+    return {key: _settle(value) for key, value in node.items()}
+
+
 def transform(text: str | None = None, **parameters: str) -> Resources:
     """Return the resources that CloudFormation gets for a template, by default the repository's."""
     resources: Resources = transform_whole(text, **parameters)["Resources"]
@@ -51,7 +89,7 @@ def transform(text: str | None = None, **parameters: str) -> Resources:
 def transform_whole(text: str | None = None, **parameters: str) -> dict[str, Any]:
     """Return all that CloudFormation gets for a template, by default the repository's."""
     validator = SamTemplateValidator(
-        yaml_parse(text or TEMPLATE.read_text()),
+        expand(text),
         _AwsManagedPolicies(),
         region=REGION,
         parameter_overrides=parameters or None,

@@ -8,7 +8,8 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
-from sandbox.server.application import Sandbox, Settings
+from sandbox.server.application import Application
+from sandbox.server.sandbox import Settings
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
         backlog=1024,
         log_level=LogLevels.warning,
     )
-    server.serve(target_loader=partial(Sandbox, settings), wrap_loader=False)
+    server.serve(target_loader=partial(Application, settings), wrap_loader=False)
 
 
 if __name__ == "__main__":

@@ -7,22 +7,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.server.behaviour import Behaviour, Fault
+from sandbox.server.behaviour import Fault
 from sandbox.server.call import Answer, Call
 from sandbox.server.connection import cut_connection
 from sandbox.server.control import build_control
 from sandbox.server.errors import ApiError, error_body
 from sandbox.server.files import OBJECT_STORE, serve_object
 from sandbox.server.operations import encode
-from sandbox.server.request_log import Entry, RequestLog
-from sandbox.server.routing import Route, Router
-from sandbox.server.store import Store
-from sandbox.server.tokens import Caller, Tokens
-from sandbox.server.validation import Validator
+from sandbox.server.request_log import Entry
+from sandbox.server.routing import Route
+from sandbox.server.sandbox import Sandbox, Settings
+from sandbox.server.tokens import Caller
 
 Work = Callable[[], Answer]
 
@@ -31,15 +29,6 @@ _OVERRIDE_HEADERS = (b"x-epilot-org-id", b"x-ivy-org-id")
 _CUT = Answer(0)
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
 _GATEWAY_SAYS = {502: "Internal server error", 504: "Endpoint request timed out"}
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a sandbox is started with."""
-
-    issuer: str
-    key_file: Path
-    validate: bool = False
 
 
 @dataclass(slots=True)
@@ -55,23 +44,13 @@ class _Request:
     wrote: str | None = None
 
 
-class Sandbox:
-    """All downstream APIs in one process."""
+class Application(Sandbox):
+    """A sandbox that serves HTTP."""
 
     def __init__(self, settings: Settings) -> None:
-        self.store = Store()
-        self.tokens = Tokens(settings.issuer, settings.key_file)
-        self.behaviour = Behaviour()
-        self.log = RequestLog()
-        self.router = Router()
-        self.validator = Validator() if settings.validate else None
+        super().__init__(settings)
         self._control = build_control(self)
         self._late: set[asyncio.Task[None]] = set()
-
-    def behave(self, behaviour: Behaviour) -> None:
-        """Take up another behaviour; what the one before held goes on."""
-        self.behaviour.over.set()
-        self.behaviour = behaviour
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI request."""

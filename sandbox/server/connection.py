@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-_OPEN_FILES = Path("/proc/self/fd") if Path("/proc/self/fd").exists() else Path("/dev/fd")
+_OPEN_FILES = Path("/dev/fd")
 
 
 def cut_connection(peer: tuple[str, int]) -> bool:

@@ -16,7 +16,7 @@ from sandbox.server.store import DEFAULT_USER, UnknownTypeError
 from sandbox.server.tokens import DEFAULT_TTL_S
 
 if TYPE_CHECKING:
-    from sandbox.server.application import Sandbox
+    from sandbox.server.sandbox import Sandbox
 
 _RESETS = ("requests", "behaviour", "resources", "all")
 

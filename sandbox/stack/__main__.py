@@ -2,13 +2,14 @@
 
 import argparse
 import json
-import re
 import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from sandbox.stack import deployment, organisations, processes
 from sandbox.stack.bridge import close_bridge
@@ -65,8 +66,7 @@ def _make_scratch(scratch: Path) -> None:
 
 
 def _available_memory() -> int:
-    found = re.search(r"^MemAvailable: +(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
+    return int(psutil.virtual_memory().available)
 
 
 def _delete_scratch(scratch: Path) -> None:

@@ -1,10 +1,10 @@
-"""Run the local engine with four things that AWS has and it lacks.
+"""Run the local engine with five things that AWS has and it lacks.
 
 What is reserved for a function limits calls by its aliases, too; a task that Lambda refuses fails with the error name
 that AWS gives it; what EventBridge or a function asks of an alias and nobody waits for is tried again, and what fails
 at every try goes where the function's configuration sends it; the encryption context of a request to KMS fills the
-condition keys of policies. A program of the engine's own environment, run by its path: it imports nothing of this
-project.
+condition keys of policies; the name of a log stream has that of its function, where functions share a group. A program
+of the engine's own environment, run by its path: it imports nothing of this project.
 """
 
 import json
@@ -19,6 +19,7 @@ _invoke = stepfunctions._call_lambda  # noqa: SLF001
 _execution_record = lambda_svc._execution_record_for_config  # noqa: SLF001
 _invoke_unawaited = lambda_svc.invoke_async_with_retry
 _dispatch = eventbridge._dispatch_to_lambda  # noqa: SLF001
+_write_log = lambda_svc._emit_lambda_logs  # noqa: SLF001
 _request_tags = iam_actions.request_tag_context
 
 
@@ -53,6 +54,13 @@ def _dispatch_to_lambda(arn: str, payload: str) -> None:
         lambda_svc.invoke_async_with_retry(_limited_record(function, config), json.loads(payload))
 
 
+def _write_named_log(function: Any, *arguments: Any, **options: Any) -> None:
+    config = function.get("config") or function
+    # The engine makes the name of the stream of the version alone.
+    version = f"{config['FunctionName']}[{config.get('Version', '$LATEST')}]"
+    _write_log({**function, "config": {**config, "Version": version}}, *arguments, **options)
+
+
 def _condition_keys(service: str, action: str, body: bytes, parameters: Any) -> dict[str, Any]:
     keys: dict[str, Any] = _request_tags(service, action, body, parameters)
     if service == "kms":
@@ -67,5 +75,6 @@ if __name__ == "__main__":
     lambda_svc._execution_record_for_config = _limited_record  # noqa: SLF001
     lambda_svc.invoke_async_with_retry = _invoke_configured
     eventbridge._dispatch_to_lambda = _dispatch_to_lambda  # noqa: SLF001
+    lambda_svc._emit_lambda_logs = _write_named_log  # noqa: SLF001
     iam_actions.request_tag_context = _condition_keys
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)

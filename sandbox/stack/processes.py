@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
 import requests
 
 STOP_SECONDS = 10
 POLL_SECONDS = 0.1
+# A process began when it was recorded to, give or take what the clock was set by since.
+CLOCK_SECONDS = 2
 LOG_TAIL_LINES = 20
 
 
@@ -36,20 +39,25 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
+    """A process that we started.
+
+    Attributes:
+        started_at: epoch seconds, so that a reused id is not mistaken for ours.
+    """
+
     pid: int
-    started_at: str
+    started_at: float
     command: list[str]
 
-
-def _start_time(pid: int) -> str:
-    """Return when a process began, in clock ticks since boot, so that a reused id is not mistaken for ours."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    state, start_ticks = fields[0], fields[19]
-    return "" if state == "Z" else start_ticks
+    @property
+    def runs(self) -> bool:
+        """It has not ended."""
+        try:
+            process = psutil.Process(self.pid)
+            began = process.create_time()
+            return process.status() != psutil.STATUS_ZOMBIE and abs(began - self.started_at) < CLOCK_SECONDS
+        except psutil.NoSuchProcess:
+            return False
 
 
 def _recorded(service_pid_file: Path) -> _Recorded | None:
@@ -57,7 +65,8 @@ def _recorded(service_pid_file: Path) -> _Recorded | None:
         recorded = _Recorded(**json.loads(service_pid_file.read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return recorded if recorded.started_at and _start_time(recorded.pid) == recorded.started_at else None
+    # A record of an earlier version gave the beginning in another unit: that process is not known any more.
+    return recorded if isinstance(recorded.started_at, float) and recorded.runs else None
 
 
 def _is_healthy(url: str) -> bool:
@@ -95,7 +104,7 @@ def start(service: Service, within_seconds: float) -> bool:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    record = _Recorded(process.pid, _start_time(process.pid), list(service.command))
+    record = _Recorded(process.pid, time.time(), list(service.command))
     service.pid_file.write_text(json.dumps(asdict(record)))
     wait_until(
         lambda: _is_healthy(service.health_url),
@@ -136,7 +145,7 @@ def stop(pid_file: Path) -> bool:
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
             _reap(recorded.pid)
-            if _start_time(recorded.pid) != recorded.started_at:
+            if not recorded.runs:
                 _signal_session(recorded.pid, signal.SIGKILL)
                 return True
             time.sleep(POLL_SECONDS)

@@ -25,7 +25,7 @@ _CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_atte
 
 
 _MAX_CONFLICTS = 8
-_FIRST_PAUSE_S = 0.02
+FIRST_PAUSE_S = 0.02
 
 
 # What the client itself has tried again, and what may be answered otherwise in a moment.
@@ -83,7 +83,7 @@ def pause_after_conflict(attempts: int, response: tuple[Any, Mapping[str, Any]] 
     error = response[1].get("Error", {}) if response is not None else {}
     if error.get("Code") != "TransactionConflictException" or attempts > _MAX_CONFLICTS:
         return None
-    return random.uniform(0, _FIRST_PAUSE_S * 2**attempts)  # noqa: S311
+    return random.uniform(0, FIRST_PAUSE_S * 2**attempts)  # noqa: S311
 
 
 def dynamodb() -> DynamoDBClient:

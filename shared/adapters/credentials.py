@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from botocore.exceptions import ClientError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from shared.adapters.dynamodb import keys
+from shared.domain.bounds import MAX_TOKEN_BYTES
 from shared.domain.errors import CredentialsExpiredError, InvalidRequestError, NotFoundError
-from shared.domain.ports.runs import KeptToken
+from shared.domain.ports.runs import Credentials, KeptToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_kms.client import KMSClient
 
-MAX_TOKEN_BYTES = 16 * 1024
 #: No run lasts as long; whatever happens to it, its tokens are gone then.
 MAX_LIFETIME_S = 7 * 24 * 3600
 ROLES = ("caller", "source", "target")
@@ -36,7 +36,7 @@ _NONCE_BYTES = 12
 _CANNOT_OPEN = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
 
 
-class CredentialsStore:
+class CredentialsStore(Credentials):
     """Tokens by run and role (`caller`, `source` or `target`).
 
     Args:
@@ -52,18 +52,8 @@ class CredentialsStore:
         self._key_id = key_id
         self._clock = clock
 
+    @override
     def put(self, run_id: str, role: str, token: str, expires_at: int | None) -> None:
-        """Seal a token and keep it until it expires, for a week at most.
-
-        Args:
-            run_id: sync job, index build or delete job that it belongs to.
-            role: what it is for.
-            token: the bearer token, without the scheme.
-            expires_at: when the token expires, epoch seconds; None where it never does.
-
-        Raises:
-            InvalidRequestError: the token is over 16 KB.
-        """
         plaintext = token.encode()
         if len(plaintext) > MAX_TOKEN_BYTES:
             raise InvalidRequestError(f"A token of at most {MAX_TOKEN_BYTES:,} bytes is expected.")
@@ -83,22 +73,12 @@ class CredentialsStore:
             }
         )
 
+    @override
     def get(self, run_id: str, role: str) -> str:
-        """Return a token.
-
-        Raises:
-            NotFoundError: the run has none for this role.
-            CredentialsExpiredError: its time is over, whether or not the table has dropped it yet.
-        """
         return self.get_kept(run_id, role).token
 
+    @override
     def get_kept(self, run_id: str, role: str) -> KeptToken:
-        """Return a token with the time at which it goes.
-
-        Raises:
-            NotFoundError: the run has none for this role.
-            CredentialsExpiredError: its time is over, whether or not the table has dropped it yet.
-        """
         item: dict[str, Any] | None = self._table.get_item(Key=keys.credentials(run_id, role), ConsistentRead=True).get(
             "Item"
         )
@@ -122,8 +102,8 @@ class CredentialsStore:
             raise CredentialsExpiredError(f"The credentials of run {run_id} cannot be opened.") from None
         return KeptToken(opened.decode(), int(item["expires_at"]))
 
+    @override
     def limit(self, run_id: str, until: int) -> None:
-        """Let the run's tokens go at a point in time (epoch seconds), or when they expire if that is earlier."""
         for role, item in self._items(run_id):
             until_this = min(int(str(item["token_expires_at"])), int(until))
             self._table.update_item(
@@ -133,8 +113,8 @@ class CredentialsStore:
                 ExpressionAttributeValues={":until": until_this},
             )
 
+    @override
     def delete(self, run_id: str) -> None:
-        """Delete all tokens of a run; it is no error if there are none."""
         for role in ROLES:
             self._table.delete_item(Key=keys.credentials(run_id, role))
 

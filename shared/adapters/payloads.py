@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from botocore.exceptions import ClientError
 
 from shared.domain.errors import NotFoundError, PayloadTooLargeError, StorageThrottledError
+from shared.domain.ports.index import Checkpoints
+from shared.domain.ports.jobs import Payloads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +23,7 @@ MAX_KEY_BYTES = 1024
 _DELETE_BATCH = 1000
 
 
-class PayloadStore:
+class PayloadStore(Payloads, Checkpoints):
     """JSON values by key.
 
     Args:
@@ -33,21 +35,12 @@ class PayloadStore:
         self._s3 = s3
         self._bucket = bucket
 
+    @override
     def put(self, key: str, value: Any) -> None:
-        """Store a JSON value, over the one that is there.
-
-        Raises:
-            PayloadTooLargeError: the value has over 64 MB, or the key over 1,024 bytes.
-        """
         self._put(key, value)
 
+    @override
     def put_once(self, key: str, value: Any) -> Any:
-        """Store a JSON value where there is none yet, and return what is stored from then on.
-
-        Raises:
-            PayloadTooLargeError: the value has over 64 MB, or the key over 1,024 bytes.
-            StorageThrottledError: somebody else stores or deletes it at this moment.
-        """
         try:
             self._put(key, value, IfNoneMatch="*")
         except ClientError as error:
@@ -71,12 +64,8 @@ class PayloadStore:
             **condition,
         )
 
+    @override
     def get(self, key: str) -> Any:
-        """Return a stored value.
-
-        Raises:
-            NotFoundError: there is none under this key.
-        """
         try:
             body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except ClientError as error:
@@ -85,18 +74,14 @@ class PayloadStore:
             raise NotFoundError("A stored payload is gone: payloads are kept for a few days only.") from error
         return json.loads(gzip.decompress(body).decode(errors="surrogatepass"))
 
+    @override
     def list(self, prefix: str) -> Iterator[str]:
-        """Yield the keys that begin with the prefix, in order."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         for page in pages:
             yield from (entry["Key"] for entry in page.get("Contents", []))
 
+    @override
     def delete(self, prefix: str) -> None:
-        """Delete every object whose key begins with the prefix.
-
-        Raises:
-            ValueError: the prefix is empty.
-        """
         if not prefix:
             raise ValueError("An empty prefix would delete the whole bucket.")
         keys = list(self.list(prefix))

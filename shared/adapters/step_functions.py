@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from shared.domain.errors import PayloadTooLargeError
+from shared.domain.ports import runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 MAX_INPUT_BYTES = 256 * 1024
 
 
-class SyncExecutions:
+class SyncExecutions(runs.Executions):
     """Executions of the sync state machine, each named by its job.
 
     Args:
@@ -28,12 +29,8 @@ class SyncExecutions:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
+    @override
     def start(self, job_id: str, execution_input: Mapping[str, Any]) -> str:
-        """Start the execution of a job and return its ARN; a job that was started before is left alone.
-
-        Raises:
-            PayloadTooLargeError: the input has 256 KB or more.
-        """
         text = json.dumps(execution_input, separators=(",", ":"))
         if len(text.encode()) >= MAX_INPUT_BYTES:
             raise PayloadTooLargeError("The input of an execution must stay under 256 KB: keep payloads in the bucket.")

@@ -6,18 +6,19 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 import jwt
 import requests
 
+from shared.domain.bounds import MAX_TOKEN_BYTES
 from shared.domain.errors import ForbiddenError, UnauthorizedError
+from shared.domain.ports.tokens import Tokens
 from shared.domain.redaction import token_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-MAX_TOKEN_BYTES = 16 * 1024
 MAX_ORG_ID_BYTES = 256
 ORG_CLAIMS = ("custom:ivy_org_id", "custom:org_id", "org_id")
 USER_CLAIMS = ("custom:ivy_user_id", "custom:user_id", "user_id", "sub")
@@ -139,7 +140,7 @@ class Revocations:
         return live
 
 
-class TokenVerifier:
+class TokenVerifier(Tokens):
     """Verify RS256 bearer tokens of the issuers that the settings name.
 
     Args:
@@ -186,17 +187,8 @@ class TokenVerifier:
         ) as error:
             raise UnauthorizedError(f"The token does not verify ({type(error).__name__}).") from None
 
+    @override
     def verify_for_org(self, token: str, org_id: str, field: str = "target_auth_token") -> Identity:
-        """Return the identity behind a second token, one that the request's body carries.
-
-        Args:
-            token: the token.
-            org_id: the organisation that it must act for.
-            field: name of the body field, for the message.
-
-        Raises:
-            ForbiddenError: it does not verify, or acts for another organisation.
-        """
         try:
             identity = self.verify(token)
         except UnauthorizedError as error:

@@ -12,7 +12,7 @@ from shared.adapters.step_functions import SyncExecutions
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.delete_jobs import delete_jobs
-from shared.domain.sync_job import places_for
+from shared.domain.job import places_for
 from shared.use_cases.jobs.intake import JobStores
 
 

@@ -6,11 +6,11 @@ from functools import cache
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.dynamodb.sync_store import SyncStore
-from shared.domain.sync_job import JobKind
+from shared.adapters.dynamodb.job_store import JobStore
+from shared.domain.job import JobKind
 
 
 @cache
-def delete_jobs() -> SyncStore:
+def delete_jobs() -> JobStore:
     """Return headers, counters and rows of delete jobs."""
-    return SyncStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table(), kind=JobKind.DELETE)
+    return JobStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table(), kind=JobKind.DELETE)

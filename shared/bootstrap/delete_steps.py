@@ -14,11 +14,11 @@ from shared.use_cases.jobs.step import StepInput, run_noting_progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.use_cases.jobs.step import SyncPorts
+    from shared.use_cases.jobs.step import StepPorts
 
 
 def run_deletion_step(
-    step: Callable[[StepInput, SyncPorts], Mapping[str, Any]],
+    step: Callable[[StepInput, StepPorts], Mapping[str, Any]],
 ) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
     """Return a step of a delete job that reads its input from the task's event and works on the real world."""
     translated = aws.translated_errors()(step)

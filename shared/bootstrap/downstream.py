@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.downstream.client import DownstreamClient, shared_session
+from shared.adapters.downstream.client import DownstreamClient
 from shared.adapters.downstream.repository import DownstreamRepository
+from shared.adapters.downstream.sessions import shared_session
 from shared.adapters.dynamodb.rate_budget import DynamoRateBudget
 from shared.observability import logger, record
 
 if TYPE_CHECKING:
-    from shared.domain.resource_type import Operation
+    from shared.domain.api_operation import Operation
     from shared.entrypoints.request import Request
 
 # The gateway ends a request after 29 s; a person rather hears sooner which API does not answer.

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.queues import LetterQueue
-from shared.bootstrap.reads import index_store
-from shared.domain.sync_job import JobKind
+from shared.bootstrap.index import index_store
+from shared.domain.job import JobKind
 from shared.observability import logger, record
 from shared.use_cases.measure_health import Health, measure_health
 
@@ -24,7 +24,7 @@ def measure(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Measure as of the moment that the schedule names, however late it comes; as of now where there is none."""
     return measure_health(
         Health(
-            jobs={kind: SyncStore(aws.dynamodb(), settings.sync_jobs_table(), kind=kind) for kind in JobKind},
+            jobs={kind: JobStore(aws.dynamodb(), settings.sync_jobs_table(), kind=kind) for kind in JobKind},
             indexes=index_store(),
             letters=LetterQueue(aws.client("sqs"), settings.dead_letter_queue_url()),
             count=record,

@@ -13,11 +13,12 @@ from shared.adapters.payloads import PayloadStore
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.downstream import open_repository as open_downstream
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
-from shared.domain.index import size_class
+from shared.domain.index_state import size_class
 from shared.observability import logger, record
-from shared.use_cases.build_index import BuildReport, BuildRun, build_index
+from shared.use_cases.build_index import build_index
+from shared.use_cases.indexing.build_run import BuildReport, BuildRun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

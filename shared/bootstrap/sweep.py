@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from shared import settings
 from shared.adapters import aws
 from shared.adapters.credentials import CredentialsStore
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.functions import AsyncFunction
 from shared.adapters.step_functions import Executions
-from shared.bootstrap.index import build_index_function
-from shared.bootstrap.reads import index_store
-from shared.domain.sync_job import JobKind
+from shared.bootstrap.index import index_store
+from shared.bootstrap.index_builder import build_index_function
+from shared.domain.job import JobKind
 from shared.observability import logger, record
 from shared.use_cases.rebuild_index import restart_build
 from shared.use_cases.sweep_ended_runs import JobsOfAKind, Sweep, sweep_ended_runs
@@ -48,7 +48,7 @@ def sweep(_event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _of_kind(kind: JobKind, executions_arn: str, closing_function: str) -> JobsOfAKind:
     return JobsOfAKind(
-        jobs=SyncStore(aws.dynamodb(), settings.sync_jobs_table(), kind=kind),
+        jobs=JobStore(aws.dynamodb(), settings.sync_jobs_table(), kind=kind),
         executions=Executions(aws.client("stepfunctions"), executions_arn),
         close=AsyncFunction(aws.client("lambda"), closing_function).invoke,
     )

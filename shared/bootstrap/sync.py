@@ -8,54 +8,44 @@ from typing import TYPE_CHECKING, Any
 
 from shared import settings
 from shared.adapters import aws
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
-from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.adapters.payloads import PayloadStore
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.downstream import open_repository
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
 from shared.observability import logger, record
-from shared.use_cases.jobs.step import StepInput, SyncPorts, run_noting_progress
+from shared.use_cases.jobs.step import StepInput, StepPorts, run_noting_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
-    from shared.domain.sync_job import Job
 
 
 @cache
-def sync_store() -> SyncStore:
+def sync_store() -> JobStore:
     """Return headers, rows and activity logs of jobs."""
-    return SyncStore(
-        aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table(), _name(settings.index_table)
-    )
+    return JobStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table(), settings.index_table())
 
 
 @cache
 def _payloads() -> PayloadStore:
-    return PayloadStore(aws.client("s3"), _name(settings.payload_bucket))
+    return PayloadStore(aws.client("s3"), settings.payload_bucket())
 
 
-def _name(read: Callable[[], str]) -> str:
-    """Return a name that not every function has; one that has not fails where it uses it."""
-    try:
-        return read()
-    except settings.MissingSettingError:
-        return ""
-
-
-def ports(step: StepInput) -> SyncPorts:
+def ports(step: StepInput) -> StepPorts:
     """Return what a step works with.
 
     Args:
         step: ends the waiting of the downstream clients in time.
     """
-    lineage_table = _name(settings.lineage_table)
-    return SyncPorts(
+    lineage_table = settings.lineage_table()
+    return StepPorts(
         catalogue=catalogue(),
         jobs=sync_store(),
         commits=RowCommits(
@@ -63,10 +53,10 @@ def ports(step: StepInput) -> SyncPorts:
             settings.sync_jobs_table(),
             settings.sync_resources_table(),
             lineage_table,
-            _name(settings.index_table),
+            settings.index_table(),
         ),
         lineage=LineageStore(aws.dynamodb(), lineage_table),
-        memory=MemoryStore(aws.dynamodb(), _name(settings.memory_table), _payloads()),
+        memory=MemoryStore(aws.dynamodb(), settings.memory_table(), _payloads()),
         payloads=_payloads(),
         open_repository=lambda job, role: _open_repository(job, role, step.deadline),
         now=time.time,
@@ -92,7 +82,7 @@ def _log_failure(resource_type: str, error: Exception) -> None:
 
 
 def run_step(
-    step: Callable[[StepInput, SyncPorts], Mapping[str, Any]],
+    step: Callable[[StepInput, StepPorts], Mapping[str, Any]],
 ) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
     """Return a step that reads its input from the task's event and works on the real world."""
     translated = aws.translated_errors()(step)

@@ -8,41 +8,23 @@ from typing import TYPE_CHECKING
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.payloads import PayloadStore
 from shared.adapters.step_functions import SyncExecutions
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.security import token_verifier
-from shared.domain.sync_job import places_for
-from shared.use_cases.jobs.intake import Caller, JobIntake
+from shared.domain.job import places_for
+from shared.use_cases.jobs.intake import JobIntake
 
 if TYPE_CHECKING:
     from shared.adapters.credentials import CredentialsStore
-    from shared.entrypoints.request import Request
 
 
 @cache
-def jobs_only() -> SyncStore:
-    """Return the headers and counters of jobs, for operations that touch no row."""
-    return SyncStore(aws.dynamodb(), settings.sync_jobs_table())
-
-
-@cache
-def jobs_with_rows() -> SyncStore:
-    """Return headers and rows of jobs."""
-    return SyncStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table())
-
-
-@cache
-def jobs_with_events() -> SyncStore:
-    """Return headers, rows and activity logs of jobs."""
-    return SyncStore(
-        aws.dynamodb(),
-        settings.sync_jobs_table(),
-        settings.sync_resources_table(),
-        settings.index_table(),
-    )
+def sync_jobs() -> JobStore:
+    """Return headers, rows and activity logs of sync jobs."""
+    return JobStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table(), settings.index_table())
 
 
 @cache
@@ -54,11 +36,11 @@ def _outside() -> tuple[PayloadStore, CredentialsStore, SyncExecutions]:
     )
 
 
-def intake(jobs: SyncStore) -> JobIntake:
+def intake() -> JobIntake:
     """Return where a new job goes, as of now."""
     payloads, credentials, executions = _outside()
     return JobIntake(
-        jobs=jobs,
+        jobs=sync_jobs(),
         payloads=payloads,
         credentials=credentials,
         executions=executions,
@@ -67,8 +49,3 @@ def intake(jobs: SyncStore) -> JobIntake:
         places=places_for(settings.sync_concurrency()),
         now=time.time(),
     )
-
-
-def caller(request: Request) -> Caller:
-    """Return who asks."""
-    return Caller(org_id=request.org_id, user_id=request.user_id, token=request.token, expires_at=request.expires_at)

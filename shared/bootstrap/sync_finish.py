@@ -12,8 +12,8 @@ from shared import settings
 from shared.adapters import aws
 from shared.adapters.events import EventBus
 from shared.bootstrap.credentials import credentials_store
-from shared.bootstrap.index import build_index_function
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
+from shared.bootstrap.index_builder import build_index_function
 from shared.bootstrap.sync import sync_store
 from shared.observability import record
 from shared.use_cases.finish_job import finish_job
@@ -23,8 +23,8 @@ from shared.use_cases.rebuild_index import rebuild_index
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.domain.job import Job
     from shared.domain.ports.runs import KeptToken
-    from shared.domain.sync_job import Job
 
 # A build takes minutes; it deletes its token when it ends.
 _BUILD_CREDENTIALS_S = 3600

@@ -3,19 +3,16 @@
 from functools import partial
 
 from shared.catalog.environments import env_templates
+from shared.domain.api_operation import ListOperation, Operation, Removal, WriteOperation
 from shared.domain.resource_type import (
     ActiveFlag,
     Fields,
     Form,
     Identity,
-    ListOperation,
     NaturalKey,
-    Operation,
     Reference,
-    Removal,
     ResourceType,
     Strength,
-    WriteOperation,
 )
 
 _API = "app"

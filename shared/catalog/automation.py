@@ -4,21 +4,19 @@ from functools import partial
 
 from shared.catalog.environments import env_templates
 from shared.catalog.template_variables import variable_templates
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.resource_type import (
     ActiveFlag,
     Fields,
     Form,
     Identity,
-    ListOperation,
     NaturalKey,
-    Operation,
     Reference,
     ResourceType,
     Strength,
     SystemManaged,
     UsageMetric,
     UsageSource,
-    WriteOperation,
 )
 
 _API = "automation"

@@ -2,17 +2,8 @@
 
 from functools import partial
 
-from shared.domain.resource_type import (
-    Fields,
-    Form,
-    Identity,
-    ListOperation,
-    NaturalKey,
-    Operation,
-    Reference,
-    ResourceType,
-    WriteOperation,
-)
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
+from shared.domain.resource_type import Fields, Form, Identity, NaturalKey, Reference, ResourceType
 
 _API = "dashboard"
 _HOST = "dashboard.sls.epilot.io"

@@ -2,19 +2,17 @@
 
 from functools import partial
 
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.resource_type import (
     Fields,
     Identity,
-    ListOperation,
     NaturalKey,
-    Operation,
     Reference,
     ResourceType,
     Strength,
     SystemManaged,
     UsageMetric,
     UsageSource,
-    WriteOperation,
 )
 
 _API = "design"

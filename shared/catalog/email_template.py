@@ -13,17 +13,8 @@ from shared.catalog.entity import (
 )
 from shared.catalog.environments import env_templates
 from shared.catalog.template_variables import variable_templates
-from shared.domain.resource_type import (
-    Form,
-    Identity,
-    NaturalKey,
-    Operation,
-    Reference,
-    ResourceType,
-    Strength,
-    SystemManaged,
-    WriteOperation,
-)
+from shared.domain.api_operation import Operation, WriteOperation
+from shared.domain.resource_type import Form, Identity, NaturalKey, Reference, ResourceType, Strength, SystemManaged
 
 _API = "email-template"
 _HOST = "email-template.sls.epilot.io"

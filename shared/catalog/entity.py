@@ -3,22 +3,19 @@
 from collections.abc import Mapping
 from functools import partial
 
+from shared.domain.api_operation import ListOperation, Operation, Removal, WriteOperation
 from shared.domain.resource_type import (
     ActiveFlag,
     Fields,
     Form,
     Identity,
-    ListOperation,
     NaturalKey,
-    Operation,
     Reference,
-    Removal,
     ResourceType,
     Strength,
     SystemManaged,
     UsageMetric,
     UsageSource,
-    WriteOperation,
 )
 
 _API = "entity"

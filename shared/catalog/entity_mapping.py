@@ -4,16 +4,8 @@ from functools import partial
 
 from shared.catalog.environments import env_templates
 from shared.catalog.template_variables import variable_templates
-from shared.domain.resource_type import (
-    Fields,
-    Form,
-    Identity,
-    NaturalKey,
-    Operation,
-    Reference,
-    ResourceType,
-    WriteOperation,
-)
+from shared.domain.api_operation import Operation, WriteOperation
+from shared.domain.resource_type import Fields, Form, Identity, NaturalKey, Reference, ResourceType
 
 _API = "entity-mapping"
 _HOST = "entity-mapping.sls.epilot.io"

@@ -2,18 +2,16 @@
 
 from functools import partial
 
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.resource_type import (
     Fields,
     Form,
     Identity,
-    ListOperation,
     NaturalKey,
-    Operation,
     Reference,
     ResourceType,
     Strength,
     SystemManaged,
-    WriteOperation,
 )
 
 _API = "environments"

@@ -10,7 +10,8 @@ from shared.catalog.entity import (
     list_entities,
     purpose_references,
 )
-from shared.domain.resource_type import Identity, NaturalKey, Operation, ResourceType, WriteOperation
+from shared.domain.api_operation import Operation, WriteOperation
+from shared.domain.resource_type import Identity, NaturalKey, ResourceType
 
 _API = "file"
 _HOST = "file.sls.epilot.io"

@@ -3,18 +3,16 @@
 from functools import partial
 
 from shared.catalog.environments import env_templates
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.resource_type import (
     Fields,
     Form,
     Identity,
-    ListOperation,
     NaturalKey,
-    Operation,
     Reference,
     ResourceType,
     Strength,
     SystemManaged,
-    WriteOperation,
 )
 
 _API = "integration-toolkit"

@@ -2,18 +2,8 @@
 
 from functools import partial
 
-from shared.domain.resource_type import (
-    Fields,
-    Form,
-    Identity,
-    ListOperation,
-    NaturalKey,
-    Operation,
-    Reference,
-    ResourceType,
-    Strength,
-    WriteOperation,
-)
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
+from shared.domain.resource_type import Fields, Form, Identity, NaturalKey, Reference, ResourceType, Strength
 
 _API = "kanban"
 _HOST = "kanban.sls.epilot.io"

@@ -5,16 +5,8 @@ from functools import partial
 from shared.catalog.entity import SDK_CLIENT, SOURCE_API
 from shared.catalog.environments import env_templates
 from shared.catalog.template_variables import variable_templates
-from shared.domain.resource_type import (
-    Fields,
-    Identity,
-    ListOperation,
-    NaturalKey,
-    Operation,
-    ResourceType,
-    SystemManaged,
-    WriteOperation,
-)
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
+from shared.domain.resource_type import Fields, Identity, NaturalKey, ResourceType, SystemManaged
 
 _API = "notification"
 _HOST = "notification.sls.epilot.io"

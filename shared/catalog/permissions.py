@@ -2,21 +2,19 @@
 
 from functools import partial
 
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.resource_type import (
     ActiveFlag,
     Fields,
     Form,
     Identity,
-    ListOperation,
     NaturalKey,
-    Operation,
     Reference,
     ResourceType,
     Strength,
     SystemManaged,
     UsageMetric,
     UsageSource,
-    WriteOperation,
 )
 
 _API = "permissions"

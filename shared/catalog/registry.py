@@ -34,8 +34,7 @@ from shared.catalog.user import USERGROUP
 from shared.catalog.validation_rules import VALIDATION_RULE
 from shared.catalog.webhooks import WEBHOOK
 from shared.catalog.workflow_definition import CLOSING_REASON, FLOW_TEMPLATE, WORKFLOW_DEFINITION
-from shared.domain.errors import InvalidRequestError
-from shared.domain.resource_type import Catalogue, ResourceType
+from shared.domain.resource_type import Catalogue
 
 _IN_CONTRACT_ORDER = (
     JOURNEY,
@@ -74,18 +73,3 @@ _IN_CONTRACT_ORDER = (
 )
 
 RESOURCE_TYPES: Catalogue = MappingProxyType({entry.name: entry for entry in _IN_CONTRACT_ORDER})
-
-
-def get_resource_type(name: str) -> ResourceType:
-    """Return the entry of a resource type.
-
-    Args:
-        name: the contract's identifier of the type.
-
-    Raises:
-        InvalidRequestError: there is no such type; the message names those there are.
-    """
-    found = RESOURCE_TYPES.get(name)
-    if found is None:
-        raise InvalidRequestError(f"type must be one of {', '.join(RESOURCE_TYPES)}; got {name!r}")
-    return found

@@ -4,18 +4,8 @@ from functools import partial
 
 from shared.catalog.environments import env_templates
 from shared.catalog.journey import journey_links
-from shared.domain.resource_type import (
-    Fields,
-    Form,
-    Identity,
-    ListOperation,
-    NaturalKey,
-    Operation,
-    Reference,
-    ResourceType,
-    Strength,
-    WriteOperation,
-)
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
+from shared.domain.resource_type import Fields, Form, Identity, NaturalKey, Reference, ResourceType, Strength
 
 _API = "template-variables"
 _HOST = "template-variables-api.sls.epilot.io"

@@ -2,17 +2,8 @@
 
 from functools import partial
 
-from shared.domain.resource_type import (
-    Fields,
-    Identity,
-    ListOperation,
-    NaturalKey,
-    Operation,
-    ResourceType,
-    UsageMetric,
-    UsageSource,
-    WriteOperation,
-)
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
+from shared.domain.resource_type import Fields, Identity, NaturalKey, ResourceType, UsageMetric, UsageSource
 
 _API = "user"
 _HOST = "user.sls.epilot.io"

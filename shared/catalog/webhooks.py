@@ -3,18 +3,8 @@
 from functools import partial
 
 from shared.catalog.environments import env_templates
-from shared.domain.resource_type import (
-    ActiveFlag,
-    Fields,
-    Identity,
-    ListOperation,
-    NaturalKey,
-    Operation,
-    Reference,
-    ResourceType,
-    SystemManaged,
-    WriteOperation,
-)
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
+from shared.domain.resource_type import ActiveFlag, Fields, Identity, NaturalKey, Reference, ResourceType, SystemManaged
 
 _API = "webhooks"
 _HOST = "webhooks.sls.epilot.io"

@@ -17,6 +17,11 @@ MAX_DEPTH = 200
 _CUT_BELOW = MAX_DEPTH + 10
 _MAX_MARKS = 30
 
+#: Bytes of UTF-8 of an id, ours or another system's.
+MAX_ID_BYTES = 256
+#: Bytes of a bearer token; real ones have one or two thousand.
+MAX_TOKEN_BYTES = 16 * 1024
+
 #: Bytes of a file that is copied: it is held in memory meanwhile, and the smallest function that does so has 1 GB.
 MAX_CONTENT_BYTES = 256 * 1024 * 1024
 
@@ -45,7 +50,7 @@ def read_json(content: str | bytes) -> Any:
 
 
 def read_json_text(text: str) -> Any:
-    """Return the object or array that a text holds; None where it holds none, or one that is nested too deep."""
+    """Parse a text that holds a JSON object or array; None for any other text, or if it is nested too deep."""
     if text.lstrip()[:1] not in ("{", "["):
         return None
     try:

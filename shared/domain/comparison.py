@@ -7,10 +7,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.domain.fingerprint import canonical, equal_where_sent
+from shared.domain.job import Direction
 from shared.domain.matching import Pair, portable_id
 from shared.domain.paths import follow, pointer_of, remove_paths
-from shared.domain.references import Identified, Identifiers, Replacement, find_references, resolve, rewrite, sendable
+from shared.domain.references import Identified, Identifiers, find_references, resolve
 from shared.domain.resource_type import Catalogue, ResourceKey, ResourceType
+from shared.domain.rewriting import Replacement, rewrite
+from shared.domain.sendable import sendable
 from shared.domain.since_last_sync import differing_places
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ class PairedRow(NamedTuple):
 
     current_id: str
     other_id: str
-    direction: str
+    direction: Direction
     entry: LineageEntry
 
 
@@ -57,8 +60,8 @@ def pair_up(
         pulled: entries with the caller's organisation as target.
         pushed: entries with the caller's organisation as source.
     """
-    candidates = [PairedRow(entry.target_id, entry.source_id, "pull", entry) for entry in pulled]
-    candidates += [PairedRow(entry.source_id, entry.target_id, "push", entry) for entry in pushed]
+    candidates = [PairedRow(entry.target_id, entry.source_id, Direction.PULL, entry) for entry in pulled]
+    candidates += [PairedRow(entry.source_id, entry.target_id, Direction.PUSH, entry) for entry in pushed]
     candidates = [row for row in candidates if row.current_id in current_ids and row.other_id in other_ids]
     candidates.sort(key=lambda row: (row.direction, row.current_id, row.other_id))
     candidates.sort(key=lambda row: row.entry.last_synced_at or "", reverse=True)

@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from shared.domain.immutable import EMPTY
 from shared.domain.paths import find_value, values_at
-from shared.domain.resource_type import EMPTY, ActiveFlag, Fields, ResourceKey, ResourceType, UsageSource
+from shared.domain.resource_type import ActiveFlag, Fields, ResourceKey, ResourceType, UsageSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-#: Characters of a title, tag or alias. The summary of a config stands in every edge that leads away from it and its
+#: Characters of a title, tag or alias. Every inverse edge repeats the summary of the config it comes from, and its
 #: title in its row, and an item of DynamoDB ends at 400 KB.
 MAX_TEXT = 300
 _MAX_TEXTS = 50
@@ -148,7 +149,7 @@ def summary_of(node: ConfigNode) -> dict[str, Any]:
 
 
 def _listed(resource_type: ResourceType) -> Fields:
-    return resource_type.list_fields or resource_type.fields
+    return resource_type.listed_fields
 
 
 def title_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.domain.graph import order
-from shared.domain.sync_job import Phase, Row, RowError, RowStatus, Work
+from shared.domain.row import Phase, Row, RowError, RowStatus, Work
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.bounds import read_json_text
 from shared.domain.paths import ITEMS, copy_json, parse_path, replace_values, values_at
-from shared.domain.references import sendable
+from shared.domain.sendable import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -31,7 +31,7 @@ class Order(NamedTuple):
         dropped: arcs (dependent, dependency) that the order does not respect.
         unbreakable: the components in which every arc that could break a cycle is required; where there is one, nothing
             else is set.
-        remaining: per resource the number of links of the longest chain that waits for it.
+        remaining: per resource the length of its longest chain of dependents.
     """
 
     generations: tuple[tuple[ResourceKey, ...], ...]

@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 from shared.domain.paths import follow, pointer_of
 from shared.domain.plan import ResolutionKind
-from shared.domain.references import Identifiers, is_portable, sendable
+from shared.domain.references import Identifiers, is_portable
+from shared.domain.sendable import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

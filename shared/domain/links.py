@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.graph import CHEAP, FREE, HARD, REQUIRED, SOFT
 from shared.domain.paths import is_plain, values_at
-from shared.domain.references import (
-    FoundReference,
-    Identified,
-    Identifiers,
-    find_references,
-    is_copied,
-    read_fields,
-    referable_fields,
-    resolve,
-)
+from shared.domain.referable_fields import read_fields, referable_fields
+from shared.domain.references import FoundReference, Identified, Identifiers, find_references, is_copied, resolve
 from shared.domain.resource_type import Catalogue, ResourceKey, ResourceType, Strength
 
 if TYPE_CHECKING:

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.matching import (
-    Match,
-    NaturalKeyValue,
-    Pair,
-    TargetIndex,
-    ambiguity,
-    match,
-    naming_paths,
-    natural_key_of,
-    portable_id,
-)
+from shared.domain.matching import Match, Pair, TargetIndex, ambiguity, match, portable_id
+from shared.domain.natural_keys import NaturalKeyValue, naming_paths, natural_key_of
 from shared.domain.paths import covers
-from shared.domain.references import Replacement, rewrite
+from shared.domain.plan import Rule
 from shared.domain.resource_type import Catalogue, ResourceKey
-from shared.domain.sync_job import RowError
+from shared.domain.rewriting import Replacement, rewrite
+from shared.domain.row import RowError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -167,7 +159,7 @@ class _Matching:
         self, claimants: Sequence[ResourceKey], natural_keys: Mapping[ResourceKey, NaturalKeyValue | None]
     ) -> None:
         """Of several configs that match one target config by natural key none may have it; a row goes before others."""
-        guessing = [key for key in claimants if self._matches[key].rule == "5"]
+        guessing = [key for key in claimants if self._matches[key].rule is Rule.NATURAL_KEY]
         certain = len(guessing) < len(claimants)
         rivals = [key for key in guessing if key in self._rows] or guessing
         for key in guessing:
@@ -178,7 +170,7 @@ class _Matching:
                 others = ", ".join(named) + (f" and {more:,} more" if more else "")
                 error = ambiguity(natural_key, [target.key.id])
                 self._matches[key] = Match(
-                    "6", error=RowError(error.code, f"{error.message} On the source so do {others}.")
+                    Rule.AMBIGUOUS, error=RowError(error.code, f"{error.message} On the source so do {others}.")
                 )
 
     def _natural_key(self, key: ResourceKey, links: Sequence[Link]) -> NaturalKeyValue | None:

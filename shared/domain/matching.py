@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-from shared.domain.bounds import check_depth, composed_text
+from shared.domain.bounds import check_depth
 from shared.domain.errors import (
     AmbiguousMatchError,
     NotFoundError,
@@ -16,42 +16,22 @@ from shared.domain.errors import (
     TargetTakenError,
     TooDeepError,
 )
-from shared.domain.paths import find_value, parse_path, values_at
-from shared.domain.resource_type import (
-    PORTABLE_IDENTITIES,
-    Catalogue,
-    Identity,
-    ResourceKey,
-    ResourceType,
-    SystemManaged,
-)
-from shared.domain.sync_job import RowError
+from shared.domain.natural_keys import NaturalKeyValue, names_another, natural_key_text, natural_key_values
+from shared.domain.paths import find_value
+from shared.domain.plan import Rule
+from shared.domain.resource_type import PORTABLE_IDENTITIES, Catalogue, Identity, ResourceKey, ResourceType
+from shared.domain.row import RowError
+from shared.domain.system_managed import find_system_managed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from shared.domain.plan import LineageEntry, SourceConfig, TargetConfig
 
+
 #: Namespace of the ids that the hub chooses itself; any fixed UUID would do, this one must never change.
 _CHOSEN_IDS = UUID("5f1c7e0e-8f0b-5d0a-9a53-1f6f2a0d7c11")
-
 _MAX_NAMED_CANDIDATES = 20
-
-
-class NaturalKeyValue(NamedTuple):
-    """The value of a natural key.
-
-    Attributes:
-        alternative: which of the type's alternatives it is.
-        text: the values of its fields, canonical.
-        fields: the fields.
-        strong: it is unique by contract.
-    """
-
-    alternative: int
-    text: str
-    fields: tuple[str, ...]
-    strong: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +46,7 @@ class Match:
         reason: for the row's event.
     """
 
-    rule: str
+    rule: Rule
     target: TargetConfig | None = None
     untouched: bool = False
     error: RowError | None = None
@@ -78,7 +58,7 @@ class Pair:
     """The two organisations of a job.
 
     Attributes:
-        heuristic: rules 5 and 6 apply.
+        heuristic: natural keys are tried.
         follow: a patch writes the source's active flag; else the target's stays.
     """
 
@@ -114,55 +94,18 @@ class TargetIndex:
             resource_type = self._catalogue[type_name]
             known = {}
             for config in sorted(self._targets.get(type_name, ()), key=lambda config: config.key):
-                text = _text(value.fields, _reader(resource_type, config))
+                text = natural_key_text(value.fields, _reader(resource_type, config))
                 if text is not None:
                     known.setdefault(text, []).append(config)
             self._by_natural_key[place] = known
         return known.get(value.text, [])
 
 
-def natural_key_of(resource_type: ResourceType, payload: Any) -> NaturalKeyValue | None:
-    """Return the natural key of a payload: its first alternative whose values are all present; None without one."""
-    natural_key = resource_type.natural_key
-    for alternative, fields in enumerate(natural_key.fields if natural_key else ()):
-        text = _text(fields, lambda path: _values(resource_type, payload, path))
-        if text is not None:
-            return NaturalKeyValue(alternative, text, fields, natural_key is not None and natural_key.strong)
-    return None
-
-
-def _text(fields: tuple[str, ...], read: Callable[[str], list[Any]]) -> str | None:
-    values = [read(path) for path in fields]
-    return json.dumps(values, ensure_ascii=False, sort_keys=True) if all(values) else None
-
-
-def _values(resource_type: ResourceType, payload: Any, path: str) -> list[Any]:
-    """Return the values at a path that say something; sets sorted, whole numbers as integers.
-
-    Texts that a person cannot tell apart are the same: blanks around them and the Unicode form do not count. Case does:
-    no API states that it ignores it, and two configs whose names differ in case stand side by side in the app.
-    """
-    values = [_comparable(value) for value in values_at(payload, path)]
-    if path in resource_type.sets:
-        values = [sorted(value, key=repr) if isinstance(value, list) else value for value in values]
-    return [value for value in values if value not in (None, "", [], {})]
-
-
-def _comparable(value: Any) -> Any:
-    if isinstance(value, str):
-        return composed_text(value).strip()
-    if isinstance(value, list):
-        return [_comparable(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _comparable(item) for name, item in value.items()}
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _reader(resource_type: ResourceType, config: TargetConfig) -> Callable[[str], list[Any]]:
     """Read natural key fields of a target config; where only a list item is known, its title may bear another name."""
 
     def read(path: str) -> list[Any]:
-        found = _values(resource_type, config.payload, path)
+        found = natural_key_values(resource_type, config.payload, path)
         if not found and not config.whole and resource_type.list_fields and path in resource_type.fields.title:
             titles = (find_value(config.payload, title) for title in resource_type.list_fields.title)
             found = [title for title in titles if title][:1]
@@ -190,7 +133,7 @@ def may_match(
             visible = tuple(map(bool, shown))
             if (alternative, visible) not in wanted:
                 wanted[alternative, visible] = {
-                    _projected(visible, [_values(resource_type, payload, path) for path in paths])
+                    _projected(visible, [natural_key_values(resource_type, payload, path) for path in paths])
                     for payload in payloads
                 }
             if _projected(visible, shown) in wanted[alternative, visible]:
@@ -200,56 +143,6 @@ def may_match(
 
 def _projected(visible: tuple[bool, ...], values: list[list[Any]]) -> str:
     return json.dumps([value for shows, value in zip(visible, values, strict=True) if shows], sort_keys=True)
-
-
-def names_another(resource_type: ResourceType, path: str) -> bool:
-    """Tell whether what stands at or below a path may name another config."""
-    segments = parse_path(path)
-    return any(parse_path(r.path)[: len(segments)] == segments for r in resource_type.references)
-
-
-def naming_paths(resource_type: ResourceType) -> tuple[str, ...]:
-    """Return the paths of a type's natural keys at or below which other configs may be named."""
-    keys = resource_type.natural_key.fields if resource_type.natural_key else ()
-    return tuple(dict.fromkeys(path for fields in keys for path in fields if names_another(resource_type, path)))
-
-
-def find_system_managed(resource_type: ResourceType, payload: Mapping[str, Any], org_id: str) -> SystemManaged | None:
-    """Return the kind of system-managed config that a payload is, if it is one.
-
-    Args:
-        resource_type: its type.
-        payload: the payload.
-        org_id: the organisation that it was read from.
-    """
-    return _first_marked(resource_type.system_managed, payload, org_id)
-
-
-def find_delete_guard(resource_type: ResourceType, payload: Mapping[str, Any], org_id: str) -> SystemManaged | None:
-    """Return the kind that keeps a config from being deleted by a job, if there is one.
-
-    Args:
-        resource_type: its type.
-        payload: the payload.
-        org_id: the organisation that it was read from.
-    """
-    return _first_marked((*resource_type.system_managed, *resource_type.delete_guards), payload, org_id)
-
-
-def _first_marked(kinds: Iterable[SystemManaged], payload: Mapping[str, Any], org_id: str) -> SystemManaged | None:
-    for kind in kinds:
-        for value in values_at(payload, kind.path):
-            if kind.foreign_org:
-                marked = isinstance(value, str) and value not in ("", org_id)
-            elif kind.prefix:
-                marked = isinstance(value, str) and value.startswith(kind.prefix)
-            elif kind.values:
-                marked = any(type(value) is type(one) and value == one for one in kind.values)
-            else:
-                marked = value is not None and value is not False
-            if marked:
-                return kind
-    return None
 
 
 def portable_id(resource_type: ResourceType, source_id: str, pair: Pair) -> str | None:
@@ -288,7 +181,7 @@ def match(
     Args:
         resource_type: its type.
         config: the source config.
-        natural_key: its natural key, references in it remapped; None where it has none or one that cannot match.
+        natural_key: its natural key with references remapped; None without one, or if it cannot match.
         entry: its lineage into this target organisation, if any.
         index: the snapshot of the target.
         taken: (type, target id) that lineage of the same source organisation or another match claims.
@@ -298,22 +191,26 @@ def match(
     """
     if config.payload is None:
         missing = RowError(NotFoundError.code, f"{config.key} could not be read from the source organisation.")
-        return Match("1", error=config.error or missing)
+        return Match(Rule.UNREADABLE, error=config.error or missing)
     if not resource_type.skip_sync and resource_type.create is None and resource_type.update is None:
         why = resource_type.missing.get("create", f"The API of {resource_type.name} cannot write.")
-        return Match("1", error=RowError(OperationUnsupportedError.code, why))
+        return Match(Rule.UNSUPPORTED, error=RowError(OperationUnsupportedError.code, why))
     found = _find_target(resource_type, config, natural_key, entry, index, taken, pair, back)
     kind = find_system_managed(resource_type, config.payload, pair.source_org_id)
     if resource_type.skip_sync or (kind is not None and not kind.update_allowed):
         reason = resource_type.skip_sync or (kind.reason if kind is not None else "")
-        return Match("2", target=found.target, untouched=True, reason=reason)
+        return Match(Rule.PLATFORM_OWNED, target=found.target, untouched=True, reason=reason)
     if found.target is None and kind is not None and found.error is None:
-        return Match("4", untouched=True, reason=f"{kind.reason} It is never created, and not on the target yet.")
+        return Match(
+            Rule.PLATFORM_OWNED, untouched=True, reason=f"{kind.reason} It is never created, and not on the target yet."
+        )
     if found.target is None:
         return found
     protected = _protect(resource_type, config, found, found.target, pair, entry)
     owner = owners.get(found.target.key)
-    is_taken = found.rule in ("4", "5") and (found.target.key in taken if owner is None else owner != config.key)
+    is_taken = found.rule in (Rule.SAME_ID, Rule.NATURAL_KEY) and (
+        found.target.key in taken if owner is None else owner != config.key
+    )
     if is_taken and not protected.untouched:
         return Match(found.rule, error=target_taken(found.target.key, owner))
     try:
@@ -339,32 +236,32 @@ def _find_target(
     if entry is not None:
         target = index.find(ResourceKey(config.key.type, entry.target_id))
         if target is not None:
-            return Match("3", target=target)
+            return Match(Rule.LINEAGE, target=target)
         stale = f"Its lineage named {entry.target_id}, which is gone from the target."
     came_from = index.find(ResourceKey(config.key.type, back)) if back is not None else None
     if came_from is not None:
-        return Match("3b", target=came_from, reason="It came from there.")
+        return Match(Rule.WAY_BACK, target=came_from, reason="It came from there.")
     same_id = portable_id(resource_type, config.key.id, pair)
     if same_id is not None:
         target = index.find(ResourceKey(config.key.type, same_id))
         if target is not None:
-            return Match("4", target=target, reason=stale)
+            return Match(Rule.SAME_ID, target=target, reason=stale)
     named_so = index.candidates(config.key.type, natural_key) if natural_key is not None else []
     if natural_key is not None and pair.heuristic:
         candidates = [candidate for candidate in named_so if candidate.key not in taken]
         if len(candidates) > 1:
-            return Match("6", error=ambiguity(natural_key, [candidate.key.id for candidate in candidates]))
+            return Match(Rule.AMBIGUOUS, error=ambiguity(natural_key, [candidate.key.id for candidate in candidates]))
         if candidates:
             reason = f"{_agreement(natural_key)} {stale}".strip()
-            return Match("5", target=candidates[0], reason=reason)
+            return Match(Rule.NATURAL_KEY, target=candidates[0], reason=reason)
     if natural_key is not None and natural_key.strong and named_so and all(one.key in taken for one in named_so):
         # The API keeps the key unique, so none can be made beside it: `match` tells whose it is.
-        return Match("5", target=named_so[0], reason=stale)
+        return Match(Rule.NATURAL_KEY, target=named_so[0], reason=stale)
     chosen = chosen_id(resource_type, config.key, pair)
     if chosen is not None and index.find(ResourceKey(config.key.type, chosen)) is not None:
         why = f"1 candidate on the target has the id that it would be created under: {chosen}."
-        return Match("6", error=RowError(AmbiguousMatchError.code, why))
-    return Match("7", reason=stale)
+        return Match(Rule.AMBIGUOUS, error=RowError(AmbiguousMatchError.code, why))
+    return Match(Rule.NEW, reason=stale)
 
 
 def _protect(
@@ -379,16 +276,16 @@ def _protect(
 
     What a job of ours left half done exists by that job only: it is completed.
     """
-    is_ours = found.rule == "3" and entry is not None and entry.half_done
+    is_ours = found.rule is Rule.LINEAGE and entry is not None and entry.half_done
     by_name = config.by_name_only or resource_type.identity in PORTABLE_IDENTITIES
     if by_name and not is_ours and not config.selected:
-        return replace(found, rule="2a", untouched=True, reason="It exists by name and was not selected.")
+        return replace(found, rule=Rule.BY_NAME, untouched=True, reason="It exists by name and was not selected.")
     if resource_type.never_overwrite:
         reason = f"What exists of type {resource_type.name} is never overwritten."
         return replace(found, untouched=True, reason=reason)
     kind = find_system_managed(resource_type, target.payload, pair.target_org_id)
     if kind is not None and not kind.update_allowed:
-        return replace(found, rule="2", untouched=True, reason=f"On the target: {kind.reason}")
+        return replace(found, rule=Rule.PLATFORM_OWNED, untouched=True, reason=f"On the target: {kind.reason}")
     return found
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.resource_type import EMPTY, ResourceKey, Strength
+from shared.domain.immutable import EMPTY
+from shared.domain.resource_type import ResourceKey, Strength
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from shared.domain.references import (
         FoundReference,
     )
-    from shared.domain.sync_job import RowError
+    from shared.domain.row import RowError
 
 
 #: Provenance of a lineage entry that a person confirmed.
@@ -29,6 +30,21 @@ class Action(StrEnum):
     MATCH = "match"  # patch of a config that the natural key found; lineage is written
     SKIP = "skip"
     FAIL = "fail"
+
+
+class Rule(StrEnum):
+    """The rule by which a source config found its target, or why it has none: docs/matching.md."""
+
+    UNREADABLE = "unreadable"  # the source config could not be read
+    UNSUPPORTED = "unsupported"  # the API can neither create nor update
+    PLATFORM_OWNED = "platform_owned"  # the platform's own, or never overwritten
+    BY_NAME = "by_name"  # only named, never by an id: what is there stays
+    LINEAGE = "lineage"  # paired before
+    WAY_BACK = "way_back"  # it came from there
+    SAME_ID = "same_id"  # its id is the same in every organisation
+    NATURAL_KEY = "natural_key"  # what tells it apart for people is the same
+    AMBIGUOUS = "ambiguous"  # several could be it
+    NEW = "new"  # nothing is there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,14 +189,14 @@ class PlannedResource:
         patch: is patched in phase_b: a deferred reference or a derived value.
         activate: is created inactive and activated by a finalizer.
         follows: a patch writes the source's active flag; else the target's stays.
-        rule: the rule of matching that decided: `1`, `2`, `2a`, `3`, `3b`, `4`, `5`, `6` or `7`.
+        rule: the rule of matching that decided; None where there was none to ask.
         paired_by: the user who paired it with its target by hand, where no sync has used that pair yet.
         create_id: the id to create it under, where the caller chooses it (slug, key, role id, client-chosen UUID).
         record_lineage: a SKIP whose lineage is written, nothing else: both sides say the same, and no entry knows.
         references: hash of its references as they stand on the target, for `record_lineage`.
         removals: top-level properties to take away, with the value that does it: the source dropped them.
         target_fingerprint: of the target as the snapshot saw it; a write finds it so, or fails.
-        remaining: number of links of the longest chain that waits for it: work on the longest first.
+        remaining: length of the longest chain of dependents; the longest goes first.
     """
 
     key: ResourceKey
@@ -200,7 +216,7 @@ class PlannedResource:
     patch: bool = False
     activate: bool = False
     follows: bool = False
-    rule: str = ""
+    rule: Rule | None = None
     paired_by: str = ""
     create_id: str | None = None
     record_lineage: bool = False

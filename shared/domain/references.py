@@ -8,31 +8,15 @@ not a reference stays as it is, byte for byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from shared.domain.paths import (
-    ANY_KEY,
-    DEEP,
-    ITEMS,
-    KEY_ITSELF,
-    copy_json,
-    covers,
-    find_value,
-    follow,
-    is_plain,
-    parse_path,
-    places_at,
-    pointer_of,
-    remove_paths,
-    remove_places,
-    values_at,
-)
+from shared.domain.immutable import EMPTY
+from shared.domain.paths import ANY_KEY, DEEP, ITEMS, KEY_ITSELF, parse_path, pointer_of
 from shared.domain.resource_type import (
-    EMPTY,
     PORTABLE_FORMS,
     PORTABLE_IDENTITIES,
     TEXT_FORMS,
@@ -42,13 +26,11 @@ from shared.domain.resource_type import (
     ResourceKey,
     ResourceType,
     Strength,
-    can_be_id,
     claimed_id,
 )
-from shared.domain.text_scan import Hit, IsKnown, escape_like, is_identifier_shaped, scan, scan_key
+from shared.domain.text_scan import Hit, IsKnown, is_identifier_shaped, scan, scan_key
 
 Step = str | int
-
 _SLUG_PREFIX_PATTERN = re.compile(r"\A([A-Za-z0-9_-]+):")
 _HANDLEBARS_PATTERN = re.compile(r"\{\{\{?\s*+(?:~~\s*+)?([A-Za-z0-9_.-]++)\s*+\}\}")
 _ENV_PATTERN = re.compile(r"\{\{\s*+env\.([a-z0-9][a-z0-9_.-]{0,127})\s*\}\}")
@@ -375,81 +357,7 @@ def is_by_name(found: FoundReference, identified: Identified, catalogue: Catalog
     return found.portable or found.reference.form is Form.ROLE_ID
 
 
-def without_secrets(resource_type: ResourceType, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a payload without its secrets; what says nothing but templates is none."""
-    copied: dict[str, Any] = copy_json(payload)
-    _remove_secrets(resource_type, copied)
-    return copied
-
-
-def _remove_secrets(resource_type: ResourceType, payload: Any) -> None:
-    for path in resource_type.secrets:
-        remove_places(payload, [steps for steps, _ in secrets_at(payload, path)])
-
-
-#: Headers and parameters that carry no credential, in lower case with hyphens.
-_NO_CREDENTIALS = frozenset(
-    {
-        "accept",
-        "accept-charset",
-        "accept-encoding",
-        "accept-language",
-        "audience",
-        "cache-control",
-        "connection",
-        "content-encoding",
-        "content-language",
-        "content-type",
-        "grant-type",
-        "odata-maxversion",
-        "odata-version",
-        "prefer",
-        "resource",
-        "response-type",
-        "scope",
-        "user-agent",
-    }
-)
-_TEMPLATE = re.compile(r"\{\{\{?\s*+[A-Za-z_][A-Za-z0-9_.-]*+\s*+\}?\}\}")
-_SCHEME = re.compile(r"\s*+(?:basic|bearer|token|apikey)?[\s:]*+", re.IGNORECASE)
-
-
-def secrets_at(payload: Any, path: str) -> list[tuple[tuple[Step, ...], Any]]:
-    """Return the places at a path of `ResourceType.secrets`, and the values, that are secrets indeed."""
-    return [(steps, value) for steps, value in places_at(payload, path) if _is_secret(payload, path, steps, value)]
-
-
-def _is_secret(payload: Any, path: str, steps: tuple[Step, ...], value: Any) -> bool:
-    name = None
-    if path.endswith(ANY_KEY):
-        name = steps[-1]
-    elif path.endswith("[].value"):
-        name = follow(payload, (*steps[:-1], "key"))
-    if isinstance(name, str) and name.strip().lower().replace("_", "-") in _NO_CREDENTIALS:
-        return False
-    if not isinstance(value, str):
-        return True
-    rest = _TEMPLATE.sub("", value)
-    return rest == value or _SCHEME.fullmatch(rest) is None
-
-
-def sendable(resource_type: ResourceType, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of what of a payload may be sent to another organisation, its references not yet remapped."""
-    kept = payload
-    if resource_type.keep_only:
-        names = {parse_path(path)[0] for path in resource_type.keep_only}
-        kept = {name: value for name, value in payload.items() if name in names}
-    sent: dict[str, Any] = remove_paths(kept, resource_type.strip)
-    _remove_secrets(resource_type, sent)
-    for path in resource_type.external_strip:
-        held = _held_within(resource_type, sent, path)
-        remove_places(sent, [steps for steps, _ in places_at(sent, path) if steps not in held])
-    for path, name in resource_type.drop_without.items():
-        remove_places(sent, [steps for steps, item in places_at(sent, path) if find_value(item, name) is None])
-    return sent
-
-
-def _held_within(resource_type: ResourceType, payload: Any, path: str) -> set[tuple[Step, ...]]:
+def held_within(resource_type: ResourceType, payload: Any, path: str) -> set[tuple[Step, ...]]:
     """Return the places at a path in which typed references of the entry stand, at or below it."""
     segments = parse_path(path)
     within = tuple(r for r in resource_type.references if parse_path(r.path)[: len(segments)] == segments)
@@ -458,138 +366,3 @@ def _held_within(resource_type: ResourceType, payload: Any, path: str) -> set[tu
     walk = _Walk(lambda _: False)
     walk.visit(payload, (), _reach([_tree(within)]), ())
     return {found.steps[:depth] for found in walk.found for depth in range(1, len(found.steps) + 1)}
-
-
-def referents_of(
-    resource_type: ResourceType,
-    payload: Any,
-    identifiers: Identifiers,
-    catalogue: Catalogue = EMPTY,
-    below: Collection[str] | None = None,
-) -> dict[ResourceKey, bool]:
-    """Return the configs that a payload leads to when it is copied: what a closure follows.
-
-    Places that are not copied (server-assigned, secrets, values bound to the source organisation) do not count, nor
-    does a value that can be no id.
-
-    Args:
-        resource_type: the type of the payload.
-        payload: the payload as it was fetched.
-        identifiers: all ids and aliases that the organisation knows.
-        catalogue: as for `resolve`.
-        below: only what stands at or below these paths counts; None: everything.
-
-    Returns:
-        In payload order; True where it is reached only by name (slug, key, template, role).
-    """
-    reached: dict[ResourceKey, bool] = {}
-    for found in find_references(resource_type, sendable(resource_type, payload), identifiers.__contains__):
-        if below is not None and not any(covers(path, found.steps) for path in below):
-            continue
-        identified = resolve(found, identifiers, catalogue)
-        if identified is not None and can_be_id(found.identifier):
-            reached[identified.key] = reached.get(identified.key, True) and is_by_name(found, identified, catalogue)
-    return reached
-
-
-def referable_fields(catalogue: Catalogue, type_name: str) -> tuple[str, ...]:
-    """Return the fields of a type, its id apart, that references of any type may be to: aliases, derived fields."""
-    resource_type = catalogue[type_name]
-    paths = dict.fromkeys((*resource_type.fields.aliases, *resource_type.derived_fields))
-    for other in catalogue.values():
-        for reference in other.references:
-            if type_name in reference.to:
-                paths.update(dict.fromkeys((reference.field, *reference.siblings.values())))
-    return tuple(path for path in paths if path != "id")
-
-
-def read_referable_fields(catalogue: Catalogue, type_name: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Read from a payload of the target what others may refer to: the `target_fields` of a row.
-
-    Returns:
-        Field path -> value; a list of all values where the path has wildcards.
-    """
-    return read_fields(referable_fields(catalogue, type_name), payload)
-
-
-def read_fields(paths: Iterable[str], payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Read fields as `read_referable_fields` does."""
-    fields: dict[str, Any] = {}
-    for path in paths:
-        values = list(values_at(payload, path))
-        if values and values[0] is not None:
-            fields[path] = values[0] if is_plain(path) else values
-    return fields
-
-
-@dataclass(frozen=True, slots=True)
-class Replacement:
-    """What becomes of a found reference.
-
-    Attributes:
-        found: the place.
-        value: the identifier to put in its stead; None leaves the smallest part out that makes sense without it.
-        siblings: properties beside the value, with the value that must agree with the new referent.
-    """
-
-    found: FoundReference
-    value: str | None
-    siblings: Mapping[str, Any] = field(default_factory=dict)
-
-
-def rewrite(payload: Any, replacements: Iterable[Replacement]) -> Any:
-    """Return a copy of a payload in which exactly the given places are changed.
-
-    Args:
-        payload: the payload in which the references were found.
-        replacements: at most one per found reference. A left-out identifier inside a longer string stays as it is.
-
-    Raises:
-        TypeError, KeyError, IndexError: a reference was found in another payload.
-    """
-    copied = copy_json(payload)
-    by_place: dict[tuple[bool, tuple[Step, ...]], list[Replacement]] = {}
-    # A sibling has its value from the reference beside it, whatever else was found in it.
-    pinned: dict[tuple[Step, ...], Any] = {}
-    for replacement in replacements:
-        by_place.setdefault((replacement.found.in_key, replacement.found.steps), []).append(replacement)
-        if replacement.value is not None:
-            pinned |= {(*replacement.found.steps[:-1], name): value for name, value in replacement.siblings.items()}
-    removals: list[tuple[Step, ...]] = []
-    renames: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
-    for (is_key, steps), group in by_place.items():
-        if not is_key and steps in pinned:
-            continue
-        container = follow(copied, steps[:-1])
-        original: str = str(steps[-1]) if is_key else container[steps[-1]]
-        parts: list[str] = []
-        last = 0
-        for replacement in sorted(group, key=lambda r: r.found.start):
-            found = replacement.found
-            if replacement.value is not None:
-                written = escape_like(replacement.value, found.identifier, original, found.start, found.end)
-                parts += (original[last : found.start], written)
-                last = found.end
-            elif found.certain:
-                unit = found.reference.unit if found.reference else 0
-                removals.append(steps[: len(steps) - unit])
-        text = "".join((*parts, original[last:]))
-        if text != original:
-            if is_key:
-                renames.setdefault(id(container), (container, {}))[1][str(steps[-1])] = text
-            else:
-                container[steps[-1]] = text
-    for steps, value in pinned.items():
-        follow(copied, steps[:-1])[steps[-1]] = copy_json(value)
-    remove_places(copied, removals)
-    for container, names in renames.values():
-        _rename(container, names)
-    return copied
-
-
-def _rename(container: dict[str, Any], names: Mapping[str, str]) -> None:
-    """Rename properties, which keep their places; one whose new name another property has and keeps stays as it is."""
-    kept = container.keys() - names.keys()
-    items = [(key if names.get(key, key) in kept else names.get(key, key), value) for key, value in container.items()]
-    container.clear()
-    container.update(items)

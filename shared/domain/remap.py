@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from shared.domain.errors import DependencyFailedError
+from shared.domain.immutable import EMPTY
 from shared.domain.memory import WrittenReference, written_value
 from shared.domain.paths import (
-    KEY_ITSELF,
     copy_json,
     find_value,
     follow,
@@ -20,21 +19,16 @@ from shared.domain.paths import (
     replace_values,
     set_value,
 )
-from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind
-from shared.domain.references import (
-    FoundReference,
-    Replacement,
-    rewrite,
-    secrets_at,
-    sendable,
-)
-from shared.domain.resource_type import EMPTY, ResourceKey, ResourceType
-from shared.domain.sync_job import RowError
+from shared.domain.plan import PlannedResource, Resolution, ResolutionKind
+from shared.domain.resource_type import ResourceKey, ResourceType
+from shared.domain.rewriting import Replacement, rewrite
+from shared.domain.sendable import secrets_at, sendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from shared.domain.resource_type import ActiveFlag
+
 
 Stage = Literal["create", "patch", "full"]
 
@@ -289,84 +283,3 @@ def _send_back(find: _Counterparts, body: Any, target_payload: Any, steps: Seque
         elif isinstance(step, str) and isinstance(container, dict) and container.get(step) is None:
             container[step] = copy_json(theirs)
             return
-
-
-def planned_to_json(resource_type: ResourceType, planned: PlannedResource) -> dict[str, Any]:
-    """Write a planned resource as JSON; a reference becomes its place in `resource_type.references`."""
-    positions = {reference: position for position, reference in enumerate(resource_type.references)}
-    plain = {name: getattr(planned, name) for name in _PLAIN_FIELDS}
-    return plain | {
-        "key": list(planned.key),
-        "target_fields": dict(planned.target_fields),
-        "removals": dict(planned.removals),
-        "warnings": list(planned.warnings),
-        "error": None
-        if planned.error is None
-        else [planned.error.code, planned.error.message, planned.error.root and list(planned.error.root)],
-        "resolutions": [
-            {
-                "steps": list(one.found.steps),
-                "identifier": one.found.identifier,
-                "span": [one.found.start, one.found.end],
-                "in_key": one.found.in_key,
-                "reference": None if one.found.reference is None else positions[one.found.reference],
-                "kind": one.kind.value,
-                "referent": one.referent and list(one.referent),
-                "field": one.field,
-                "value": one.value,
-                "siblings": dict(one.siblings),
-                "position": one.position,
-            }
-            for one in planned.resolutions
-        ],
-    }
-
-
-def planned_from_json(resource_type: ResourceType, data: Mapping[str, Any]) -> PlannedResource:
-    """Read what `planned_to_json` wrote.
-
-    Raises:
-        KeyError, IndexError, TypeError, ValueError: the data is something else.
-    """
-    # What an older version wrote lacks what was added since.
-    plain = {name: data[name] for name in _PLAIN_FIELDS if name in data}
-    plain["action"] = Action(plain["action"])
-    error = data["error"]
-    return PlannedResource(
-        **plain,
-        key=ResourceKey(*data["key"]),
-        target_fields=data["target_fields"],
-        removals=data.get("removals", EMPTY),
-        warnings=tuple(data["warnings"]),
-        error=None if error is None else RowError(error[0], error[1], ResourceKey(*error[2]) if error[2] else None),
-        resolutions=tuple(_resolution_from_json(resource_type, one) for one in data["resolutions"]),
-    )
-
-
-_PLAIN_FIELDS = tuple(
-    field.name
-    for field in fields(PlannedResource)
-    if field.name not in ("key", "target_fields", "removals", "warnings", "error", "resolutions")
-)
-
-
-def _resolution_from_json(resource_type: ResourceType, data: Mapping[str, Any]) -> Resolution:
-    reference = None if data["reference"] is None else resource_type.references[data["reference"]]
-    # What an older version wrote says it only by the path of the reference.
-    is_key = reference is not None and reference.path.endswith(KEY_ITSELF)
-    return Resolution(
-        found=FoundReference(
-            steps=tuple(data["steps"]),
-            identifier=data["identifier"],
-            start=data["span"][0],
-            end=data["span"][1],
-            reference=reference,
-            in_key=data.get("in_key", is_key),
-        ),
-        kind=ResolutionKind(data["kind"]),
-        referent=ResourceKey(*data["referent"]) if data["referent"] else None,
-        field=data["field"],
-        value=data["value"],
-        siblings=data["siblings"],
-        position=data["position"],
-    )

@@ -13,17 +13,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unicodedata import category
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
+from shared.domain.bounds import MAX_ID_BYTES
+from shared.domain.immutable import EMPTY
+
+if TYPE_CHECKING:
+    from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 
 
 # A partition key of DynamoDB ends at 2,048 bytes and a sort key at 1,024. A sort key holds at most two ids, and `%` and
 # `#` take three bytes there.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_ID_BYTES = 256
 MAX_ENCODED_ID_BYTES = 480
 
 
@@ -38,7 +40,7 @@ def can_be_id(value: str) -> bool:
 
 
 def claimed_id(value: str) -> str:
-    """Return the id that a value claims; of one that can be none its beginning, marked so that no config has it."""
+    """Return the id that a value claims; a value that can be no id is cut and marked, so that no config has it."""
     return value if can_be_id(value) else "".join(filter(str.isprintable, value[:60])) + "…"
 
 
@@ -70,7 +72,6 @@ class Form(StrEnum):
 
 #: Forms whose value is the same in every organisation: only existence matters, nothing is rewritten.
 PORTABLE_FORMS = frozenset({Form.SLUG, Form.SLUG_PREFIX, Form.KEY, Form.NAME, Form.HANDLEBARS, Form.ENV_TEMPLATE})
-
 #: Forms that are searched for inside strings and count only where the identifier is known.
 TEXT_FORMS = frozenset({Form.URL, Form.HANDLEBARS, Form.ENV_TEMPLATE})
 
@@ -100,7 +101,7 @@ class Reference:
             reference.
         required: create refuses a payload without it, so it is never deferred nor left out.
         deferrable: the first choice when a cycle has to be broken.
-        unit: how many levels up the smallest part is that can be left out as a whole: 0 the value itself, 1 the object
+        unit: what is removed when the referent is missing: 0 the value itself, 1 the object
             or array item that holds it. A soft portable value is never left out: it means the same everywhere and may
             come to mean something later.
         evidence: D in the definition, P public material, I inferred.
@@ -120,93 +121,6 @@ class Reference:
     unit: int = 0
     evidence: str = "D"
     assumption: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One operation of a downstream API.
-
-    Attributes:
-        api: stem of the published definition that has it.
-        host: server of that API.
-        operation_id: its name there.
-        method: HTTP method.
-        path: path template; its one `{parameter}` is replaced by the config's id, percent-encoded.
-        query: constant query parameters.
-        answer: field path of the payload inside the answer; empty where the answer is the payload.
-    """
-
-    api: str
-    host: str
-    operation_id: str
-    method: str
-    path: str
-    query: Mapping[str, str] = EMPTY
-    answer: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListOperation(Operation):
-    """An operation that lists all configs of a type.
-
-    Attributes:
-        paging: name of a paginator: none, from_size_query, from_size_body, limit_offset, page_number, entity_search.
-        page_size: what to ask for per page; None where there is no paging.
-        items: field path of the items in the answer; empty for a bare array.
-        total: field path of the number of hits, if stated.
-        body: constant fields of the request body.
-        variants: query parameters of further calls, one call each, where one call does not list everything.
-        whole: items are whole payloads; otherwise each needs a `get`.
-        only_own_org: field path and the caller's organisation must be equal, where a list shows other organisations'
-            too.
-    """
-
-    paging: str = "none"
-    page_size: int | None = None
-    items: str = ""
-    total: str | None = None
-    body: Mapping[str, Any] = EMPTY
-    variants: tuple[Mapping[str, str], ...] = ()
-    whole: bool = True
-    only_own_org: str | None = None
-
-
-class Removal(StrEnum):
-    """How an update that merges takes a top-level property away: no definition says so, this is what we assume."""
-
-    NULL = "null"  # a body whose properties are free
-    EMPTY = "empty"  # a typed body: an empty text, array or object; a number or flag cannot be taken away
-    IMPOSSIBLE = "impossible"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteOperation(Operation):
-    """An operation that creates or updates one config.
-
-    Attributes:
-        wrapper: the property that holds the payload in the request body; empty where the body is the payload.
-        body: constant fields added to the payload; `{id}` and `{org_id}` inside strings are filled in.
-        rename: payload property -> property of the request body.
-        omit: payload properties that this operation does not take, though others do.
-        required: body properties without which the API refuses.
-        answer_id: field path of the id in the answer; empty where the answer carries none.
-        merge: True where properties that are not sent stay as they are (PATCH), False where the body replaces the
-            config. An object or array that is sent replaces the one that is there: only the top level merges.
-        removal: how an update that merges takes a property away.
-        client_id: the caller chooses the id (the path carries it, or it is the config's slug or key).
-        mints_secret: the answer carries a secret that must never be logged or kept.
-    """
-
-    wrapper: str = ""
-    body: Mapping[str, Any] = EMPTY
-    rename: Mapping[str, str] = EMPTY
-    omit: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
-    answer_id: str = ""
-    merge: bool = False
-    removal: Removal = Removal.EMPTY
-    client_id: bool = False
-    mints_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,7 +253,7 @@ class ResourceType:
         external: what the payload refers to outside of the resource types, as field paths; kept as it is and reported.
         strip: field paths removed before writing (server-assigned).
         external_strip: field paths with values of the source organisation that cannot be carried over (users, domains);
-            a value there that a reference of the entry holds stays.
+            values that `references` can remap stay.
         keep_only: where set, the only properties that are sent.
         drop_without: path -> property; an array item or an object there that lacks the property is not sent.
         keep_target: field paths, without wildcards, whose value on the target stays on an update. The source's own
@@ -411,6 +325,16 @@ class ResourceType:
     delete_guards: tuple[SystemManaged, ...] = ()
     link: str = ""
     assumptions: tuple[str, ...] = field(default=())
+
+    @property
+    def listed_fields(self) -> Fields:
+        """Where an item of its list has what."""
+        return self.list_fields or self.fields
+
+    @property
+    def lists_whole(self) -> bool:
+        """Its list shows whole configs, so none has to be read by itself."""
+        return self.list is not None and self.list.whole
 
 
 Catalogue = Mapping[str, ResourceType]

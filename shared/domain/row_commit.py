@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.sync_job import JobKind
+from shared.domain.job import JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.domain.plan import LineageEntry
     from shared.domain.resource_type import ResourceKey
-    from shared.domain.sync_job import Event, Row
+    from shared.domain.row import Event, Row
 
 
 _FIRST_WAIT_S = 2
@@ -38,7 +38,7 @@ def growing_wait(waited_seconds: float) -> float:
 #: that it failed, its work has ended; behind a cut connection it is done or soon will be; behind a time-out or a
 #: gateway's it was seen to go on.
 _LOOKS_WHEN_ENDED_S = (0, 1)
-_LOOKS_WHEN_CUT_S = (0, 1, 2)
+_LOOKS_WHEN_CUT_S = (0, 1, 3)
 _LOOKS_WHEN_OUTLIVED_S = (0, 2, 5, 15)
 _LONGEST_LOOK_S = 120
 _MAX_SENDS = 6
@@ -66,7 +66,7 @@ class Sent:
 
     @property
     def looks(self) -> tuple[float, ...]:
-        """When to look for what it made, in epoch seconds: once more, and later, for each time that it was sent."""
+        """When to look for what it made, in epoch seconds; each further send adds a look, later than the one before."""
         unanswered = _LOOKS_WHEN_OUTLIVED_S if self.outlived else _LOOKS_WHEN_CUT_S
         usual = _LOOKS_WHEN_ENDED_S if self.ended else unanswered
         more = (min(usual[-1] * 2 ** (2 * number - 1), _LONGEST_LOOK_S) for number in range(1, self.times))
@@ -128,7 +128,7 @@ class Claim:
 
     Attributes:
         key: the source config, or what a delete job deletes.
-        org_id, job_id, kind: the job that holds it, by the organisation that created that job.
+        org_id, job_id, kind: the job that holds it; org_id is the organisation that created the job.
         lease_until: epoch seconds; past it, nothing that the owner sent can still be running.
         sent: the create that was sent under it and not answered, where its owner came to say so.
     """
@@ -168,8 +168,7 @@ class ClaimOutcome:
         claimed: the rows that are ours now, as they stand in the table.
         taken_over: those of them whose earlier claim ran out: what its owner sent may or may not have been done.
         blocked: rows that somebody else holds.
-        orphaned: rows that a job which has ended may have created without recording it, with that job's id. Only the
-            plan of that job tells what it sent: the next job settles it before it plans.
+        orphaned: row -> ended job that may have created it unrecorded; the next job's FetchSources settles it.
         open_creates: what is known of the creates among the claims that were taken over.
         writers: other jobs that wrote the target of a claimed row last, or may have.
         wait_seconds: after which it is worth to ask for the blocked rows again; it grows with the age of their claims.

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from shared.domain.bounds import MAX_DEPTH, check_depth, whole_text
+from shared.domain.bounds import MAX_DEPTH, MAX_ID_BYTES, check_depth, whole_text
+from shared.domain.caller import Caller
 from shared.domain.errors import InvalidRequestError, PayloadTooLargeError, TooDeepError, UnauthorizedError
 from shared.domain.redaction import token_digest
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 MAX_BODY_BYTES = 1024 * 1024
-# A sort key of DynamoDB ends at 1,024 bytes and holds up to three ids.
-MAX_ID_BYTES = 256
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 25
 
@@ -62,6 +61,11 @@ class Request:
     _path: Mapping[str, str]
     _query: Mapping[str, list[str]]
     _body: str
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        return Caller(org_id=self.org_id, user_id=self.user_id, token=self.token, expires_at=self.expires_at)
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any], now: float) -> Request:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import ConflictError, NotFoundError
-from shared.domain.index import resource_type_named
+from shared.domain.node_query import resource_type_named
 from shared.domain.resource_type import ResourceKey
 from shared.use_cases.reading.check_rights import check_may_update
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.sync_job import iso_time
+from shared.domain.job import iso_time
 from shared.use_cases.jobs.answers import job_answer
 from shared.use_cases.reading.check_rights import check_may_do_everything
 
 if TYPE_CHECKING:
     from shared.domain.ports.configs import ConfigRepository
-    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.jobs import Jobs
 
 
-def cancel_sync_job(
-    jobs: SyncJobs, current: ConfigRepository, *, user_id: str, job_id: str, now: float
-) -> dict[str, Any]:
+def cancel_sync_job(jobs: Jobs, current: ConfigRepository, *, user_id: str, job_id: str, now: float) -> dict[str, Any]:
     """Mark a job as cancelled and return it; its place is free once its machine has ended.
 
     Args:

@@ -21,9 +21,11 @@ from shared.domain.comparison import (
 )
 from shared.domain.config_node import read_node, summary_of
 from shared.domain.fingerprint import fingerprint
-from shared.domain.index import collect_candidates
+from shared.domain.job import Direction
 from shared.domain.matching import Pair
-from shared.domain.references import Identified, read_referable_fields
+from shared.domain.read_config import collect_candidates
+from shared.domain.referable_fields import read_referable_fields
+from shared.domain.references import Identified
 from shared.domain.resource_type import ResourceKey
 from shared.domain.since_last_sync import Recall, memories_of_older_forms, since_last_sync
 from shared.use_cases.reading.two_organisations import OtherOrganisation, with_second_token
@@ -178,7 +180,7 @@ class _Comparison:
                 verdicts[pair] = change, []
             else:
                 open_ones[pair] = change
-        for direction in ("pull", "push"):
+        for direction in (Direction.PULL, Direction.PUSH):
             of_direction = {pair: change for pair, change in open_ones.items() if pair.direction == direction}
             if of_direction:
                 of_both = [sides[pair] for pair in of_direction]
@@ -210,10 +212,10 @@ class _Comparison:
             for pair, (source, target) in sides.items()
         }
 
-    def _counterparts(self, direction: str, sides: Collection[tuple[Payload, Payload]]) -> Counterparts:
+    def _counterparts(self, direction: Direction, sides: Collection[tuple[Payload, Payload]]) -> Counterparts:
         """Look up what the references in some pairs of payloads stand for in either organisation."""
         source_org, target_org = self._own_org, self._other_org
-        if direction == "pull":
+        if direction is Direction.PULL:
             source_org, target_org = target_org, source_org
         lineage = self._reading.lineage
         way_back = lineage.list_entries(source_org, target_org)
@@ -233,17 +235,17 @@ class _Comparison:
         )
 
     def _with_aliases(
-        self, direction: str, sides: Collection[tuple[Payload, Payload]], known: Counterparts
+        self, direction: Direction, sides: Collection[tuple[Payload, Payload]], known: Counterparts
     ) -> Counterparts:
         """Ask both organisations for the aliases of counterparts that no index knows, such as those of a new file."""
         reverse = known.reverse()
         of_target = {key for ours, theirs in sides for key in unread_counterparts(self._type, ours, theirs, known)}
         of_source = {key for ours, theirs in sides for key in unread_counterparts(self._type, theirs, ours, reverse)}
-        mine, others = (of_target, of_source) if direction == "pull" else (of_source, of_target)
+        mine, others = (of_target, of_source) if direction is Direction.PULL else (of_source, of_target)
         own, other = self._both(
             lambda: self._read_aliases(self._current, mine), lambda: self._read_aliases(self._other, others)
         )
-        target_aliases, source_aliases = (own, other) if direction == "pull" else (other, own)
+        target_aliases, source_aliases = (own, other) if direction is Direction.PULL else (other, own)
         return replace(
             known,
             source_identifiers={**known.source_identifiers, **source_aliases},
@@ -282,10 +284,10 @@ class _Comparison:
 def _sides(pair: PairedRow, own: Mapping[str, Payload], others: Mapping[str, Payload]) -> tuple[Payload, Payload]:
     """Return source and target of the sync that paired two configs."""
     mine, theirs = own[pair.current_id], others[pair.other_id]
-    return (theirs, mine) if pair.direction == "pull" else (mine, theirs)
+    return (theirs, mine) if pair.direction is Direction.PULL else (mine, theirs)
 
 
-def _provenance(direction: str, entry: LineageEntry) -> dict[str, Any]:
+def _provenance(direction: Direction, entry: LineageEntry) -> dict[str, Any]:
     known = {
         "last_synced_at": entry.last_synced_at,
         "last_sync_job_id": entry.last_sync_job_id,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, StrictStr
 
 from shared.domain.errors import ConflictError, DownstreamMalformedError, InvalidRequestError, NotFoundError
-from shared.domain.index import resource_type_named
+from shared.domain.job import iso_time
 from shared.domain.matching import Pair, portable_id
+from shared.domain.node_query import resource_type_named
 from shared.domain.plan import MANUAL_CONFIRM, LineageEntry
-from shared.domain.sync_job import iso_time
 from shared.use_cases.jobs.request_fields import Id
 from shared.use_cases.reading.check_rights import check_may_update
 

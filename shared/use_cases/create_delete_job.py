@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StrictStr
 
+from shared.domain.job import Direction, Job, JobKind, JobStatus, MatchMode, iso_time
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Job, JobKind, JobStatus, iso_time
 from shared.use_cases.jobs.answers import delete_job_answer
 from shared.use_cases.jobs.intake import SideToken, hash_of, job_id_of, store_and_start
 from shared.use_cases.jobs.request_fields import MAX_RESOURCES, ResourceSelection, selected
@@ -16,8 +16,9 @@ from shared.use_cases.jobs.request_fields import MAX_RESOURCES, ResourceSelectio
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from shared.domain.caller import Caller
     from shared.domain.ports.index import IndexReader
-    from shared.use_cases.jobs.intake import Caller, JobStores
+    from shared.use_cases.jobs.intake import JobStores
 
 # Another namespace than that of sync jobs, so that one key can be used for both.
 _JOB_IDS = UUID("5b0e6f0d-7c55-5d27-9f0a-3a2c1e8c6b94")
@@ -80,13 +81,13 @@ def create_delete_job(
         user_id=caller.user_id,
         name=request.name,
         status=JobStatus.PENDING,
-        direction="",
+        direction=Direction.NONE,
         source_org_id=caller.org_id,
         target_org_id=caller.org_id,
         target_user_id=caller.user_id,
         dry_run=False,
         include_dependencies=False,
-        match="",
+        match=MatchMode.LINEAGE_ONLY,
         started_at=iso_time(intake.now),
         total=len(scope),
         request_hash=hash_of(request.model_dump(mode="json")),

@@ -8,12 +8,14 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
 from shared.domain.errors import ForbiddenError, InvalidRequestError
-from shared.domain.sync_job import Job, JobStatus, iso_time
-from shared.use_cases.jobs.intake import Caller, JobIntake, SideToken, hash_of, job_id_of, start_job, verified
+from shared.domain.job import Activation, Direction, Job, JobStatus, MatchMode, iso_time
+from shared.use_cases.jobs.intake import JobIntake, SideToken, hash_of, job_id_of, start_job, verified
 from shared.use_cases.jobs.request_fields import MAX_RESOURCES, Id, ResourceSelection, Token, selected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from shared.domain.caller import Caller
 
 
 # Any fixed namespace would do; this one must never change, or a repeated request would make a second job.
@@ -65,13 +67,13 @@ def create_sync_job(
         user_id=caller.user_id,
         name=request.name,
         status=JobStatus.PENDING,
-        direction="push" if caller.org_id == request.source_org_id else "pull",
+        direction=Direction.PUSH if caller.org_id == request.source_org_id else Direction.PULL,
         source_org_id=request.source_org_id,
         target_org_id=request.target_org_id,
         dry_run=request.dry_run,
         include_dependencies=request.include_dependencies,
-        match=request.match,
-        activation=request.activation,
+        match=MatchMode(request.match),
+        activation=Activation(request.activation),
         started_at=iso_time(intake.now),
         target_user_id=target.user_id,
         request_hash=_hash(request),

@@ -10,11 +10,12 @@ from uuid import uuid4
 
 from shared.domain import deletion
 from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError, UnknownOutcomeError
-from shared.domain.matching import find_delete_guard
+from shared.domain.job import iso_time
 from shared.domain.redaction import redact
+from shared.domain.row import Row, RowError, RowStatus, Work
 from shared.domain.row_commit import Hold, RowClaim, RowCommit, growing_wait
-from shared.domain.sync_job import Row, RowError, RowStatus, Work, iso_time
-from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepResult, SyncPorts, result, why_stopped
+from shared.domain.system_managed import find_delete_guard
+from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepPorts, StepResult, result, why_stopped
 from shared.use_cases.writing.batch_run import MAX_ATTEMPTS, TRANSIENT_WAIT_S, WORKERS
 from shared.use_cases.writing.commit_writer import CommitWriter
 from shared.use_cases.writing.job_guard import JobGuard
@@ -22,11 +23,11 @@ from shared.use_cases.writing.job_guard import JobGuard
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
-    from shared.domain.sync_job import Job
 
 
-def delete_batch(step: StepInput, ports: SyncPorts) -> StepResult:
+def delete_batch(step: StepInput, ports: StepPorts) -> StepResult:
     """Delete the rows that are left, generation after generation; a failed one does not hold up the others.
 
     Each is claimed before it is read: what a sync job writes at the moment is deleted when that has ended.
@@ -65,7 +66,7 @@ def delete_batch(step: StepInput, ports: SyncPorts) -> StepResult:
     return DONE
 
 
-def _out_of_credentials(step: StepInput, ports: SyncPorts, error: CredentialsExpiredError) -> StepResult:
+def _out_of_credentials(step: StepInput, ports: StepPorts, error: CredentialsExpiredError) -> StepResult:
     ports.jobs.stop_for(step.org_id, step.job_id, RowError(error.code, redact(error.message)))
     return result("failed", error.code)
 
@@ -75,7 +76,7 @@ class _Run:
     """One invocation: what its workers share, and why it ended early."""
 
     step: StepInput
-    ports: SyncPorts
+    ports: StepPorts
     job: Job
     repository: ConfigRepository
     guard: JobGuard

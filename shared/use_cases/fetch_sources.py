@@ -23,32 +23,31 @@ from shared.domain.errors import (
     TransientError,
 )
 from shared.domain.fingerprint import fingerprint, override_fingerprint
-from shared.domain.matching import naming_paths
+from shared.domain.natural_keys import naming_paths
 from shared.domain.paths import merge_patch
 from shared.domain.redaction import redact
-from shared.domain.references import Identified, Identifiers, referents_of, without_secrets
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Job, Phase, RowError
+from shared.domain.row import Phase, RowError
+from shared.domain.sendable import referents_of, without_secrets
 from shared.use_cases.jobs.closure import Closure, identifiers_from_json, identifiers_to_json, read_identifiers
 from shared.use_cases.jobs.payloads import request_key, source_key
-from shared.use_cases.jobs.step import JobStoppedError, StepInput, SyncPorts
+from shared.use_cases.jobs.step import READ_TRIES, TRY_AGAIN_S, JobStoppedError, StepInput, StepPorts
 from shared.use_cases.reading.list_organisation import KeptPayloads, Listing, list_organisation, list_type
-from shared.use_cases.reading.work_off import work_off
+from shared.use_cases.reading.work_off import READS_AT_ONCE, work_off
 from shared.use_cases.writing.job_guard import JobGuard
 from shared.use_cases.writing.recover_creates import recover_creates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.domain.index import IndexState
+    from shared.domain.index_state import IndexState
+    from shared.domain.job import Job
     from shared.domain.ports.configs import Payload
+    from shared.domain.references import Identified, Identifiers
 
 MAX_CLOSURE = 20_000
 INDEX_FRESH_S = 3600
-_WORKERS = 16
 _PART_SIZE = 100
-_MAX_TRIES = 5
-_TRY_AGAIN_S = 5
 
 
 class SourceIndex(Protocol):
@@ -63,7 +62,7 @@ class SourceIndex(Protocol):
         ...
 
 
-def fetch_sources(step: StepInput, ports: SyncPorts, index: SourceIndex) -> Mapping[str, Any]:
+def fetch_sources(step: StepInput, ports: StepPorts, index: SourceIndex) -> Mapping[str, Any]:
     """Fetch the closure of a job, as far as this invocation's time allows.
 
     Returns:
@@ -90,7 +89,7 @@ def fetch_sources(step: StepInput, ports: SyncPorts, index: SourceIndex) -> Mapp
 
 
 class _Crawl:
-    def __init__(self, step: StepInput, ports: SyncPorts, job: Job, index: SourceIndex, guard: JobGuard) -> None:
+    def __init__(self, step: StepInput, ports: StepPorts, job: Job, index: SourceIndex, guard: JobGuard) -> None:
         self._step = step
         self._guard = guard
         self._ports = ports
@@ -126,7 +125,7 @@ class _Crawl:
     @staticmethod
     def _unfinished(types: list[str], *, waits: bool) -> Mapping[str, Any]:
         if waits:
-            return {"status": "wait", "code": "DOWNSTREAM_UNAVAILABLE", "wait_seconds": _TRY_AGAIN_S, "types": types}
+            return {"status": "wait", "code": "DOWNSTREAM_UNAVAILABLE", "wait_seconds": TRY_AGAIN_S, "types": types}
         return {"status": "more", "code": "OUT_OF_TIME", "wait_seconds": 0, "types": types}
 
     def _now(self) -> float:
@@ -211,7 +210,7 @@ class _Crawl:
             key = closure.frontier.pop()
             return key, partial(self._read, key)
 
-        with closing(work_off(pick, _WORKERS)) as ended:
+        with closing(work_off(pick, READS_AT_ONCE)) as ended:
             for key, outcome in ended:
                 try:
                     payload = self._prepared(key, outcome.result())
@@ -219,7 +218,7 @@ class _Crawl:
                     raise
                 except TransientError as error:
                     closure.tries[key] = closure.tries.get(key, 0) + 1
-                    if closure.tries[key] < _MAX_TRIES:
+                    if closure.tries[key] < READ_TRIES:
                         later.append(key)
                     else:
                         self._store(closure, key, None, error)

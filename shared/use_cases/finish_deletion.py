@@ -7,13 +7,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
-from shared.domain.sync_job import COUNTERS, Job, RowError, RowStatus, final_status, iso_time, sample_errors
+from shared.domain.job import COUNTERS, Job, final_status, iso_time
+from shared.domain.row import RowError, RowStatus, sample_errors
 from shared.use_cases.jobs.answers import delete_job_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.jobs import Jobs
     from shared.domain.ports.runs import Credentials, Events, KeptToken
 
 
@@ -21,7 +22,7 @@ def finish_deletion(
     org_id: str,
     job_id: str,
     *,
-    jobs: SyncJobs,
+    jobs: Jobs,
     credentials: Credentials,
     events: Events,
     rebuild_index: Callable[[Job, KeptToken], None],

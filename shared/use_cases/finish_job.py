@@ -7,24 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
-from shared.domain.sync_job import (
-    COUNTERS,
-    Job,
-    JobStatus,
-    Row,
-    RowError,
-    RowStatus,
-    epoch_seconds,
-    final_status,
-    iso_time,
-    phase_durations,
-    sample_errors,
-)
+from shared.domain.job import COUNTERS, Job, JobStatus, epoch_seconds, final_status, iso_time, phase_durations
+from shared.domain.row import Row, RowError, RowStatus, sample_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.jobs import Jobs
     from shared.domain.ports.runs import Credentials, Events, KeptToken
 
 
@@ -35,7 +24,7 @@ def finish_job(
     org_id: str,
     job_id: str,
     *,
-    jobs: SyncJobs,
+    jobs: Jobs,
     credentials: Credentials,
     events: Events,
     rebuild_target_index: Callable[[Job, KeptToken], None],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.edges import claimed_keys
 from shared.domain.errors import DownstreamMalformedError, NotFoundError
-from shared.domain.index import MAX_POINTERS, claimed_keys, collect_candidates, resource_type_named
-from shared.domain.references import without_secrets
+from shared.domain.node_query import resource_type_named
+from shared.domain.read_config import MAX_POINTERS, collect_candidates
 from shared.domain.resource_type import ResourceKey
+from shared.domain.sendable import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import HubError
+from shared.domain.job import iso_time
 from shared.domain.redaction import redact
-from shared.domain.sync_job import iso_time
 from shared.use_cases.reading.live_configs import LiveConfigs, OutOfTimeError
 
 if TYPE_CHECKING:

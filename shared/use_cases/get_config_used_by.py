@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import NotFoundError
-from shared.domain.index import resource_type_named
+from shared.domain.node_query import resource_type_named
 from shared.domain.resource_type import ResourceKey
 
 if TYPE_CHECKING:

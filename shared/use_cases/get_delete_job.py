@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from shared.use_cases.jobs.answers import delete_job_answer
 
 if TYPE_CHECKING:
-    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.jobs import Jobs
 
 
-def get_delete_job(jobs: SyncJobs, *, org_id: str, job_id: str) -> dict[str, Any]:
+def get_delete_job(jobs: Jobs, *, org_id: str, job_id: str) -> dict[str, Any]:
     """Return the contract's `DeleteJob`.
 
     Raises:

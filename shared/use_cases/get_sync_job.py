@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.sync_job import Event, RowStatus, sample_errors
+from shared.domain.row import Event, RowStatus, sample_errors
 from shared.use_cases.jobs.answers import job_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.jobs import Jobs
 
 
 _LATEST_EVENTS = 10
@@ -18,7 +18,7 @@ _LATEST_EVENTS = 10
 _FAILED_ROWS_LOOKED_AT = 100
 
 
-def get_sync_job(jobs: SyncJobs, *, org_id: str, job_id: str) -> dict[str, Any]:
+def get_sync_job(jobs: Jobs, *, org_id: str, job_id: str) -> dict[str, Any]:
     """Return the contract's `SyncJob`.
 
     Raises:

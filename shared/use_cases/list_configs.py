@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.index import NodeQuery, Page, resource_type_named
+from shared.domain.node_query import NodeQuery, Page, resource_type_named
 
 if TYPE_CHECKING:
     from shared.domain.ports.index import IndexReader

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shared.domain.ports.jobs import SyncJobs
-    from shared.domain.sync_job import Row
+    from shared.domain.ports.jobs import Jobs
+    from shared.domain.row import Row
 
 
 def list_sync_job_resources(
-    jobs: SyncJobs, *, org_id: str, job_id: str, status: str | None, size: int, cursor: str | None
+    jobs: Jobs, *, org_id: str, job_id: str, status: str | None, size: int, cursor: str | None
 ) -> dict[str, Any]:
     """Return the contract's `SyncJobResourceListResponse`.
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from shared.use_cases.jobs.answers import job_answer
 
 if TYPE_CHECKING:
-    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.jobs import Jobs
 
 
-def list_sync_jobs(jobs: SyncJobs, *, org_id: str, status: str | None, size: int, cursor: str | None) -> dict[str, Any]:
+def list_sync_jobs(jobs: Jobs, *, org_id: str, status: str | None, size: int, cursor: str | None) -> dict[str, Any]:
     """Return the contract's `SyncJobListResponse`.
 
     Raises:

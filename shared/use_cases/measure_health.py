@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.domain.index import INDEX_LIFETIME_S, SIZE_CLASSES
+from shared.domain.index_state import INDEX_LIFETIME_S, SIZE_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from shared.domain.index import IndexStanding
-    from shared.domain.sync_job import JobKind, RunningJob
+    from shared.domain.index_state import IndexStanding
+    from shared.domain.job import JobKind, RunningJob
 
 # A step works for two minutes at most: silence beyond a few of them is worth a look, long before the alarm.
 TELL_SILENCE_S = 5 * 60

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.sync_job import Work
+from shared.domain.row import Work
 from shared.use_cases.jobs.step import why_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.use_cases.jobs.step import StepInput, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts
 
 # A stage is handed out again where rows of it were not reached: the answer that named its batches was lost.
 _MAX_HAND_OUTS = 3
 
 
-def next_batches(step: StepInput, ports: SyncPorts) -> Mapping[str, Any]:
+def next_batches(step: StepInput, ports: StepPorts) -> Mapping[str, Any]:
     """Return the batches of the next stage.
 
     Returns:
@@ -39,7 +39,7 @@ def next_batches(step: StepInput, ports: SyncPorts) -> Mapping[str, Any]:
     return _handed_out(list(job.stages[job.next_stage]), job.next_stage + 1 < len(job.stages))
 
 
-def _unfinished(step: StepInput, ports: SyncPorts, batches: Sequence[int]) -> list[int]:
+def _unfinished(step: StepInput, ports: StepPorts, batches: Sequence[int]) -> list[int]:
     """Return the batches that have rows which were not reached; rows that only wait for a later phase do not count."""
     counts = ports.jobs.counts(step.org_id, step.job_id)
     if not any(counts.get(str(batch), {}).get("pending") for batch in batches):

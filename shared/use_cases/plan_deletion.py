@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from shared.domain import deletion
 from shared.domain.errors import ConflictError
+from shared.domain.job import iso_time
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import iso_time
 from shared.use_cases.jobs.payloads import request_key
 from shared.use_cases.jobs.step import DONE, JobStoppedError, result
 
 if TYPE_CHECKING:
-    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
 
 
-def plan_deletion(step: StepInput, ports: SyncPorts) -> StepResult:
+def plan_deletion(step: StepInput, ports: StepPorts) -> StepResult:
     """Start the job under this execution and write its rows; where they stand already, nothing is done.
 
     Raises:

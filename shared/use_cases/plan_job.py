@@ -11,21 +11,22 @@ from uuid import uuid4
 
 from shared.domain.errors import ConflictError
 from shared.domain.fingerprint import canonical
+from shared.domain.job import Job, iso_time
 from shared.domain.memory import remember
 from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, SourceConfig, TargetConfig
 from shared.domain.planner import plan, planned_status
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Event, Job, Phase, Row, RowStatus, Work, event_of, iso_time
+from shared.domain.row import Event, Phase, Row, RowStatus, Work, event_of
 from shared.use_cases.jobs.closure import Closure, read_closure, read_identifiers, read_sources
 from shared.use_cases.jobs.payloads import finalizer_batch, write_pack
 from shared.use_cases.jobs.snapshot import read_snapshot_error, read_targets, was_capped
 from shared.use_cases.jobs.step import BLOCKED_WAIT_S, why_stopped
-from shared.use_cases.writing.row_work import work_left
+from shared.use_cases.writing.task import work_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from shared.use_cases.jobs.step import StepInput, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts
 
 # 25,000 events of an execution's history allow 1,500 iterations of Maps; a batch passes up to four of them.
 _MAX_BATCHES = 300
@@ -39,7 +40,7 @@ _RENEW_AFTER_S = 100 * 24 * 3600
 PLAN_COUNTS = "plan"
 
 
-def plan_job(step: StepInput, ports: SyncPorts, batch_size: int = _BATCH_SIZE) -> Mapping[str, Any]:
+def plan_job(step: StepInput, ports: StepPorts, batch_size: int = _BATCH_SIZE) -> Mapping[str, Any]:
     """Plan a job; a plan that stands already is only reported.
 
     Args:
@@ -88,7 +89,7 @@ _LATER_WORK = (Work.RESOLVE, Work.PATCH, Work.ACTIVATE, Work.VERIFY)
 
 
 class _Planning:
-    def __init__(self, ports: SyncPorts, job: Job, batch_size: int) -> None:
+    def __init__(self, ports: StepPorts, job: Job, batch_size: int) -> None:
         self._ports = ports
         self._job = job
         self._batch_size = batch_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.domain.index import QUEUED_LEASE_S, new_build_token
+from shared.domain.index_state import QUEUED_LEASE_S, new_build_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from shared.domain.job import iso_time
 from shared.domain.plan import Action
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import Row, RowError, RowStatus, Work, event_of
 from shared.domain.row_commit import RowCommit
-from shared.domain.sync_job import Row, RowError, RowStatus, Work, event_of, iso_time
 from shared.use_cases.jobs.payloads import finalizer_batch
 from shared.use_cases.jobs.step import DONE
 from shared.use_cases.writing.recover_creates import claims_on
@@ -16,9 +17,9 @@ from shared.use_cases.writing.recover_creates import claims_on
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.domain.job import Job
     from shared.domain.row_commit import Claim
-    from shared.domain.sync_job import Job
-    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
 
 _WORK_OF_STEP = {
     "SyncBatch": Work.WRITE,
@@ -29,10 +30,10 @@ _WORK_OF_STEP = {
 }
 
 
-def record_failure(step: StepInput, ports: SyncPorts) -> StepResult:
+def record_failure(step: StepInput, ports: StepPorts) -> StepResult:
     """Fail the rows of a batch that a step should have worked on, and let go of what it claimed for them.
 
-    A claim under which a create was sent stays: it is all that is left of what may have been made.
+    Claims of creates that were sent stay: nothing else knows of what they may have made.
 
     A type of the target that could not be looked at needs no record: the plan sees that its snapshot is incomplete.
 
@@ -59,7 +60,7 @@ def record_failure(step: StepInput, ports: SyncPorts) -> StepResult:
     return DONE
 
 
-def _claims_on(rows: Sequence[Row], job: Job, ports: SyncPorts) -> list[Claim]:
+def _claims_on(rows: Sequence[Row], job: Job, ports: StepPorts) -> list[Claim]:
     """Return the claims that a job still holds for rows, but for those of creates."""
     targets = [ResourceKey(row.key.type, row.target_id) for row in rows if row.target_id is not None]
     claims = claims_on(ports, job, [row.key for row in rows], targets)

@@ -16,17 +16,18 @@ from shared.domain.errors import (
     InvalidRequestError,
     NotFoundError,
 )
-from shared.domain.references import without_secrets
+from shared.domain.job import Job, JobStatus, iso_time
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Job, JobStatus, iso_time
+from shared.domain.sendable import without_secrets
 from shared.use_cases.jobs.closure import Closure
-from shared.use_cases.jobs.intake import Caller, JobIntake, SideToken, start_job, verified
+from shared.use_cases.jobs.intake import JobIntake, SideToken, start_job, verified
 from shared.use_cases.jobs.payloads import request_key, source_key
 from shared.use_cases.jobs.request_fields import Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from shared.domain.caller import Caller
     from shared.domain.resource_type import Catalogue
 
 
@@ -136,7 +137,7 @@ def _stored(intake: JobIntake, key: str) -> dict[str, Any]:
 
 
 def _merged(earlier: Any, later: Any) -> Any:
-    """Return a JSON merge patch that does what both do; where they do not agree, what the later one does."""
+    """Return one JSON merge patch for two; where they disagree, the later one wins."""
     if not isinstance(earlier, Mapping) or not isinstance(later, Mapping):
         return later
     return {**earlier, **{name: _merged(earlier.get(name), change) for name, change in later.items()}}

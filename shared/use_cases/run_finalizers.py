@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.domain.remap import activation_body
-from shared.domain.sync_job import Work
+from shared.domain.row import Work
 from shared.use_cases.jobs.payloads import finalizer_batch
 from shared.use_cases.writing.batch_run import Perform, work_through
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
     from shared.domain.resource_type import ResourceKey
     from shared.domain.row_commit import RowCommit
-    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
-    from shared.use_cases.writing.row_work import Task, Workshop
+    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
+    from shared.use_cases.writing.row_work import Workshop
+    from shared.use_cases.writing.task import Task
 
 
-def run_finalizers(step: StepInput, ports: SyncPorts) -> StepResult:
+def run_finalizers(step: StepInput, ports: StepPorts) -> StepResult:
     """Activate the resources of one batch.
 
     Raises:

@@ -8,32 +8,41 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError
-from shared.domain.index import MAX_INDEXED_WHEN_USED
 from shared.domain.matching import Pair, chosen_id, may_match, portable_id
 from shared.domain.paths import find_value
 from shared.domain.plan import SourceConfig, TargetConfig
+from shared.domain.read_config import MAX_INDEXED_WHEN_USED
 from shared.domain.redaction import redact
-from shared.domain.references import find_references, without_secrets
+from shared.domain.references import find_references
 from shared.domain.resource_type import ResourceKey, ResourceType, can_be_id
-from shared.domain.sync_job import Job, RowError
+from shared.domain.row import RowError
+from shared.domain.sendable import without_secrets
 from shared.use_cases.jobs.closure import read_closure, read_sources
 from shared.use_cases.jobs.payloads import target_key
 from shared.use_cases.jobs.snapshot import load_snapshot
-from shared.use_cases.jobs.step import DONE, StepInput, StepResult, SyncPorts, result, why_stopped
+from shared.use_cases.jobs.step import (
+    DONE,
+    READ_TRIES,
+    TRY_AGAIN_S,
+    StepInput,
+    StepPorts,
+    StepResult,
+    result,
+    why_stopped,
+)
+from shared.use_cases.reading.work_off import READS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository, Payload
 
 
-_DETAILS_AT_ONCE = 16
 _PART_SIZE = 200
-_MAX_TRIES = 5
-_TRY_AGAIN_S = 5
 
 
-def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
+def snapshot_target(step: StepInput, ports: StepPorts) -> StepResult:
     """Snapshot one type of the target, as far as this invocation's time allows.
 
     Raises:
@@ -56,9 +65,9 @@ def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
         return result("failed", error.code)
     except HubError as error:
         state["tries"] += 1
-        if isinstance(error, TransientError) and state["tries"] < _MAX_TRIES:
+        if isinstance(error, TransientError) and state["tries"] < READ_TRIES:
             ports.payloads.put(key, state)
-            return result("wait", error.code, error.retry_after or _TRY_AGAIN_S)
+            return result("wait", error.code, error.retry_after or TRY_AGAIN_S)
         # Rows of this type fail with this error: nobody can tell what they would be on the target.
         ports.payloads.put_once(done_key, {**state, "done": True, "error": [error.code, redact(error.message)]})
         return DONE
@@ -72,7 +81,7 @@ def snapshot_target(step: StepInput, ports: SyncPorts) -> StepResult:
 
 class _Snapshot:
     def __init__(
-        self, step: StepInput, ports: SyncPorts, job: Job, resource_type: ResourceType, state: dict[str, Any]
+        self, step: StepInput, ports: StepPorts, job: Job, resource_type: ResourceType, state: dict[str, Any]
     ) -> None:
         self._step = step
         self._ports = ports
@@ -125,7 +134,7 @@ class _Snapshot:
         }
 
     def _unlisted_ids(self) -> set[str]:
-        """Return what has to be read one by one: what is wanted, and what a type without a list is collected from."""
+        """Return the ids to read one by one: of lineage and identity; without a list, all that other configs name."""
         ids = set(self._wanted)
         if self._type.list is None and self._type.natural_key is not None:
             for name in self._type.collected_from:
@@ -147,8 +156,8 @@ class _Snapshot:
 
     @staticmethod
     def _items(resource_type: ResourceType, items: Sequence[Payload]) -> dict[str, TargetConfig]:
-        path = (resource_type.list_fields or resource_type.fields).id
-        is_whole = resource_type.list is not None and resource_type.list.whole
+        path = resource_type.listed_fields.id
+        is_whole = resource_type.lists_whole
         return {
             str(config_id): TargetConfig(
                 key=ResourceKey(resource_type.name, str(config_id)), payload=item, whole=is_whole
@@ -168,14 +177,14 @@ class _Snapshot:
         payloads = [source.payload for source in sources if source.payload is not None]
         chosen = {config.key.id for config in may_match(resource_type, payloads, items.values())}
         chosen |= items.keys() & wanted
-        if resource_type.list is not None and resource_type.list.whole:
+        if resource_type.lists_whole:
             return [items[config_id] for config_id in sorted(chosen)]
         return self._details(resource_type, sorted(chosen))
 
     def _details(self, resource_type: ResourceType, config_ids: Sequence[str]) -> list[TargetConfig]:
         if not config_ids:
             return []
-        with ThreadPoolExecutor(_DETAILS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             found = pool.map(lambda config_id: self._find(resource_type, config_id), config_ids)
             return [
                 TargetConfig(key=ResourceKey(resource_type.name, config_id), payload=payload)

@@ -10,11 +10,13 @@ from pydantic import Field
 from shared.domain.config_node import title_of
 from shared.domain.errors import InvalidRequestError
 from shared.domain.fingerprint import canonical
-from shared.domain.matching import Pair, TargetIndex, match, may_match, names_another, natural_key_of, portable_id
+from shared.domain.matching import Pair, TargetIndex, match, may_match, portable_id
+from shared.domain.natural_keys import names_another, natural_key_of
 from shared.domain.paths import covers, values_at
-from shared.domain.plan import SourceConfig, TargetConfig
-from shared.domain.references import Replacement, find_references, resolve, rewrite
+from shared.domain.plan import Rule, SourceConfig, TargetConfig
+from shared.domain.references import find_references, resolve
 from shared.domain.resource_type import ResourceKey
+from shared.domain.rewriting import Replacement, rewrite
 from shared.use_cases.jobs.request_fields import Id
 from shared.use_cases.reading.two_organisations import OtherOrganisation, with_second_token
 
@@ -130,7 +132,7 @@ class _Matching:
             source = SourceConfig(key=key, payload=sources[key.id], selected=True)
             one = match(resource_type, source, natural_key, entries.get(key), index, claimed, self._pair)
             matching = [one.target] if one.target is not None else []
-            if one.rule == "6" and natural_key is not None:
+            if one.rule is Rule.AMBIGUOUS and natural_key is not None:
                 matching = [other for other in index.candidates(key.type, natural_key) if other.key not in claimed]
             by_id = {same_id[key.id]: "id"} | ({entries[key].target_id: "lineage"} if key in entries else {})
             candidates = [

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from shared.domain.index import IndexStanding, IndexState
-    from shared.domain.sync_job import RunningJob
+    from shared.domain.index_state import IndexStanding, IndexState
+    from shared.domain.job import RunningJob
 
 #: A job is marked before its execution is started: seconds after which nobody will start it any more.
 UNSTARTED_S = 15 * 60

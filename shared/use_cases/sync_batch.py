@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
 from typing import TYPE_CHECKING
 
-from shared.domain.errors import NotFoundError, TargetChangedError, UnknownOutcomeError
+from shared.domain.errors import DownstreamRejectedError, NotFoundError, TargetChangedError, UnknownOutcomeError
 from shared.domain.plan import Action, ResolutionKind
 from shared.domain.remap import Stage, build_body
+from shared.domain.row import Work
 from shared.domain.row_commit import RowCommit, sent_again
-from shared.domain.sync_job import Work
 from shared.use_cases.writing.adopt_target import Adoption
 from shared.use_cases.writing.batch_run import work_through
-from shared.use_cases.writing.row_work import OpenOutcomeError, Task, Workshop
+from shared.use_cases.writing.row_work import OpenOutcomeError, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from shared.domain.ports.configs import Payload, WrittenConfig
     from shared.domain.resource_type import ResourceKey
-    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
+    from shared.use_cases.writing.task import Task
 
 
-def sync_batch(step: StepInput, ports: SyncPorts) -> StepResult:
+def sync_batch(step: StepInput, ports: StepPorts) -> StepResult:
     """Create or patch what the plan put into one batch.
 
     Raises:
@@ -44,7 +44,7 @@ def needs_inside_batch(task: Task, tasks: Mapping[ResourceKey, Task]) -> Iterabl
 
 
 def _comes_later(task: Task, other: Task | None) -> bool:
-    """Tell whether the plan orders two rows; of names that lead in a circle, one is written before what it names."""
+    """Tell whether the plan puts a row behind another; in a circle of names one row goes first."""
     return other is not None and other.planned.generation < task.planned.generation
 
 
@@ -103,6 +103,12 @@ class ResourceWriter:
                     written = self._shop.target.create_config(
                         task.resource_type, body, config_id=task.planned.create_id, content=content
                     )
+            except DownstreamRejectedError:
+                # It is refused where an earlier one, whose answer was lost, has made it since.
+                found = self._adoption.find_now(task, body, self._shop.ports.now()) if task.open_create else None
+                if found is None:
+                    raise
+                return found
             except UnknownOutcomeError as error:
                 now = self._shop.ports.now()
                 task.outcome_unknown, task.look_at = True, now
@@ -168,7 +174,7 @@ class ResourceWriter:
         after = replace(
             commit.after,
             sends=sent.times + task.was_answered,
-            lost_at=ceil(sent.lost_at),
+            lost_at=sent.lost_at,
             outlived=sent.outlived,
         )
         return replace(commit, after=after)

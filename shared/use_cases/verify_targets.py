@@ -12,28 +12,30 @@ from shared.domain.fingerprint import agree, canonical, equal_where_sent, finger
 from shared.domain.leftovers import SourceIds, leftover_source_ids, remapped_ids
 from shared.domain.memory import content_hash, references_hash, remember
 from shared.domain.plan import Action, ResolutionKind
-from shared.domain.references import read_referable_fields, without_secrets
+from shared.domain.referable_fields import read_referable_fields
 from shared.domain.remap import (
     WrittenTarget,
     build_body,
     written_references,
 )
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import RowStatus, Work, event_of, suspicion
 from shared.domain.row_commit import RowCommit
+from shared.domain.sendable import without_secrets
 from shared.domain.since_last_sync import turned
-from shared.domain.sync_job import RowStatus, Work, event_of, suspicion
 from shared.use_cases.jobs.closure import read_identifiers
 from shared.use_cases.writing.adopt_target import Adoption
 from shared.use_cases.writing.batch_run import Perform, work_through
-from shared.use_cases.writing.row_work import BlockedError, OpenOutcomeError, Task, Workshop, is_completed
+from shared.use_cases.writing.row_work import BlockedError, OpenOutcomeError, Workshop, is_completed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from shared.domain.plan import LineageEntry
     from shared.domain.ports.configs import Payload
-    from shared.domain.sync_job import Row
-    from shared.use_cases.jobs.step import StepInput, StepResult, SyncPorts
+    from shared.domain.row import Row
+    from shared.use_cases.jobs.step import StepInput, StepPorts, StepResult
+    from shared.use_cases.writing.task import Task
 
 _MAX_LEFTOVERS = 10
 _MAX_LEFT_OUT = 20
@@ -41,12 +43,12 @@ _MAX_DOUBLES = 5
 # What a create that was sent again may have made beside is looked for this long after its last lost answer.
 _LATE_CREATE_S = 5
 # An update that was sent again is read back this long after: behind a cut connection it is done or soon will be.
-_LATE_UPDATE_S = 2
+_LATE_UPDATE_S = 3
 # Both where an API was seen to work on behind its answers.
 _LATEST_COMMIT_S = 65
 
 
-def verify_targets(step: StepInput, ports: SyncPorts) -> StepResult:
+def verify_targets(step: StepInput, ports: StepPorts) -> StepResult:
     """Verify the resources of one batch; only this makes a row `created` or `patched`.
 
     Raises:
@@ -71,7 +73,9 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
         if task.row.action == Action.SKIP:
             return _settle_what_another_job_made(shop, task)
         last_look = task.row.lost_at + late_create_s if task.row.sends > 1 else 0
-        lost = [shop.unanswered[key] for key in {task.key, *task.pinned} if key in shop.unanswered]
+        # What the last write said may come once more: it says the same.
+        undoing = task.pinned | {task.key} if task.row.superseded else task.pinned
+        lost = [shop.unanswered[key] for key in undoing if key in shop.unanswered]
         settled_at = max(last_look, *(at + late_update_s for at in lost), 0)
         if shop.ports.now() < settled_at:
             raise OpenOutcomeError(settled_at)
@@ -87,7 +91,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
             verified = _is_ours(shop, task, payload, content, moved=moved)
         left = leftover_source_ids(task.resource_type, task.payload, payload, remapped, task.planned.resolutions)
         row = replace(
-            shop.advance(task, target_id, shop.id_map[task.key].fields),
+            shop.advance(task, target_id, pinned.fields_of(task.key, payload)),
             leftovers=tuple(dict.fromkeys(identifier for _, identifier in left))[:_MAX_LEFTOVERS],
             doubles=_doubles(shop, adoption, task, last_look) if last_look else (),
             is_lacking=_is_lacking(shop, task, unwritten),
@@ -130,29 +134,33 @@ def _doubles(shop: Workshop, adoption: Adoption, task: Task, not_before: float) 
 
 
 class _Pinned:
-    """Reads once more what others pin values of, where an update of it may have come late: each once."""
+    """The fields by which others name configs of which an update may have come late: read once more, each once."""
 
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
         self._lock = threading.Lock()
-        self._moved: dict[ResourceKey, bool] = {}
+        self._before = {key: shop.id_map[key] for key in shop.unanswered.keys() & shop.id_map.keys()}
+        self._now: dict[ResourceKey, WrittenTarget] = {}
 
     def has_moved(self, task: Task) -> bool:
-        """Tell whether something that a row pins a value of has another one by now."""
-        known = self._shop.unanswered.keys() & task.pinned & self._shop.id_map.keys()
-        with self._lock:
-            for key in sorted(known - self._moved.keys()):
-                self._moved[key] = self._read(key)
-            return any(self._moved[key] for key in known)
+        """Tell whether something that a row pins a value of has another one than when the step began."""
+        shop, pinned = self._shop, sorted(self._before.keys() & task.pinned)
+        for key in pinned:
+            if key not in self._now:
+                self._take(key, shop.target.get_config(shop.ports.catalogue[key.type], self._before[key].id))
+        return any(self._now[key] != self._before[key] for key in pinned)
 
-    def _read(self, key: ResourceKey) -> bool:
-        shop, known = self._shop, self._shop.id_map[key]
-        payload = shop.target.get_config(shop.ports.catalogue[key.type], known.id)
-        fields = read_referable_fields(shop.ports.catalogue, key.type, payload)
-        if fields == known.fields:
-            return False
-        shop.id_map[key] = WrittenTarget(known.id, fields)
-        return True
+    def fields_of(self, key: ResourceKey, payload: Payload) -> Mapping[str, Any]:
+        """Return the fields of a config that was read back."""
+        if key in self._before:
+            self._take(key, payload)
+        return self._shop.id_map[key].fields
+
+    def _take(self, key: ResourceKey, payload: Payload) -> None:
+        fields = read_referable_fields(self._shop.ports.catalogue, key.type, payload)
+        with self._lock:  # whoever reads it first: all see the same
+            known = self._now.setdefault(key, WrittenTarget(self._before[key].id, fields))
+            self._shop.id_map[key] = known
 
 
 def _is_ours(shop: Workshop, task: Task, found: Payload, content: Any, *, moved: bool) -> bool:
@@ -241,7 +249,7 @@ def _ways_back(shop: Workshop, tasks: Collection[ResourceKey]) -> dict[ResourceK
 def _refreshed(way_back: LineageEntry, entry: LineageEntry) -> LineageEntry:
     """Return the entry of the other direction, which knows by now what both sides say.
 
-    Where an override made them differ, it keeps what its own last sync left: the next one compares with that.
+    After an override the two sides differ: then the entry keeps what its own last sync left.
     """
     if way_back.target_id != entry.source_id or entry.override_fingerprint:
         return way_back

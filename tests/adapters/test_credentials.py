@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from shared.adapters.credentials import MAX_TOKEN_BYTES, CredentialsStore
+from shared.adapters.credentials import CredentialsStore
+from shared.domain.bounds import MAX_TOKEN_BYTES
 from shared.domain.errors import CredentialsExpiredError, InvalidRequestError, NotFoundError
 from tests.fakes.api import Clock
 

@@ -5,7 +5,9 @@ import requests
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from shared.adapters.downstream.client import DownstreamClient, new_session
+from shared.adapters.downstream.client import DownstreamClient
+from shared.adapters.downstream.sessions import new_session
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.errors import (
     CredentialsExpiredError,
     DownstreamMalformedError,
@@ -18,7 +20,6 @@ from shared.domain.errors import (
     NotFoundError,
     UnknownOutcomeError,
 )
-from shared.domain.resource_type import ListOperation, Operation, WriteOperation
 from tests.fakes.api import Answer, Clock, FakeApi
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJvcmdfaWQiOiIxIn0.c2lnbmF0dXJl"
@@ -316,7 +317,7 @@ def test_a_reading_client_reads_and_searches(operation, clock):
 def test_a_reading_client_uploads_nothing(clock):
     api = FakeApi(Answer())
     with pytest.raises(ForbiddenError):
-        client_of(api, clock, read_only=True).send_content("https://storage.example/x", b"x", "text/plain")
+        client_of(api, clock, read_only=True).storage.send("https://storage.example/x", b"x", "text/plain")
 
     assert not api.calls
 
@@ -325,8 +326,8 @@ def test_never_sends_the_token_to_a_storage(clock):
     api = FakeApi(Answer(200, b"bytes"))
     client = client_of(api, clock)
 
-    assert client.fetch_content("https://storage.example/x") == b"bytes"
-    client.send_content("https://storage.example/x", b"new", "text/plain")
+    assert client.storage.fetch("https://storage.example/x") == b"bytes"
+    client.storage.send("https://storage.example/x", b"new", "text/plain")
     assert api.calls[1].content == b"new"
     assert all("Authorization" not in sent.headers for sent in api.calls)
 
@@ -335,14 +336,14 @@ def test_never_sends_the_token_to_a_storage(clock):
 def test_repeats_a_transfer_of_bytes(fault, clock):
     api = FakeApi(fault, Answer(200, b"bytes"))
 
-    assert client_of(api, clock).fetch_content("https://storage.example/x") == b"bytes"
+    assert client_of(api, clock).storage.fetch("https://storage.example/x") == b"bytes"
 
 
 @pytest.mark.parametrize("url", ["http://storage.example/x", "file:///etc/passwd", "gopher://x"])
 def test_follows_no_content_url_of_another_scheme(url, clock):
     api = FakeApi(Answer(200, b"bytes"))
     with pytest.raises(DownstreamRejectedError):
-        client_of(api, clock).fetch_content(url)
+        client_of(api, clock).storage.fetch(url)
 
     assert not api.calls
 

@@ -2,8 +2,10 @@ import pytest
 import requests
 
 from shared.adapters.downstream import paginators
-from shared.adapters.downstream.client import DownstreamClient, new_session
+from shared.adapters.downstream.client import DownstreamClient
 from shared.adapters.downstream.repository import DownstreamRepository
+from shared.adapters.downstream.sessions import new_session
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.bounds import check_depth
 from shared.domain.config_node import Blueprint
 from shared.domain.errors import (
@@ -14,17 +16,7 @@ from shared.domain.errors import (
     UnknownOutcomeError,
 )
 from shared.domain.ports.configs import ConfigPage, ConfigRepository
-from shared.domain.resource_type import (
-    Fields,
-    Identity,
-    ListOperation,
-    Operation,
-    ResourceKey,
-    ResourceType,
-    UsageMetric,
-    UsageSource,
-    WriteOperation,
-)
+from shared.domain.resource_type import Fields, Identity, ResourceKey, ResourceType, UsageMetric, UsageSource
 from tests.fakes.api import Answer, Clock, FakeApi
 
 API = {"api": "things", "host": "things.example"}

@@ -8,27 +8,23 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapters.dynamodb import index_store as module
-from shared.adapters.dynamodb import keys
+from shared.adapters.dynamodb import index_reads, index_store, keys
 from shared.adapters.dynamodb.index_store import IndexStore
 from shared.domain.config_node import Blueprint, ConfigNode, Edge
 from shared.domain.errors import InvalidRequestError, StorageThrottledError
-from shared.domain.index import (
-    INDEX_LIFETIME_S,
-    SORT_ORDERS,
-    BuildResult,
+from shared.domain.index_items import (
     Changes,
     ItemKind,
-    NodeQuery,
     Partition,
-    ReadConfig,
-    SupersededError,
     edge_items,
     identifier_items,
     node_items,
     plan_changes,
     used_by_items,
 )
+from shared.domain.index_state import INDEX_LIFETIME_S, BuildResult, SupersededError
+from shared.domain.node_query import SORT_ORDERS, NodeQuery
+from shared.domain.read_config import ReadConfig
 from shared.domain.references import Identified
 from shared.domain.resource_type import ResourceKey
 from tests.fakes.api import Clock
@@ -224,7 +220,7 @@ def test_fills_a_page_across_several_queries(store, client, monkeypatch):
 
 def test_ends_a_page_early_with_a_cursor_when_enough_is_read(store, monkeypatch):
     put_nodes(store, *(node(f"j-{number:03}", "hit" if number == 250 else "miss") for number in range(260)))
-    monkeypatch.setattr(module, "MAX_READ_BYTES", 1)
+    monkeypatch.setattr(index_reads, "MAX_READ_BYTES", 1)
     query = NodeQuery(type="journey", sort="updated_at", q="hit")
     short = store.list_nodes("org-a", query, 5, None)
     found, pages = paged(store, 5, sort="updated_at", q="hit")
@@ -390,14 +386,14 @@ def test_users_take_a_query_for_each_config_or_one_scan_whatever_is_less(selecte
 )
 def test_users_of_any_configs_are_complete_and_of_no_other(users, data):
     wanted = data.draw(st.sets(st.sampled_from(sorted(users))) if users else st.just(set()))
-    with mock.patch.object(module, "_EDGES_A_QUERY", 2):
+    with mock.patch.object(index_reads, "_EDGES_A_QUERY", 2):
         found = ManyEdges(users).users_of(*wanted, "absent")
 
     assert {used: set(one) for used, one in found.items()} == {used: users[used] for used in wanted if users[used]}
 
 
 def test_loads_users_with_their_titles_by_type(store, client, monkeypatch):
-    monkeypatch.setattr(module, "_EDGES_A_QUERY", 2)
+    monkeypatch.setattr(index_reads, "_EDGES_A_QUERY", 2)
     for type_name in ("schema", "file"):
         for config_id in ("contact", "contact$", "contract", ODD):
             used_by(store, ResourceKey(type_name, config_id), "j-1", "j-2", ODD)
@@ -680,7 +676,7 @@ def test_loads_the_blueprints_of_nodes_that_have_any(store):
 
 
 def test_reports_progress_after_every_round(store, monkeypatch):
-    monkeypatch.setattr(module, "_WRITES_PER_ROUND", 2)
+    monkeypatch.setattr(index_store, "_WRITES_PER_ROUND", 2)
     desired = node_items(ReadConfig(node(str(number)), "h", {}, {}) for number in range(5))
 
     assert list(store.apply("org-a", NEW, "u", plan_changes(desired, {}, lambda _: False, 0))) == [2, 4, 5]

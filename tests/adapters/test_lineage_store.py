@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.adapters.dynamodb import sync_requests
+from shared.adapters.dynamodb import requests
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.domain.errors import ConflictError
 from shared.domain.plan import LineageEntry
@@ -16,7 +16,7 @@ ODD = "über/50%#x?y"
 @pytest.fixture
 def lineage(aws, tables, monkeypatch):
     speed_up_transactions(monkeypatch)
-    monkeypatch.setattr(sync_requests, "_FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(requests, "FIRST_PAUSE_S", 0.0)
     return LineageStore(aws.resource("dynamodb").meta.client, "LineageTable")
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from shared.adapters.dynamodb.memory_store import BEFORE_LIFETIME_S, CONTENT_LIFETIME_S, MemoryStore
 from shared.adapters.payloads import PayloadStore
+from shared.domain.job import Job, JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Job, JobStatus
 
 KEY = ResourceKey("journey", "über/50%#x?y")
 NOW = 1_700_000_000

@@ -2,8 +2,8 @@ import pytest
 
 from shared.adapters.downstream import paginators
 from shared.adapters.downstream.paginators import PAGINATORS
+from shared.domain.api_operation import ListOperation
 from shared.domain.errors import DownstreamRejectedError, DownstreamUnavailableError
-from shared.domain.resource_type import ListOperation
 
 FAMILIES = ["from_size_query", "from_size_body", "limit_offset", "page_number", "entity_search"]
 

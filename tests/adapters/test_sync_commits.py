@@ -7,27 +7,16 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import ClientError
 
-from shared.adapters.dynamodb import keys, sync_requests, sync_store
+from shared.adapters.dynamodb import keys, requests, running_jobs
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
-from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.errors import ConflictError, StorageThrottledError, TooManyJobsError
+from shared.domain.job import COUNTERS, Job, JobKind, JobStatus, epoch_seconds
 from shared.domain.plan import LineageEntry
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import Event, Phase, Row, RowStatus, Work, event_of
 from shared.domain.row_commit import Hold, Lost, RowClaim, RowCommit, Writer
-from shared.domain.sync_job import (
-    COUNTERS,
-    Event,
-    Job,
-    JobKind,
-    JobStatus,
-    Phase,
-    Row,
-    RowStatus,
-    Work,
-    epoch_seconds,
-    event_of,
-)
 from tests.fakes.api import Clock
 from tests.fakes.moto_transactions import speed_up_transactions
 
@@ -40,7 +29,7 @@ class Storage:
     def __init__(self, client):
         self.client = client
         self.clock = Clock()
-        self.jobs = SyncStore(client, "SyncJobsTable", "SyncResourcesTable", "IndexTable", self.clock)
+        self.jobs = JobStore(client, "SyncJobsTable", "SyncResourcesTable", "IndexTable", self.clock)
         self.lineage = LineageStore(client, "LineageTable")
         self.commits = self.new_commits()
         self.transactions = []
@@ -76,7 +65,7 @@ class Storage:
 @pytest.fixture
 def storage(aws, tables, monkeypatch):
     speed_up_transactions(monkeypatch)
-    monkeypatch.setattr(sync_requests, "_FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(requests, "FIRST_PAUSE_S", 0.0)
     return Storage(aws.resource("dynamodb").meta.client)
 
 
@@ -359,7 +348,7 @@ def test_places_of_a_job_that_something_may_still_run_of_are_free_when_that_has_
 def test_of_jobs_that_ask_at_the_same_moment_each_gets_a_place_of_its_own(storage, monkeypatch):
     jobs = [new_job(f"job-{number}") for number in range(5)]
     others = iter(jobs[1:3])
-    look = sync_store.batch_get
+    look = running_jobs.batch_get
 
     def late(*arguments):
         found = look(*arguments)
@@ -367,7 +356,7 @@ def test_of_jobs_that_ask_at_the_same_moment_each_gets_a_place_of_its_own(storag
             assert storage.jobs.create_job(other)
         return found
 
-    monkeypatch.setattr(sync_store, "batch_get", late)
+    monkeypatch.setattr(running_jobs, "batch_get", late)
     assert storage.jobs.create_job(jobs[0])
 
     assert {job.id for job in storage.jobs.list_running()} == {"job-0", "job-1", "job-2"}
@@ -400,7 +389,7 @@ def test_waits_of_a_running_job_are_counted(storage):
 
 
 def test_a_running_job_is_found_without_its_organisation_until_it_ends(storage):
-    deletions = SyncStore(
+    deletions = JobStore(
         storage.client, "SyncJobsTable", "SyncResourcesTable", clock=storage.clock, kind=JobKind.DELETE
     )
     assert storage.jobs.create_job(new_job("job-1"))

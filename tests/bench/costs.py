@@ -61,13 +61,14 @@ class Meter:
 
     @contextmanager
     def deployed(self, figures: Figures, besides: str = "(?!)") -> Iterator[None]:
-        """Add Lambda invocations, their gigabyte seconds and log bytes of a time, but for groups that match."""
+        """Add Lambda invocations, their gigabyte seconds and log bytes of a time, but for functions that match."""
         began_ms = time.time_ns() // 1_000_000
         yield
         for group in self._stack["log_groups"]:
-            if re.search(besides, group):
-                continue
             for event in self._events(group, began_ms):
+                # A stream has the name of its function.
+                if re.search(besides, event["logStreamName"]):
+                    continue
                 figures["log_bytes"] += len(event["message"].encode())
                 if report := _REPORT.match(event["message"]):
                     figures["lambda_invocations"] += 1

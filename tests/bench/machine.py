@@ -18,13 +18,14 @@ from sandbox.stack.settings import FAKE_CREDENTIALS, REGION
 from shared.adapters import aws
 from shared.bootstrap import sync, sync_api
 from shared.bootstrap.credentials import credentials_store
-from shared.bootstrap.reads import index_store
-from shared.domain.sync_job import Job, JobStatus, Row
+from shared.bootstrap.index import index_store
+from shared.domain.caller import Caller
+from shared.domain.job import Job, JobStatus
+from shared.domain.row import Row
 from shared.use_cases.create_sync_job import create_sync_job
 from shared.use_cases.fetch_sources import fetch_sources
 from shared.use_cases.finish_job import finish_job
-from shared.use_cases.jobs.intake import Caller
-from shared.use_cases.jobs.step import StepInput, SyncPorts
+from shared.use_cases.jobs.step import StepInput, StepPorts
 from shared.use_cases.next_batches import next_batches
 from shared.use_cases.plan_job import plan_job
 from shared.use_cases.snapshot_target import snapshot_target
@@ -38,7 +39,7 @@ _LIVE_STEPS = ("more", "wait")
 # Threads that no worker waits for.
 _BACKGROUND = ("commit-writer", "job-guard", "rate-budget")
 
-Step = Callable[[StepInput, SyncPorts], Mapping[str, Any]]
+Step = Callable[[StepInput, StepPorts], Mapping[str, Any]]
 
 
 class StorageCall(NamedTuple):
@@ -115,7 +116,7 @@ class Machine:
             "target_auth_token": tokens["target"],
             "resources": list(resources),
         }
-        intake = replace(sync_api.intake(sync_api.jobs_only()), executions=_NoExecutions())
+        intake = replace(sync_api.intake(), executions=_NoExecutions())
         self._job_id = create_sync_job(intake, caller, body)["id"]
         with _workers(self.threads), _watched(self._note):
             self._run_phases()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.table import Column, Table
@@ -52,10 +51,9 @@ def missed(report: Mapping[str, Any]) -> list[str]:
 
 def read_environment(workers: int) -> dict[str, Any]:
     """Return what the figures depend on."""
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "cpus": os.cpu_count(),
-        "cpu_model": models[0].partition(":")[2].strip() if models else platform.machine(),
+        "cpu_model": platform.processor() or platform.machine(),
         "python": platform.python_version(),
         "load_average": round(os.getloadavg()[0], 2),
         "latency_ms": LATENCY_MS,

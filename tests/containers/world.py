@@ -13,11 +13,11 @@ from sandbox.stack import deployment
 from sandbox.stack.settings import FAKE_CREDENTIALS, REGION
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.delete_intake import delete_intake
-from shared.bootstrap.reads import index_store
-from shared.bootstrap.sync_api import intake, jobs_with_rows
+from shared.bootstrap.index import index_store
+from shared.bootstrap.sync_api import intake
+from shared.domain.caller import Caller
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.create_sync_job import create_sync_job
-from shared.use_cases.jobs.intake import Caller
 from shared.use_cases.rebuild_index import rebuild_index
 from tests.events import EVENTS, verified
 
@@ -108,7 +108,7 @@ class World:
     def create_job(self) -> str:
         """Take in a job whose steps no execution runs, and return its id."""
         body = json.loads(self.filled("api/create_sync_job")["body"])
-        stores = replace(intake(jobs_with_rows()), executions=_NoExecutions())
+        stores = replace(intake(), executions=_NoExecutions())
         return str(create_sync_job(stores, self._caller(), body)["id"])
 
     def create_delete_job(self) -> str:

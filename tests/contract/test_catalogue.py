@@ -12,22 +12,11 @@ import pytest
 
 from docs import generate
 from shared.adapters.downstream.paginators import PAGINATORS
-from shared.catalog.registry import RESOURCE_TYPES, get_resource_type
-from shared.domain.errors import InvalidRequestError
+from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.paths import ANY_KEY, DEEP, ITEMS, KEY_ITSELF, parse_path
-from shared.domain.references import sendable, without_secrets
-from shared.domain.resource_type import (
-    PORTABLE_FORMS,
-    Form,
-    Identity,
-    ListOperation,
-    Operation,
-    Reference,
-    ResourceType,
-    Strength,
-    UsageSource,
-    WriteOperation,
-)
+from shared.domain.resource_type import PORTABLE_FORMS, Form, Identity, Reference, ResourceType, Strength, UsageSource
+from shared.domain.sendable import sendable, without_secrets
 from tests.published import load_definition
 
 OPERATIONS = ("list", "get", "create", "update", "delete")
@@ -317,12 +306,6 @@ def test_reports_source_and_client_as_the_contract_tables_them() -> None:
     assert {name: (f"https://{host}", client) for name, host, client in table} == {
         entry.name: (entry.source_api, entry.sdk_client) for entry in TYPES
     }
-
-
-def test_refuses_an_unknown_type_and_names_the_known_ones() -> None:
-    assert get_resource_type("tax") is RESOURCE_TYPES["tax"]
-    with pytest.raises(InvalidRequestError, match=r"journey, automation_flow.*access_token; got 'invoice'"):
-        get_resource_type("invoice")
 
 
 def test_labels_and_icons_tell_the_types_apart() -> None:

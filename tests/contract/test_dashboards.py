@@ -11,7 +11,7 @@ import pytest
 
 from shared.adapters.downstream import repository
 from shared.catalog.registry import RESOURCE_TYPES
-from shared.domain.resource_type import Operation
+from shared.domain.api_operation import Operation
 from shared.observability import METRICS
 from tests.aws import template
 from tests.contract.test_catalogue import operations_of

@@ -5,7 +5,7 @@ import pytest
 from shared.adapters.downstream import repository
 from shared.adapters.downstream.paginators import PAGINATORS
 from shared.bootstrap.catalogue import catalogue
-from shared.domain.resource_type import Operation
+from shared.domain.api_operation import Operation
 from tests.published import load_definition
 
 OWN = [value for value in vars(repository).values() if isinstance(value, Operation)]

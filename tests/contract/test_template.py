@@ -1,4 +1,4 @@
-"""template.yaml as it is written: functions, folders, events, log groups, tables, permissions agree."""
+"""template.yaml with its loops written out: functions, folders, events, log groups, tables, permissions agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from shared.adapters.credentials import ROLES, encryption_context
 from shared.adapters.dynamodb.memory_store import BEFORE_LIFETIME_S, CONTENT_LIFETIME_S
-from shared.domain.index import QUEUED_LEASE_S, QUEUED_S
+from shared.domain.index_state import QUEUED_LEASE_S, QUEUED_S
 from tests.aws import template
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,7 @@ def of_type(kind: str) -> dict[str, dict[str, Any]]:
 
 
 FUNCTIONS = of_type("AWS::Serverless::Function")
+SHARED = template()["Globals"]["Function"]
 TABLES = of_type("AWS::DynamoDB::Table")
 ACCOUNT_WIDE = ("ApiGatewayAccount", "ApiGatewayLogRole")
 
@@ -74,11 +75,18 @@ def test_every_handler_and_every_event_belongs_to_a_function() -> None:
     assert events <= declared
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_function_writes_into_its_own_log_group_that_forgets(name: str) -> None:
-    log_group = f"{name.removesuffix('Function')}LogGroup"
-    assert FUNCTIONS[name]["LoggingConfig"] == {"LogGroup": {"Ref": log_group}}
-    assert RESOURCES[log_group]["Type"] == "AWS::Logs::LogGroup"
+def test_functions_write_into_one_log_group() -> None:
+    assert SHARED["LoggingConfig"] == {"LogGroup": {"Ref": "FunctionsLogGroup"}}
+    assert [name for name, one in FUNCTIONS.items() if "LoggingConfig" in one] == []
+
+
+def test_a_log_group_that_nobody_writes_into_any_more_stays_for_what_stands_in_it() -> None:
+    written = {"FunctionsLogGroup", "SyncStateMachineLogGroup", "DeleteStateMachineLogGroup", "HubApiAccessLogGroup"}
+    former = of_type("AWS::Logs::LogGroup").keys() - written
+    assert len(former) == 40
+    for name in former:
+        policies = (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"])
+        assert policies == ("RetainExceptOnCreate", "Retain"), name
 
 
 @pytest.mark.parametrize("name", of_type("AWS::Logs::LogGroup"))
@@ -278,18 +286,29 @@ TABLE_OF_VARIABLE = {
 }
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_function_is_told_of_exactly_what_it_may_use(name: str) -> None:
-    variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
-    told = {TABLE_OF_VARIABLE[variable] for variable in variables if variable in TABLE_OF_VARIABLE}
-    may_use = {resource for _, resource in granted(name)} & set(TABLE_OF_VARIABLE.values())
-    # A job's two tables share one policy; a function that needs the header alone is told of that alone.
-    # One that invokes itself is told by the invocation.
-    assert told <= may_use
-    assert may_use - told <= {"SyncResourcesTable", name}
+def named(variables: dict[str, Any]) -> set[str]:
+    """What variables name, each of them by its own name."""
     for variable in variables.keys() & TABLE_OF_VARIABLE.keys():
         called = ".Alias" if variable.endswith("_FUNCTION") else ""
         assert variables[variable] == {"Ref": TABLE_OF_VARIABLE[variable] + called}
+    return {TABLE_OF_VARIABLE[variable] for variable in variables if variable in TABLE_OF_VARIABLE}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_is_told_of_all_that_it_may_use_and_calls_nothing_else(name: str) -> None:
+    told = named(FUNCTIONS[name].get("Environment", {}).get("Variables", {}))
+    may_use = {resource for _, resource in granted(name)} & set(TABLE_OF_VARIABLE.values())
+    # What holds state is told to every function; its role says what it opens.
+    assert may_use <= told | named(SHARED["Environment"]["Variables"]) | {name}
+    assert told <= may_use
+
+
+def test_what_holds_state_is_named_once() -> None:
+    shared = SHARED["Environment"]["Variables"]
+    called = {one for variable, one in TABLE_OF_VARIABLE.items() if variable.endswith(("_FUNCTION", "_MACHINE_ARN"))}
+    assert named(shared) == set(TABLE_OF_VARIABLE.values()) - called
+    own = {name: one["Environment"]["Variables"] for name, one in FUNCTIONS.items() if "Environment" in one}
+    assert [name for name, variables in own.items() if variables.keys() & shared.keys()] == []
 
 
 def test_the_documented_quota_is_what_the_shares_of_concurrency_need_by_default() -> None:
@@ -325,10 +344,8 @@ def test_builds_wait_for_their_turn_and_end_in_a_dead_letter_queue(name: str) ->
 def test_a_build_that_goes_on_waits_in_no_queue_with_builds_that_begin() -> None:
     begins, goes_on = (FUNCTIONS[name] for name in BUILDERS)
     assert begins["ReservedConcurrentExecutions"] == goes_on["ReservedConcurrentExecutions"]
-    assert begins["Environment"]["Variables"] == {
-        **goes_on["Environment"]["Variables"],
-        "CONTINUE_INDEX_FUNCTION": {"Ref": "ContinueIndexFunction.Alias"},
-    }
+    assert begins["Environment"]["Variables"] == {"CONTINUE_INDEX_FUNCTION": {"Ref": "ContinueIndexFunction.Alias"}}
+    assert "Environment" not in goes_on
     assert ("lambda:InvokeFunction", "BuildIndexFunction") not in granted("BuildIndexFunction")
 
 
@@ -382,11 +399,5 @@ def test_who_verifies_tokens_knows_all_that_the_parameters_say_of_them() -> None
         "ACCESS_TOKEN_JWKS_URL": "AccessTokenJwksUrl",
         "ACCESS_TOKEN_LIST_URL": "AccessTokenListUrl",
     }
-    verifying = [
-        variables
-        for properties in FUNCTIONS.values()
-        if (variables := properties.get("Environment", {}).get("Variables", {})).keys() & names.keys()
-    ]
-    assert len(verifying) >= 5
-    for variables in verifying:
-        assert {name: variables.get(name) for name in names} == {name: {"Ref": value} for name, value in names.items()}
+    variables = SHARED["Environment"]["Variables"]
+    assert {name: variables.get(name) for name in names} == {name: {"Ref": value} for name, value in names.items()}

@@ -179,9 +179,14 @@ def test_what_is_counted_stands_in_the_documents() -> None:
 def test_the_linter_finds_nothing(choice: Choice) -> None:
     template = made(choice)
     given = {
-        name: {**one, "Default": choice[name]} if name in choice else one
+        # The linter tries the least value, too; under a condition there is but the chosen one.
+        name: {key: value for key, value in one.items() if key != "MinValue"} | {"Default": choice[name]}
+        if name in choice
+        else one
         for name, one in template["Parameters"].items()
         if name in set(references(template))
     }
-    found = lint(json.dumps({**template, "Parameters": given}), config=ManualArgs(regions=[REGION]))
+    # What loops looked up stands in what they became.
+    whole = {key: value for key, value in template.items() if key != "Mappings"} | {"Parameters": given}
+    found = lint(json.dumps(whole), config=ManualArgs(regions=[REGION]))
     assert [str(one) for one in found] == []

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
+from samcli.yamlhelper import yaml_parse
 
 from shared.use_cases import build_index
 from shared.use_cases.sweep_ended_runs import UNSTARTED_S
 from tests.aws import template
-from tests.transformed import TEMPLATE, Resources, transform
+from tests.transformed import LOOP, TEMPLATE, Resources, expand, transform
 
 # CloudFormation ends at 500.
 MOST_RESOURCES = 450
@@ -102,6 +104,14 @@ def stage(resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def test_there_is_room_below_the_limit_of_resources(resources: dict[str, Any]) -> None:
     assert len(resources) < MOST_RESOURCES
+
+
+def test_sam_and_the_linter_write_out_the_same_resources_from_the_loops() -> None:
+    written = yaml_parse(TEMPLATE.read_text())
+    by_sam = expand_language_extensions(written, parameter_values={}, enabled=True).expanded_template["Resources"]
+    by_linter = expand()["Resources"]
+    assert sum(name.startswith(LOOP) for name in written["Resources"]) == 6
+    assert {name: one["Type"] for name, one in by_sam.items()} == {name: one["Type"] for name, one in by_linter.items()}
 
 
 def operations(api: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -21,10 +21,10 @@ from sandbox.control import SandboxControl
 from sandbox.equality import differences
 from sandbox.hub_client import HubClient, Json
 from shared.catalog.registry import RESOURCE_TYPES
-from shared.domain.index import identifying_fields
-from shared.domain.matching import find_system_managed
+from shared.domain.identifiers import identifying_fields
 from shared.domain.paths import find_value
 from shared.domain.resource_type import Identity, ResourceKey, ResourceType
+from shared.domain.system_managed import find_system_managed
 from tests.e2e.test_sync_corners import JOBS, load, secret_values
 
 #: List operation -> how often it is asked to list all types that it lists, of which each has one page here.

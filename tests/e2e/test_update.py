@@ -70,7 +70,7 @@ def second_version(settings: StackSettings, first_version: dict[str, Any]) -> It
     (code / "second.txt").write_text("Code that is not the first version's.\n")
     function["CodeUri"] = code.name
     function["MemorySize"] = 1024
-    function["Environment"]["Variables"]["ALLOWED_ORIGINS"] = SECOND_ORIGIN
+    function["Environment"] = {"Variables": {"ALLOWED_ORIGINS": SECOND_ORIGIN}}
     template["Description"] += ", second version"
     yield template
     shutil.rmtree(code)
@@ -195,7 +195,7 @@ def test_a_version_that_cannot_be_deployed_is_rolled_back_and_leaves_the_one_bef
     second_version: dict[str, Any],
 ) -> None:
     template = copy.deepcopy(second_version)
-    template["Resources"][FUNCTION]["Properties"]["Environment"]["Variables"]["ALLOWED_ORIGINS"] = THIRD_ORIGIN
+    template["Resources"][FUNCTION]["Properties"]["Environment"] = {"Variables": {"ALLOWED_ORIGINS": THIRD_ORIGIN}}
     template["Resources"]["CannotBeMade"] = {
         "Type": "AWS::SSM::Parameter",
         "DependsOn": f"{FUNCTION}Aliaslive",

@@ -9,13 +9,15 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
+from shared.domain.caller import Caller
+from shared.domain.job import Job, JobKind, Places
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.domain.sync_job import Job, JobKind, Places, Row
+from shared.domain.row import Row
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.delete_batch import delete_batch
 from shared.use_cases.finish_deletion import finish_deletion
-from shared.use_cases.jobs.intake import Caller, JobStores
+from shared.use_cases.jobs.intake import JobStores
 from shared.use_cases.jobs.step import StepInput
 from shared.use_cases.plan_deletion import plan_deletion
 from tests.fakes.config_repository import FakeConfigRepository
@@ -62,7 +64,7 @@ class BesideWorld(SyncWorld):
     def __init__(self, at: int = 0, meanwhile: Callable[[], object] = lambda: None) -> None:
         super().__init__(MemoryDynamoDB(), {name: replace(one, delete=one.get) for name, one in CATALOGUE.items()})
         self.other = VersionedRepository(OTHER_ORG, page_size=100)
-        self.deletions = SyncStore(self.client, "SyncJobsTable", "SyncResourcesTable", kind=JobKind.DELETE)
+        self.deletions = JobStore(self.client, "SyncJobsTable", "SyncResourcesTable", kind=JobKind.DELETE)
         self.at = at
         self.meanwhile = meanwhile
         self.passed = 0

@@ -6,15 +6,16 @@ from collections.abc import Collection, Iterable
 from types import SimpleNamespace
 from typing import Any
 
-from shared.adapters.dynamodb.sync_store import SyncStore
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.catalog.registry import RESOURCE_TYPES
-from shared.domain.index import IndexState
+from shared.domain.caller import Caller
+from shared.domain.index_state import IndexState
+from shared.domain.job import JobKind, Places
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.domain.sync_job import JobKind, Places
 from shared.use_cases.create_delete_job import create_delete_job
 from shared.use_cases.delete_batch import delete_batch
 from shared.use_cases.finish_deletion import finish_deletion
-from shared.use_cases.jobs.intake import Caller, JobStores
+from shared.use_cases.jobs.intake import JobStores
 from shared.use_cases.plan_deletion import plan_deletion
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld
@@ -66,7 +67,7 @@ class DeleteWorld(SyncWorld):
 
     def __init__(self, dynamodb: Any) -> None:
         super().__init__(dynamodb, RESOURCE_TYPES)
-        self.jobs = SyncStore(self.client, "SyncJobsTable", "SyncResourcesTable", kind=JobKind.DELETE)
+        self.jobs = JobStore(self.client, "SyncJobsTable", "SyncResourcesTable", kind=JobKind.DELETE)
         self.index: WhoUsesWhat = WhoUsesWhat()  # type: ignore[assignment]
         self.repository = DeletingRepository(SOURCE_ORG)
         self.target = self.repository  # type: ignore[assignment]

@@ -8,22 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from shared.domain.config_node import Blueprint
-from shared.domain.index import (
-    INDEX_LIFETIME_S,
-    ITEM_LIFETIME_S,
-    BuildResult,
-    BuildStatus,
-    Changes,
-    IndexState,
-    ItemKey,
-    ItemKind,
-    NodeQuery,
-    Page,
-    Partition,
-    StoredItem,
-    SupersededError,
-    identified_in,
-)
+from shared.domain.index_items import ITEM_LIFETIME_S, Changes, ItemKey, ItemKind, Partition, StoredItem, identified_in
+from shared.domain.index_state import INDEX_LIFETIME_S, BuildResult, BuildStatus, IndexState, SupersededError
+from shared.domain.node_query import NodeQuery, Page
 from shared.domain.references import Identifiers
 from shared.domain.resource_type import ResourceKey
 from tests.fakes.api import Clock

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from shared.domain.errors import HubError
-from shared.domain.sync_job import Job
+from shared.domain.job import Job
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sync_world import SOURCE_ORG, ProcessDiedError, SyncWorld
 

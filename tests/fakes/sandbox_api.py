@@ -29,9 +29,10 @@ from sandbox.server.operations import store_payload
 from sandbox.server.routing import Router
 from sandbox.server.store import DEFAULT_USER, Store
 from shared.adapters.downstream.repository import DownstreamRepository
+from shared.domain.api_operation import ListOperation, Operation
 from shared.domain.errors import DownstreamMalformedError, DownstreamRejectedError, HubError, NotFoundError
 from shared.domain.ports.configs import Payload, WrittenConfig
-from shared.domain.resource_type import ListOperation, Operation, ResourceType
+from shared.domain.resource_type import ResourceType
 
 _BASE_URL = "https://sandbox"
 _START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -90,10 +91,14 @@ class SandboxClient:
             self.writes[operation.operation_id] += 1
         return json.loads(answer.body) if answer.body else None
 
-    def fetch_content(self, url: str) -> bytes:
+    @property
+    def storage(self) -> SandboxClient:
+        return self
+
+    def fetch(self, url: str) -> bytes:
         return self._transfer("GET", url, b"", "").body
 
-    def send_content(self, url: str, content: bytes, mime_type: str) -> None:
+    def send(self, url: str, content: bytes, mime_type: str) -> None:
         self._transfer("PUT", url, content, mime_type)
 
     def _transfer(self, method: str, url: str, content: bytes, mime_type: str) -> Answer:

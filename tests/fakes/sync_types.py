@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.resource_type import (
     ActiveFlag,
     Fields,
     Form,
     Identity,
-    ListOperation,
     NaturalKey,
-    Operation,
     Reference,
     ResourceType,
     Strength,
-    WriteOperation,
 )
 
 _WHERE = {"api": "sample", "host": "sample.example", "operation_id": "x", "method": "POST", "path": "/{id}"}

@@ -9,18 +9,19 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
-from shared.adapters.dynamodb.sync_store import SyncStore
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
+from shared.domain.job import Job, JobStatus
 from shared.domain.ports.runs import KeptToken
 from shared.domain.resource_type import ResourceKey, ResourceType
-from shared.domain.sync_job import Job, JobStatus, Row
+from shared.domain.row import Row
 from shared.use_cases.fetch_sources import fetch_sources
 from shared.use_cases.finish_job import finish_job
 from shared.use_cases.jobs.payloads import request_key
-from shared.use_cases.jobs.step import StepInput, SyncPorts
+from shared.use_cases.jobs.step import StepInput, StepPorts
 from shared.use_cases.next_batches import next_batches
 from shared.use_cases.patch_references import patch_references
 from shared.use_cases.plan_job import plan_job
@@ -167,7 +168,7 @@ class SyncWorld:
         self.source = VersionedRepository(SOURCE_ORG, page_size=100)
         self.target = VersionedRepository(TARGET_ORG, page_size=100)
         self.client = OneLockClient(dynamodb.meta.client)
-        self.jobs = SyncStore(self.client, "SyncJobsTable", "SyncResourcesTable", "IndexTable")
+        self.jobs = JobStore(self.client, "SyncJobsTable", "SyncResourcesTable", "IndexTable")
         self.lineage = LineageStore(self.client, "LineageTable", self.now)
         self.payloads = MemoryPayloads()
         self.memory = MemoryStore(self.client, "MemoryTable", self.payloads)
@@ -191,8 +192,8 @@ class SyncWorld:
     def sleep(self, seconds: float) -> None:
         self.skipped_s += seconds
 
-    def ports(self) -> SyncPorts:
-        return SyncPorts(
+    def ports(self) -> StepPorts:
+        return StepPorts(
             catalogue=self.catalogue,
             jobs=self.jobs,
             commits=RowCommits(
@@ -360,7 +361,7 @@ class SyncWorld:
         return sum(number for (name, _), number in self.target.calls.items() if name in ("create", "update"))
 
 
-_STEPS: Mapping[str, Callable[[StepInput, SyncPorts], Mapping[str, Any]]] = {
+_STEPS: Mapping[str, Callable[[StepInput, StepPorts], Mapping[str, Any]]] = {
     "SnapshotTarget": snapshot_target,
     # Small enough for jobs of tests to have several batches and stages.
     "PlanJob": partial(plan_job, batch_size=50),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from shared.domain.api_operation import ListOperation, Operation
 from shared.domain.resource_type import (
     ActiveFlag,
     Fields,
     Form,
     Identity,
-    ListOperation,
-    Operation,
     Reference,
     ResourceType,
     UsageMetric,

@@ -20,9 +20,10 @@ import pytest
 from functions.index.build_index import handler as build_index
 from shared.bootstrap import sync_api
 from shared.bootstrap.delete_jobs import delete_jobs
-from shared.bootstrap.sync_api import jobs_with_events
+from shared.bootstrap.sync_api import sync_jobs
+from shared.domain.job import JobKind, JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobKind, JobStatus, Phase, Row, RowStatus
+from shared.domain.row import Phase, Row, RowStatus
 from shared.use_cases.jobs.closure import Closure
 from shared.use_cases.jobs.payloads import source_key
 from tests.fakes.sandbox_api import store_unchecked
@@ -125,7 +126,7 @@ class World:
 
     def _ended_job(self, kind: JobKind) -> str:
         """Make two jobs, close both with failed rows, and return the second, which has an idempotency key."""
-        jobs = delete_jobs() if kind is JobKind.DELETE else jobs_with_events()
+        jobs = delete_jobs() if kind is JobKind.DELETE else sync_jobs()
         operation = f"create{kind.capitalize()}Job"
         request = self._sync_request()
         if kind is JobKind.DELETE:
@@ -352,7 +353,7 @@ def _undo(api: WholeApi, operation: Operation, token: str | None, status: int, b
         pair = {name: body[name] for name in ("type", "source_id", "source_org_id")}
         assert api.call(operations()["breakLineage"], token, pair)[0] == 200
         return
-    jobs = delete_jobs() if "Delete" in operation.id else jobs_with_events()
+    jobs = delete_jobs() if "Delete" in operation.id else sync_jobs()
     job = jobs.get_job(MINE if token == STRANGER else OTHER, body["id"])
     jobs.finish_job(job, JobStatus.FAILED, "2026-03-01T08:00:00.000Z", [], {})
     jobs.release_slot(job)

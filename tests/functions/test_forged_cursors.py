@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.dynamodb import cursor
-from shared.adapters.dynamodb.sync_store import SyncStore
-from shared.domain.sync_job import Job, JobStatus
+from shared.adapters.dynamodb.job_store import JobStore
+from shared.domain.job import Job, JobStatus
 from tests.events import load_event
 
 DEFINITION = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
@@ -57,7 +57,7 @@ def test_a_forged_cursor_is_a_bad_request(operation, status, storage, lambda_con
     monkeypatch.setenv("ENVIRONMENT", "local")
     monkeypatch.setenv("DOWNSTREAM_URL_TEMPLATE", "http://127.0.0.1:9/{host}")
     handler = importlib.import_module(f"functions.api.{snake_case(operation)}.handler").lambda_handler
-    monkeypatch.setattr(SyncStore, "get_job", lambda store, org_id, job_id: replace(JOB, planned=True))
+    monkeypatch.setattr(JobStore, "get_job", lambda store, org_id, job_id: replace(JOB, planned=True))
     answers = {}
     # What a config depends on is read live, behind the cursor: nothing is stored under its keys.
     for last in FORGED if operation == "getConfigDependencies" else (*FORGED, *PLACES):

@@ -8,10 +8,10 @@ from functions.api.rebuild_index import handler as rebuild_index
 from functions.index.build_index import handler as build_handler
 from functions.index.continue_index import handler as continue_handler
 from shared.adapters import aws as shared_clients
-from shared.adapters.credentials import MAX_TOKEN_BYTES
 from shared.bootstrap import index_build
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
+from shared.domain.bounds import MAX_TOKEN_BYTES
 from shared.domain.errors import CredentialsExpiredError, DownstreamUnavailableError
 from tests.aws import REGION, forget_adapters
 from tests.events import load_event

@@ -11,7 +11,7 @@ from functions.api.get_config_used_by import handler as get_config_used_by
 from functions.api.get_index import handler as get_index
 from functions.api.list_config_types import handler as list_config_types
 from functions.api.list_configs import handler as list_configs
-from shared.bootstrap import reads
+from shared.bootstrap import index
 from shared.bootstrap.catalogue import catalogue
 from shared.domain.errors import (
     CredentialsExpiredError,
@@ -23,8 +23,9 @@ from shared.domain.errors import (
     OperationUnsupportedError,
     StorageThrottledError,
 )
-from shared.domain.index import BuildResult, new_build_token
-from shared.use_cases.build_index import BuildRun, build_index
+from shared.domain.index_state import BuildResult, new_build_token
+from shared.use_cases.build_index import build_index
+from shared.use_cases.indexing.build_run import BuildRun
 from tests.aws import REGION, create_tables, forget_adapters
 from tests.events import load_event
 from tests.fakes.config_repository import FakeConfigRepository
@@ -57,7 +58,7 @@ def store():
         patch.setenv("INDEX_TABLE", "IndexTable")
         create_tables(boto3.resource("dynamodb"))
         forget_adapters()
-        made = reads.index_store()
+        made = index.index_store()
         build(made)
         yield made
     forget_adapters()

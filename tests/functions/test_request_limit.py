@@ -20,7 +20,8 @@ ALLOWED = 300
 
 @pytest.fixture
 def limited(aws, tables, monkeypatch):
-    monkeypatch.setenv("SYNC_JOBS_TABLE", "SyncJobsTable")
+    for name in ("SYNC_JOBS", "SYNC_RESOURCES", "INDEX"):
+        monkeypatch.setenv(f"{name}_TABLE", f"{name.title().replace('_', '')}Table")
     monkeypatch.setenv("REQUESTS_PER_ORGANISATION", str(ALLOWED))
     monkeypatch.setattr(api, "DynamoRateBudget", partial(DynamoRateBudget, clock=lambda: 1_800_000_000.0))
     forget_adapters()

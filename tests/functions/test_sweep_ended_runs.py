@@ -9,8 +9,8 @@ from moto import mock_aws
 
 from functions.operations.sweep_ended_runs.handler import lambda_handler
 from sandbox.dashboards import read_samples
-from shared.bootstrap import index, sweep
-from shared.bootstrap.reads import index_store
+from shared.bootstrap import index_builder, sweep
+from shared.bootstrap.index import index_store
 from shared.bootstrap.sync import sync_store
 from shared.domain.errors import StorageThrottledError
 from shared.use_cases.sweep_ended_runs import LOST
@@ -49,7 +49,7 @@ def machine(monkeypatch, invoked):
         def __init__(self, _client, name):
             self.invoke = lambda event: invoked.append((name, event))
 
-    for module in (sweep, index):
+    for module in (sweep, index_builder):
         monkeypatch.setattr(module, "AsyncFunction", Invoked)
     with mock_aws():
         create_tables(boto3.resource("dynamodb"))

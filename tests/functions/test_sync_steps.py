@@ -11,7 +11,7 @@ from moto import mock_aws
 from functions.sync.finish_job import handler as finish_job
 from shared.bootstrap import sync
 from shared.domain.errors import CredentialsExpiredError
-from shared.domain.sync_job import JobStatus
+from shared.domain.job import JobStatus
 from tests.adapters.test_sync_commits import new_job
 from tests.aws import REGION, create_tables, forget_adapters
 from tests.events import EVENTS, load_event

@@ -16,8 +16,9 @@ from urllib.parse import quote, urlencode
 import pytest
 import requests
 
-from sandbox.server.application import Sandbox, Settings
+from sandbox.server.application import Application
 from sandbox.server.definitions import read_endpoint
+from sandbox.server.sandbox import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ISSUER = "http://sandbox.test/_sandbox"
@@ -41,7 +42,7 @@ class Reply:
 class Client:
     """Calls a sandbox in this process."""
 
-    sandbox: Sandbox
+    sandbox: Application
     headers: dict[str, str] = field(default_factory=dict)
 
     def send(self, method: str, url: str, body: Any = None, **headers: str) -> Reply:
@@ -110,12 +111,12 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _strict_sandbox(key_file: Path) -> Sandbox:
-    return Sandbox(Settings(ISSUER, key_file, validate=True))
+def _strict_sandbox(key_file: Path) -> Application:
+    return Application(Settings(ISSUER, key_file, validate=True))
 
 
 @pytest.fixture
-def client(_strict_sandbox: Sandbox) -> Client:
+def client(_strict_sandbox: Application) -> Client:
     """A client without a token, of an empty sandbox that checks everything against the definitions."""
     client = Client(_strict_sandbox)
     client.send("POST", "/_sandbox/reset", {"what": "all"})
@@ -135,12 +136,12 @@ def beta(client: Client) -> Client:
 
 
 @pytest.fixture(scope="session")
-def _lenient_sandbox(key_file: Path) -> Sandbox:
-    return Sandbox(Settings(ISSUER, key_file))
+def _lenient_sandbox(key_file: Path) -> Application:
+    return Application(Settings(ISSUER, key_file))
 
 
 @pytest.fixture
-def lenient(_lenient_sandbox: Sandbox) -> Client:
+def lenient(_lenient_sandbox: Application) -> Client:
     """A client of organisation 100 in a sandbox that does not look at the definitions."""
     client = Client(_lenient_sandbox)
     client.send("POST", "/_sandbox/reset", {"what": "all"})

@@ -7,7 +7,8 @@ from typing import Any
 import jwt
 import pytest
 
-from sandbox.server.application import Sandbox, Settings
+from sandbox.server.application import Application
+from sandbox.server.sandbox import Settings
 from sandbox.server.tokens import DEFAULT_TTL_S, Tokens
 from tests.sandbox.conftest import ISSUER, Client, sign_in
 from tests.sandbox.samples import ORG, SAMPLES
@@ -50,7 +51,7 @@ def test_missing_token_is_unauthorised_in_the_error_shape_of_the_api(client: Cli
 
 
 def test_token_outlives_a_restart(alpha: Client, key_file: Path) -> None:
-    restarted = Client(Sandbox(Settings(ISSUER, key_file)), alpha.headers)
+    restarted = Client(Application(Settings(ISSUER, key_file)), alpha.headers)
     assert restarted.call("organization", "getCurrentOrganization").json()["id"] == ORG
 
 

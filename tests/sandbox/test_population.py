@@ -11,7 +11,7 @@ from sandbox.server.kinds import KIND_OF, KINDS
 from sandbox.server.routing import Router, declared_routes
 from shared.adapters.downstream import repository
 from shared.catalog.registry import RESOURCE_TYPES
-from shared.domain.resource_type import Operation
+from shared.domain.api_operation import Operation
 from tests.sandbox.conftest import Client, Reply, sign_in
 from tests.sandbox.samples import APP, ORG, SAMPLES, Sample
 

@@ -20,9 +20,10 @@ from sandbox.server.kinds import KIND_OF
 from sandbox.server.store import Store
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.errors import ConflictError, DownstreamRejectedError, HubError
+from shared.domain.job import Job
 from shared.domain.paths import find_value, merge_patch
 from shared.domain.resource_type import Identity, ResourceKey
-from shared.domain.sync_job import Job, Row, RowStatus
+from shared.domain.row import Row, RowStatus
 from shared.use_cases.break_lineage import break_lineage
 from shared.use_cases.confirm_lineage import confirm_lineage
 from shared.use_cases.jobs.payloads import request_key

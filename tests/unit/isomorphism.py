@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.domain.api_operation import Removal
 from shared.domain.paths import find_value, remove_paths, values_at
-from shared.domain.resource_type import PORTABLE_FORMS, Catalogue, Form, Identity, Removal, ResourceKey, ResourceType
+from shared.domain.resource_type import PORTABLE_FORMS, Catalogue, Form, Identity, ResourceKey, ResourceType
 
 Payload = Mapping[str, Any]
 Payloads = Mapping[ResourceKey, Payload]

@@ -16,12 +16,14 @@ from uuid import NAMESPACE_OID, uuid5
 
 from hypothesis import strategies as st
 
+from shared.domain.api_operation import Operation, WriteOperation
 from shared.domain.fingerprint import fingerprint
 from shared.domain.leftovers import leftover_source_ids, remapped_ids
 from shared.domain.paths import copy_json, find_value, values_at
 from shared.domain.plan import Action, LineageEntry, Plan, PlannedResource, Resolution, SourceConfig, TargetConfig
 from shared.domain.planner import plan
-from shared.domain.references import Identified, find_references, read_referable_fields, referents_of
+from shared.domain.referable_fields import read_referable_fields
+from shared.domain.references import Identified, find_references
 from shared.domain.remap import (
     WrittenTarget,
     activation_body,
@@ -34,15 +36,14 @@ from shared.domain.resource_type import (
     Form,
     Identity,
     NaturalKey,
-    Operation,
     Reference,
     ResourceKey,
     ResourceType,
     Strength,
     SystemManaged,
-    WriteOperation,
 )
-from shared.domain.sync_job import RowError
+from shared.domain.row import RowError
+from shared.domain.sendable import referents_of
 
 SOURCE, TARGET = "org-source", "org-target"
 SOFT = Strength.SOFT

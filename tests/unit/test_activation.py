@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.resource_type import ActiveFlag, ResourceKey
-from shared.domain.sync_job import RowStatus
+from shared.domain.row import RowStatus
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sync_types import CATALOGUE, DESIGN, JOURNEY
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld

@@ -15,10 +15,12 @@ from shared.domain.errors import (
     DownstreamUnavailableError,
     NotFoundError,
 )
-from shared.domain.index import QUEUED_S, ItemKind, new_build_token
+from shared.domain.index_items import ItemKind
+from shared.domain.index_state import QUEUED_S, new_build_token
 from shared.domain.resource_type import ResourceKey
-from shared.use_cases import build_index as build_module
-from shared.use_cases.build_index import MAX_CONTINUATIONS, BuildReport, BuildRun, build_index
+from shared.use_cases.build_index import MAX_CONTINUATIONS, build_index
+from shared.use_cases.indexing import build_run, reading
+from shared.use_cases.indexing.build_run import BuildReport, BuildRun
 from tests.fakes.api import Clock
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.index import FakeIndex
@@ -440,7 +442,7 @@ def test_indexes_a_picture_only_with_a_manifest_or_where_it_is_referred_to(org):
 
 def test_reports_a_cap(org, monkeypatch):
     add_pictures(org)
-    monkeypatch.setattr(build_module, "MAX_INDEXED_WHEN_USED", 2)
+    monkeypatch.setattr(reading, "MAX_INDEXED_WHEN_USED", 2)
     org.build()
 
     assert org.index.state.capped == {"picture": 2}
@@ -611,7 +613,7 @@ def slow_after(org: Organisation, calls: int) -> Callable[[], float]:
 def test_an_interrupted_build_ends_with_the_same_index(org, monkeypatch, calls):
     add_pictures(org)
     org.repository.blueprints = [(Blueprint("bp-1", "Starter"), [ResourceKey("theme", "theme-1")])]
-    monkeypatch.setattr(build_module, "_CONFIGS_PER_CHECKPOINT", 2)
+    monkeypatch.setattr(build_run, "_CONFIGS_PER_CHECKPOINT", 2)
     whole = Organisation()
     whole.repository = org.repository
     whole.build()

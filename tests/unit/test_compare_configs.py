@@ -16,8 +16,9 @@ from shared.domain.errors import (
 )
 from shared.domain.fingerprint import canonical, fingerprint
 from shared.domain.plan import LineageEntry
-from shared.domain.references import Identified, without_secrets
+from shared.domain.references import Identified
 from shared.domain.resource_type import Fields, ResourceKey, ResourceType
+from shared.domain.sendable import without_secrets
 from shared.use_cases.compare_configs import MAX_DIFFERENCES, compare_configs
 from shared.use_cases.reading.live_configs import OutOfTimeError
 from tests.fakes import types

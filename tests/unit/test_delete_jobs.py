@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.caller import Caller
 from shared.domain.deletion import plan_deletion
 from shared.domain.errors import (
     CredentialsExpiredError,
@@ -17,16 +18,17 @@ from shared.domain.errors import (
     StorageThrottledError,
     UnknownOutcomeError,
 )
-from shared.domain.index import IndexState
-from shared.domain.matching import find_delete_guard
+from shared.domain.index_state import IndexState
+from shared.domain.job import Job, JobKind, JobStatus, Places
 from shared.domain.ports.runs import KeptToken
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import RowError, RowStatus
 from shared.domain.row_commit import ClaimOutcome
-from shared.domain.sync_job import Job, JobKind, JobStatus, Places, RowError, RowStatus
+from shared.domain.system_managed import find_delete_guard
 from shared.use_cases.create_delete_job import MAX_USES_A_WARNING, create_delete_job
 from shared.use_cases.delete_batch import delete_batch
 from shared.use_cases.finish_deletion import finish_deletion
-from shared.use_cases.jobs.intake import Caller, JobStores
+from shared.use_cases.jobs.intake import JobStores
 from shared.use_cases.jobs.step import StepInput
 from shared.use_cases.writing.batch_run import MAX_ATTEMPTS
 from tests.fakes.config_repository import FakeConfigRepository

@@ -11,10 +11,10 @@ from shared.domain.errors import (
     DownstreamRejectedError,
     DownstreamUnavailableError,
 )
+from shared.domain.job import Job, JobStatus
 from shared.domain.paths import merge_patch
 from shared.domain.references import Identified
 from shared.domain.resource_type import NaturalKey, ResourceKey
-from shared.domain.sync_job import Job, JobStatus
 from shared.use_cases import fetch_sources as module
 from shared.use_cases.fetch_sources import fetch_sources
 from shared.use_cases.jobs.closure import read_closure, read_identifiers, read_sources

@@ -27,12 +27,29 @@ import pytest
 
 import shared
 from shared.catalog.registry import RESOURCE_TYPES
-from shared.domain import bounds, comparison, fingerprint, leftovers, paths, redaction, references, remap, text_scan
-from shared.domain.index import identifying_fields, read_config
-from shared.domain.matching import Pair, natural_key_of
+from shared.domain import (
+    bounds,
+    comparison,
+    escapes,
+    fingerprint,
+    leftovers,
+    paths,
+    redaction,
+    referable_fields,
+    references,
+    remap,
+    rewriting,
+    sendable,
+    text_scan,
+)
+from shared.domain.identifiers import identifying_fields
+from shared.domain.matching import Pair
+from shared.domain.natural_keys import natural_key_of
 from shared.domain.plan import Action, PlannedResource
-from shared.domain.references import Identified, Replacement
+from shared.domain.read_config import read_config
+from shared.domain.references import Identified
 from shared.domain.resource_type import ResourceKey, ResourceType
+from shared.domain.rewriting import Replacement
 from shared.domain.since_last_sync import SinceLastSync, conflicts
 
 KIB = 1024
@@ -232,7 +249,7 @@ def _found(text: str, is_known: Callable[[str], bool] | None) -> list[references
 def _rewritten(text: str) -> None:
     payload = {"id": "x", "body": text}
     found = references.find_references(TEMPLATE, payload, lambda _: True)
-    references.rewrite(payload, [Replacement(one, 'a"\\b') for one in found])
+    rewriting.rewrite(payload, [Replacement(one, 'a"\\b') for one in found])
 
 
 def _left(text: str) -> None:
@@ -267,7 +284,7 @@ TEXT_WALKERS: dict[str, Callable[[str], object]] = {
     "composed text": bounds.composed_text,
     "read JSON": _json_of,
     "natural key": lambda text: natural_key_of(RESOURCE_TYPES["emailtemplate"], {"name": text}),
-    "secrets": lambda text: references.sendable(RESOURCE_TYPES["webhook"], {"auth": {"a": text}, "b": text}),
+    "secrets": lambda text: sendable.sendable(RESOURCE_TYPES["webhook"], {"auth": {"a": text}, "b": text}),
 }
 
 
@@ -404,7 +421,7 @@ def _paths(entry: ResourceType, ours: dict[str, Any], theirs: dict[str, Any]) ->
 
 def _walk(entry: ResourceType, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     ids = leftovers.SourceIds.of(one.identifier for one in references.find_references(entry, ours))
-    references.referents_of(entry, ours, _known(entry).source_identifiers, RESOURCE_TYPES, below=("a",))
+    sendable.referents_of(entry, ours, _known(entry).source_identifiers, RESOURCE_TYPES, below=("a",))
     leftovers.leftover_source_ids(entry, ours, theirs, ids, ())
 
 
@@ -428,7 +445,7 @@ def test_a_walk_takes_no_more_time_than_grows_with_the_payload(name: str, large:
 NO_WALKERS = {
     "is_copied", "is_portable", "is_by_name", "referable_fields", "is_plain", "covers", "set_value",
     "catalogue_version", "pair_up", "change_of", "own_identifiers", "remapped_ids", "missing_referents",
-    "written_references", "planned_to_json", "planned_from_json", "is_identifier_shaped", "read_referable_fields",
+    "written_references", "is_identifier_shaped", "read_referable_fields",
     "read_fields", "without_secrets", "remove_paths",
 }  # fmt: skip
 
@@ -444,7 +461,21 @@ def test_no_walker_is_missed() -> None:
             work(*make(500))
     profile.disable()
     reached = {entry.code for entry in profile.getstats()}
-    walking = (bounds, comparison, fingerprint, leftovers, paths, redaction, references, remap, text_scan)
+    walking = (
+        bounds,
+        comparison,
+        escapes,
+        fingerprint,
+        leftovers,
+        paths,
+        redaction,
+        referable_fields,
+        references,
+        remap,
+        rewriting,
+        sendable,
+        text_scan,
+    )
     public = {
         name: function.__code__
         for module in walking

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from shared.domain import match_closure, matching, references
+from shared.domain import match_closure, matching, references, sendable
+from shared.domain.plan import Rule
 from shared.domain.planner import _Planner
 from shared.domain.text_scan import is_identifier_shaped
 from shared.use_cases import fetch_sources
@@ -22,7 +23,7 @@ from shared.use_cases.plan_job import _Planning
 from tests.unit.histories import BrokenLawError, run_history
 
 _match, _protect = matching.match, matching._protect
-_scan, _referents_of = references.scan, references.referents_of
+_scan, _referents_of = references.scan, sendable.referents_of
 
 
 def _a_lost_reference_is_unchanged(planted: pytest.MonkeyPatch) -> None:
@@ -35,7 +36,7 @@ def _what_pins_a_config_that_is_written_stays_as_it_is(planted: pytest.MonkeyPat
 
 def _what_lineage_knows_by_name_is_patched(planted: pytest.MonkeyPatch) -> None:
     def protect(resource_type: Any, config: Any, found: Any, *more: Any) -> Any:
-        return found if found.rule == "3" else _protect(resource_type, config, found, *more)
+        return found if found.rule is Rule.LINEAGE else _protect(resource_type, config, found, *more)
 
     planted.setattr(matching, "_protect", protect)
 
@@ -67,7 +68,7 @@ def _two_sources_share_a_target(planted: pytest.MonkeyPatch) -> None:
 
 
 def _whatever_stands_where_an_id_should_is_one(planted: pytest.MonkeyPatch) -> None:
-    planted.setattr(references, "can_be_id", lambda _: True)
+    planted.setattr(sendable, "can_be_id", lambda _: True)
     planted.setattr(references, "claimed_id", lambda value: value)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import RowStatus
+from shared.domain.row import RowStatus
 from tests.fakes.sandbox_api import seeded, without_threads
 from tests.unit.histories import EVERYWHERE, ORGS, HistoryWorld
 from tests.unit.random_configs import body_of

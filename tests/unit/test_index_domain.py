@@ -5,26 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.edges import identifiers_of
 from shared.domain.errors import InvalidRequestError
-from shared.domain.index import (
+from shared.domain.identifiers import identifying_fields
+from shared.domain.index_items import (
     MAX_CONFIGS_PER_IDENTIFIER,
-    MAX_POINTERS,
-    Candidate,
     ItemKind,
-    ReadConfig,
     StoredItem,
-    UnindexableConfigError,
     digest_of,
     identified_in,
     identifier_items,
-    identifiers_of,
-    identifying_fields,
-    new_build_token,
     owner_of,
     plan_changes,
-    read_config,
-    resource_type_named,
 )
+from shared.domain.index_state import new_build_token
+from shared.domain.node_query import resource_type_named
+from shared.domain.read_config import MAX_POINTERS, Candidate, ReadConfig, UnindexableConfigError, read_config
 from tests.fakes.types import CATALOGUE, FORM
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)

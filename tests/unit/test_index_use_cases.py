@@ -5,10 +5,11 @@ import pytest
 
 from shared.adapters.dynamodb import cursor
 from shared.domain.errors import InvalidRequestError, NotFoundError, StorageThrottledError
-from shared.domain.index import QUEUED_S, new_build_token
-from shared.use_cases.build_index import BuildRun, build_index
+from shared.domain.index_state import QUEUED_S, new_build_token
+from shared.use_cases.build_index import build_index
 from shared.use_cases.get_config_dependencies import get_config_dependencies
 from shared.use_cases.get_config_used_by import get_config_used_by
+from shared.use_cases.indexing.build_run import BuildRun
 from shared.use_cases.list_config_types import list_config_types
 from shared.use_cases.rebuild_index import rebuild_index, restart_build
 from tests.fakes.api import Clock

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from shared.domain import graph, match_closure, planner, remap
+from shared.domain.immutable import EMPTY
 from shared.domain.matching import TargetIndex
 from shared.domain.plan import ResolutionKind
-from shared.domain.resource_type import EMPTY
 from tests.unit import test_plan_laws as laws
 from tests.unit.organisations import organisations
 

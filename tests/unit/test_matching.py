@@ -6,30 +6,21 @@ from typing import Any
 
 import pytest
 
-from shared.domain.matching import (
-    Match,
-    Pair,
-    TargetIndex,
-    chosen_id,
-    find_system_managed,
-    match,
-    may_match,
-    natural_key_of,
-    portable_id,
-)
-from shared.domain.plan import LineageEntry, SourceConfig, TargetConfig
+from shared.domain.api_operation import Operation, WriteOperation
+from shared.domain.matching import Match, Pair, TargetIndex, chosen_id, match, may_match, portable_id
+from shared.domain.natural_keys import natural_key_of
+from shared.domain.plan import LineageEntry, Rule, SourceConfig, TargetConfig
 from shared.domain.resource_type import (
     Fields,
     Identity,
     NaturalKey,
-    Operation,
     Reference,
     ResourceKey,
     ResourceType,
     SystemManaged,
-    WriteOperation,
 )
-from shared.domain.sync_job import RowError
+from shared.domain.row import RowError
+from shared.domain.system_managed import find_system_managed
 
 PAIR = Pair("s", "t")
 WRITE = WriteOperation(api="", host="", operation_id="w", method="PUT", path="/{id}", client_id=True)
@@ -93,8 +84,8 @@ def test_1_a_type_that_cannot_be_written_fails_and_says_why() -> None:
 def test_2_a_system_managed_config_is_skipped_and_mapped_to_the_targets_own() -> None:
     managed = a_type(system_managed=(SystemManaged(path="system", reason="The platform owns it."),))
     source = a_source({"name": "a", "system": True})
-    assert summary(matched(managed, source, a_target("x", name="a"))) == ("2", "x", True)
-    assert summary(matched(managed, source)) == ("2", None, True)
+    assert summary(matched(managed, source, a_target("x", name="a"))) == (Rule.PLATFORM_OWNED, "x", True)
+    assert summary(matched(managed, source)) == (Rule.PLATFORM_OWNED, None, True)
 
 
 def test_2_a_type_that_is_never_synced_is_skipped_with_its_reason() -> None:
@@ -105,7 +96,7 @@ def test_2_a_type_that_is_never_synced_is_skipped_with_its_reason() -> None:
 def test_2_a_config_that_the_targets_platform_owns_is_not_touched() -> None:
     managed = a_type(system_managed=(SystemManaged(path="protected", reason="Protected."),))
     found = matched(managed, a_source({"name": "a"}), a_target("x", name="a", protected=True))
-    assert summary(found) == ("2", "x", True)
+    assert summary(found) == (Rule.PLATFORM_OWNED, "x", True)
 
 
 def test_a_built_in_config_may_be_updated_but_is_never_created() -> None:
@@ -113,69 +104,77 @@ def test_a_built_in_config_may_be_updated_but_is_never_created() -> None:
         Identity.PORTABLE, system_managed=(SystemManaged(path="source", reason="Built in.", update_allowed=True),)
     )
     source = a_source({"name": "a", "source": "system"})
-    assert summary(matched(built_in, source, a_target("src", name="z"))) == ("4", "src", False)
-    assert summary(matched(built_in, source)) == ("4", None, True)
+    assert summary(matched(built_in, source, a_target("src", name="z"))) == (Rule.SAME_ID, "src", False)
+    assert summary(matched(built_in, source)) == (Rule.PLATFORM_OWNED, None, True)
 
 
 def test_3_lineage_wins_over_every_name() -> None:
     targets = [a_target("x", name="other"), a_target("y", name="a")]
-    assert summary(matched(a_type(), a_source({"name": "a"}), *targets, entry=lineage_to("x"))) == ("3", "x", False)
+    assert summary(matched(a_type(), a_source({"name": "a"}), *targets, entry=lineage_to("x"))) == (
+        Rule.LINEAGE,
+        "x",
+        False,
+    )
 
 
 def test_3_lineage_to_a_target_that_is_gone_falls_through_and_says_so() -> None:
     found = matched(a_type(), a_source({"name": "a"}), a_target("y", name="a"), entry=lineage_to("gone"))
-    assert summary(found) == ("5", "y", False)
+    assert summary(found) == (Rule.NATURAL_KEY, "y", False)
     assert "gone" in found.reason
-    assert summary(matched(a_type(), a_source({"name": "b"}), entry=lineage_to("gone"))) == ("7", None, False)
+    assert summary(matched(a_type(), a_source({"name": "b"}), entry=lineage_to("gone"))) == (Rule.NEW, None, False)
 
 
 def test_4_a_selected_config_is_found_by_the_id_that_both_organisations_share() -> None:
     word, role = a_type(Identity.PORTABLE), a_type(Identity.ORG_PREFIXED)
-    assert summary(matched(word, a_source({"name": "a"}), a_target("src"))) == ("4", "src", False)
-    assert summary(matched(role, a_source({"name": "a"}, "s:admin"), a_target("t:admin"))) == ("4", "t:admin", False)
+    assert summary(matched(word, a_source({"name": "a"}), a_target("src"))) == (Rule.SAME_ID, "src", False)
+    assert summary(matched(role, a_source({"name": "a"}, "s:admin"), a_target("t:admin"))) == (
+        Rule.SAME_ID,
+        "t:admin",
+        False,
+    )
 
 
 def test_2a_what_was_reached_by_name_only_is_left_alone_even_with_lineage() -> None:
     word = a_type(Identity.PORTABLE)
     source = a_source({"name": "a"}, selected=False)
-    assert summary(matched(word, source, a_target("src"))) == ("2a", "src", True)
-    assert summary(matched(word, source, a_target("x"), entry=lineage_to("x"))) == ("2a", "x", True)
+    assert summary(matched(word, source, a_target("src"))) == (Rule.BY_NAME, "src", True)
+    assert summary(matched(word, source, a_target("x"), entry=lineage_to("x"))) == (Rule.BY_NAME, "x", True)
 
 
 def test_2a_what_a_job_of_ours_left_half_done_is_completed_though_reached_by_name_only() -> None:
     word, source = a_type(Identity.PORTABLE), a_source({"name": "a"}, selected=False)
     half_done = replace(lineage_to("x"), last_sync_job_id="job-1")
-    assert summary(matched(word, source, a_target("x"), entry=half_done)) == ("3", "x", False)
+    assert summary(matched(word, source, a_target("x"), entry=half_done)) == (Rule.LINEAGE, "x", False)
     completed = replace(half_done, target_fingerprint="f")
-    assert summary(matched(word, source, a_target("x"), entry=completed)) == ("2a", "x", True)
+    assert summary(matched(word, source, a_target("x"), entry=completed)) == (Rule.BY_NAME, "x", True)
 
 
 def test_2a_holds_for_keys_of_configs_whose_id_differs() -> None:
     variable = a_type(natural_key=NaturalKey(fields=(("key",),), strong=True))
     by_name = a_source({"key": "k"}, selected=False, by_name_only=True)
     by_id = a_source({"key": "k"}, selected=False)
-    assert summary(matched(variable, by_name, a_target("x", key="k"))) == ("2a", "x", True)
-    assert summary(matched(variable, by_id, a_target("x", key="k"))) == ("5", "x", False)
+    assert summary(matched(variable, by_name, a_target("x", key="k"))) == (Rule.BY_NAME, "x", True)
+    assert summary(matched(variable, by_id, a_target("x", key="k"))) == (Rule.NATURAL_KEY, "x", False)
 
 
 def test_what_is_never_overwritten_is_skipped_where_it_exists_and_created_elsewhere() -> None:
     variable = a_type(Identity.PORTABLE, never_overwrite=True)
-    assert summary(matched(variable, a_source({"name": "a"}), a_target("src"))) == ("4", "src", True)
-    assert summary(matched(variable, a_source({"name": "a"}))) == ("7", None, False)
+    assert summary(matched(variable, a_source({"name": "a"}), a_target("src"))) == (Rule.SAME_ID, "src", True)
+    assert summary(matched(variable, a_source({"name": "a"}))) == (Rule.NEW, None, False)
 
 
 def test_5_one_unclaimed_config_of_the_natural_key_is_the_match_and_the_event_names_the_fields() -> None:
     found = matched(
         a_type(), a_source({"name": "a", "kind": 1}), a_target("x", name="a", kind=1.0), a_target("y", name="a")
     )
-    assert summary(found) == ("5", "x", False)
+    assert summary(found) == (Rule.NATURAL_KEY, "x", False)
     assert found.reason == "Matched by a weak natural key: name, kind agree."
 
 
 def test_5_a_config_that_lineage_claims_is_no_candidate() -> None:
     targets = [a_target("x", name="a"), a_target("y", name="a")]
     taken = frozenset({("any", "x")})
-    assert summary(matched(a_type(), a_source({"name": "a"}), *targets, taken=taken)) == ("5", "y", False)
+    assert summary(matched(a_type(), a_source({"name": "a"}), *targets, taken=taken)) == (Rule.NATURAL_KEY, "y", False)
 
 
 def test_6_several_candidates_fail_with_their_number_and_ids() -> None:
@@ -185,7 +184,7 @@ def test_6_several_candidates_fail_with_their_number_and_ids() -> None:
 
 def test_7_lineage_only_creates_what_a_name_would_match() -> None:
     found = matched(a_type(), a_source({"name": "a"}), a_target("x", name="a"), pair=Pair("s", "t", heuristic=False))
-    assert summary(found) == ("7", None, False)
+    assert summary(found) == (Rule.NEW, None, False)
 
 
 @pytest.mark.parametrize("payload", [{"kind": 1}, {"name": ""}, {"name": "\u00a0 "}, {"name": None}, {}])
@@ -196,12 +195,12 @@ def test_an_incomplete_natural_key_matches_nothing(payload: dict[str, Any]) -> N
 @pytest.mark.parametrize(
     ("ours", "theirs", "rule"),
     [
-        ("Größe", unicodedata.normalize("NFD", "Größe"), "5"),
-        ("Solar", "Solar ", "5"),
-        ("Solar", "\u00a0Solar\u00a0", "5"),
-        (["Größe", "a"], [unicodedata.normalize("NFD", "Größe") + " ", "a"], "5"),
-        ("Solar", "solar", "7"),
-        ("Solar Plus", "SolarPlus", "7"),
+        ("Größe", unicodedata.normalize("NFD", "Größe"), Rule.NATURAL_KEY),
+        ("Solar", "Solar ", Rule.NATURAL_KEY),
+        ("Solar", "\u00a0Solar\u00a0", Rule.NATURAL_KEY),
+        (["Größe", "a"], [unicodedata.normalize("NFD", "Größe") + " ", "a"], Rule.NATURAL_KEY),
+        ("Solar", "solar", Rule.NEW),
+        ("Solar Plus", "SolarPlus", Rule.NEW),
     ],
 )
 def test_blanks_around_a_name_and_its_unicode_form_do_not_count_and_case_does(
@@ -212,7 +211,11 @@ def test_blanks_around_a_name_and_its_unicode_form_do_not_count_and_case_does(
 
 def test_sets_in_a_natural_key_match_in_any_order() -> None:
     view = a_type(natural_key=NaturalKey(fields=(("slugs",),)), sets=("slugs",))
-    assert summary(matched(view, a_source({"slugs": ["a", "b"]}), a_target("x", slugs=["b", "a"]))) == ("5", "x", False)
+    assert summary(matched(view, a_source({"slugs": ["a", "b"]}), a_target("x", slugs=["b", "a"]))) == (
+        Rule.NATURAL_KEY,
+        "x",
+        False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.domain.index import INDEX_LIFETIME_S, IndexStanding
-from shared.domain.sync_job import JobKind, RunningJob
+from shared.domain.index_state import INDEX_LIFETIME_S, IndexStanding
+from shared.domain.job import JobKind, RunningJob
 from shared.use_cases.measure_health import Health, measure_health
 
 NOW = 10_000_000.0

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from shared.domain.paths import copy_json
-from shared.domain.plan import Action, Plan, PlannedResource, ResolutionKind, SourceConfig
+from shared.domain.plan import Action, Plan, PlannedResource, ResolutionKind, Rule, SourceConfig
 from shared.domain.planner import planned_status
 from shared.domain.resource_type import NaturalKey, Reference, ResourceKey, ResourceType
-from shared.domain.sync_job import RowError
+from shared.domain.row import RowError
 from tests.effort import count_calls
 from tests.unit.organisations import CATALOGUE, Item, Organisation, Sync, Target
 
@@ -287,7 +287,7 @@ def test_lineage_only_creates_what_a_name_would_match() -> None:
     target.create(CATALOGUE["group"], {"name": "g"}, None)
     assert actions(source, Sync(source, target, match="lineage_only").plan()) == ["create"]
     (planned,) = Sync(source, target).plan().resources
-    assert (planned.action, planned.record_lineage, planned.rule) == (Action.SKIP, True, "5")
+    assert (planned.action, planned.record_lineage, planned.rule) == (Action.SKIP, True, Rule.NATURAL_KEY)
     assert planned_status(planned, dry_run=True).value == "would_match_heuristic"
     assert planned_status(planned, dry_run=False).value == "skipped"
 
@@ -369,7 +369,7 @@ def test_a_natural_key_that_names_another_config_matches_by_its_id_on_the_target
     sync = synced(JOURNEY_LIKE)
     del sync.target.lineage[JOURNEY_LIKE.key(2)]
     planned = by_number(JOURNEY_LIKE, Sync(JOURNEY_LIKE, sync.target).plan())
-    assert (planned[2].rule, planned[2].target_id) == ("5", sync.id_map[JOURNEY_LIKE.key(2)].id)
+    assert (planned[2].rule, planned[2].target_id) == (Rule.NATURAL_KEY, sync.id_map[JOURNEY_LIKE.key(2)].id)
 
 
 def test_natural_keys_that_name_each_other_in_a_circle_match_nothing() -> None:

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.paths import copy_json
-from shared.domain.plan import Action, Plan, ResolutionKind
+from shared.domain.plan import Action, Plan, ResolutionKind, Rule
+from shared.domain.plan_json import planned_from_json, planned_to_json
 from shared.domain.planner import planned_status
-from shared.domain.remap import planned_from_json, planned_to_json
 from shared.domain.resource_type import ResourceKey
 from tests.unit.organisations import (
     CATALOGUE,
@@ -176,7 +176,7 @@ def test_what_agrees_by_name_and_in_nothing_else_is_matched_and_patched_to_say_t
     count = len(target.configs)
     sync = Sync(organisation, target)
     made = {one.key: one for one in sync.run().resources}
-    assert {made[organisation.key(item.number)].rule for item in halves} == {"5"}
+    assert {made[organisation.key(item.number)].rule for item in halves} == {Rule.NATURAL_KEY}
     assert len(target.configs) == count
     assert_target_equals_source(sync, list(halves))
 
@@ -212,7 +212,7 @@ def test_a_name_is_matched_where_one_free_config_has_it_and_never_guessed_where_
             assert error.code == "AMBIGUOUS_MATCH"
             assert all(one.id in error.message for one in free)
         elif rivals == {key}:
-            assert (planned[key].rule, planned[key].target_id) == ("5", next(iter(free)).id)
+            assert (planned[key].rule, planned[key].target_id) == (Rule.NATURAL_KEY, next(iter(free)).id)
 
 
 @laws
@@ -234,7 +234,7 @@ def test_what_exists_by_name_and_was_not_selected_is_left_as_it_is(organisation:
     for key, payload in before.items():
         assert target.configs[key] == payload
         assert key not in target.writes
-    assert not any(one.record_lineage for one in made.resources if one.rule == "2a")
+    assert not any(one.record_lineage for one in made.resources if one.rule is Rule.BY_NAME)
 
 
 @laws

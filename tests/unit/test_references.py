@@ -9,19 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.referable_fields import referable_fields
 from shared.domain.references import (
     FoundReference,
     Identified,
-    Replacement,
     find_references,
     is_by_name,
     is_identifier_shaped,
-    referable_fields,
-    referents_of,
     resolve,
-    rewrite,
-    sendable,
-    without_secrets,
 )
 from shared.domain.resource_type import (
     Fields,
@@ -32,6 +27,8 @@ from shared.domain.resource_type import (
     ResourceType,
     Strength,
 )
+from shared.domain.rewriting import Replacement, rewrite
+from shared.domain.sendable import referents_of, sendable, without_secrets
 from tests.effort import count_calls
 from tests.unit.organisations import CATALOGUE
 

@@ -6,19 +6,14 @@ from typing import Any
 
 import pytest
 
+from shared.domain.api_operation import WriteOperation
 from shared.domain.errors import DependencyFailedError
-from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind
+from shared.domain.plan import Action, PlannedResource, Resolution, ResolutionKind, Rule
+from shared.domain.plan_json import planned_from_json, planned_to_json
 from shared.domain.references import find_references
-from shared.domain.remap import (
-    WrittenTarget,
-    activation_body,
-    build_body,
-    missing_referents,
-    planned_from_json,
-    planned_to_json,
-)
-from shared.domain.resource_type import ActiveFlag, Reference, ResourceKey, ResourceType, Strength, WriteOperation
-from shared.domain.sync_job import RowError
+from shared.domain.remap import WrittenTarget, activation_body, build_body, missing_referents
+from shared.domain.resource_type import ActiveFlag, Reference, ResourceKey, ResourceType, Strength
+from shared.domain.row import RowError
 from tests.unit.test_references import type_with
 
 UUID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
@@ -183,3 +178,9 @@ def test_a_reference_in_a_key_is_read_as_one_from_what_an_older_version_wrote() 
     (resolution,) = stored["resolutions"]
     assert resolution.pop("in_key")
     assert planned_from_json(resource_type, stored) == one
+
+
+def test_a_pack_that_names_its_rule_by_number_is_read() -> None:
+    resource_type = updating(merge=False)
+    stored = {**planned_to_json(resource_type, planned(resource_type, {})), "rule": "3b"}
+    assert planned_from_json(resource_type, stored).rule is Rule.WAY_BACK

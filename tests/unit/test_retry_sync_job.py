@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from shared.domain.caller import Caller
 from shared.domain.errors import ConflictError, DownstreamRejectedError
+from shared.domain.job import Job, JobStatus, Places
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Job, JobStatus, Places, RowStatus
-from shared.use_cases.jobs.intake import Caller, JobIntake
+from shared.domain.row import RowStatus
+from shared.use_cases.jobs.intake import JobIntake
 from shared.use_cases.jobs.payloads import request_key, source_key
 from shared.use_cases.retry_sync_job import retry_sync_job
 from tests.fakes.dynamodb import MemoryDynamoDB

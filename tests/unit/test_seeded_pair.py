@@ -9,10 +9,10 @@ from typing import Any
 from sandbox.seed.organisations import build
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.fingerprint import canonical
+from shared.domain.job import JobStatus
 from shared.domain.paths import is_plain
 from shared.domain.ports.configs import WrittenConfig
 from shared.domain.resource_type import Identity, ResourceKey, ResourceType
-from shared.domain.sync_job import JobStatus
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sync_world import SOURCE_ORG, TARGET_ORG, SyncWorld

@@ -2,8 +2,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.domain.index import IndexStanding, IndexState
-from shared.domain.sync_job import JobKind, RunningJob
+from shared.domain.index_state import IndexStanding, IndexState
+from shared.domain.job import JobKind, RunningJob
 from shared.use_cases.sweep_ended_runs import LOST, UNSTARTED_S, JobsOfAKind, Sweep, sweep_ended_runs
 
 NOW = 10_000_000.0

@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.domain.index import collect_candidates
-from shared.domain.references import Replacement, find_references, rewrite
+from shared.domain.read_config import collect_candidates
+from shared.domain.references import find_references
 from shared.domain.resource_type import Form, Reference
+from shared.domain.rewriting import Replacement, rewrite
 from tests.unit.test_references import type_with
 
 if TYPE_CHECKING:

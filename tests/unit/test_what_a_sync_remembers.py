@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.api_operation import Removal
 from shared.domain.errors import DownstreamRejectedError, UnknownOutcomeError
+from shared.domain.job import Job
 from shared.domain.plan import LineageEntry
-from shared.domain.resource_type import Identity, NaturalKey, Removal, ResourceKey
-from shared.domain.sync_job import Job, RowStatus
+from shared.domain.resource_type import Identity, NaturalKey, ResourceKey
+from shared.domain.row import RowStatus
 from shared.use_cases.confirm_lineage import confirm_lineage
 from shared.use_cases.list_sync_job_resources import list_sync_job_resources
 from shared.use_cases.writing import batch_run
@@ -301,6 +303,32 @@ def test_a_version_that_an_update_bumps_late_is_pinned_as_it_is_then(
     world.carry_out(job_id, {**planned, "verify_batches": []})
     ((config_id, payload),) = lost
     world.target.update_config(MAPPING, config_id, payload)
+    for batch in planned["verify_batches"]:
+        world.until_done(job_id, "VerifyTargets", batch=batch)
+    assert world.finish(job_id).status.value == "succeeded"
+    assert on_target(world, "journey", "A")["mapping"]["version"] == on_target(world, "mapping", "M")["version"]
+    assert_settled(world, JOURNEY_KEY)
+
+
+def test_a_version_that_a_create_under_an_id_of_our_choice_bumps_late_is_pinned_as_it_is_then(world: SyncWorld) -> None:
+    chosen = replace(MAPPING, identity=Identity.CLIENT, create=replace(MAPPING.create, client_id=True))
+    world.catalogue = {**world.catalogue, "mapping": chosen}
+    mapping = {"id": "mapping-00000001", "version": 7}
+    world.source.add(MAPPING, {**mapping, "name": "M"})
+    world.source.add(JOURNEY, {"id": J, "name": "A", "design": D, "mapping": mapping})
+    create, lost = world.target.create_config, []
+
+    def losing(resource_type: Any, payload: Any, **named: Any) -> Any:
+        if resource_type.name == "mapping" and not lost:
+            lost.append((named["config_id"], payload))
+            raise UnknownOutcomeError("No answer.")
+        return create(resource_type, payload, **named)
+
+    world.target.create_config = losing  # type: ignore[method-assign]
+    job_id = world.create_job(JOURNEY_KEY)
+    planned = world.plan(job_id)
+    world.carry_out(job_id, {**planned, "verify_batches": []})
+    world.target.update_config(MAPPING, *lost[0])
     for batch in planned["verify_batches"]:
         world.until_done(job_id, "VerifyTargets", batch=batch)
     assert world.finish(job_id).status.value == "succeeded"

@@ -4,17 +4,19 @@ from types import SimpleNamespace
 
 import pytest
 
+from shared.domain.job import JobStatus
 from shared.domain.plan import Action, PlannedResource
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import Phase, Row, RowStatus, Work
 from shared.domain.row_commit import Lost, RowCommit
-from shared.domain.sync_job import JobStatus, Phase, Row, RowStatus, Work
 from shared.use_cases.jobs.step import JobStoppedError, StepInput, result
 from shared.use_cases.plan_job import work_left
 from shared.use_cases.writing import job_guard
 from shared.use_cases.writing.commit_writer import CommitWriter
 from shared.use_cases.writing.job_guard import JobGuard
 from shared.use_cases.writing.ready_queue import ReadyQueue
-from shared.use_cases.writing.row_work import Room, Task
+from shared.use_cases.writing.room import Room
+from shared.use_cases.writing.task import Task
 from tests.fakes.sync_types import FLOW
 
 

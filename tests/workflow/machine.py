@@ -16,7 +16,7 @@ import pytest
 from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
 
-from shared.domain.sync_job import Job
+from shared.domain.job import Job
 from tests.aws import REGION, create_tables, template
 from tests.conftest import LambdaContext
 from tests.fakes.moto_transactions import speed_up_transactions

@@ -9,8 +9,8 @@ import pytest
 
 from shared.bootstrap import delete_finish, delete_steps
 from shared.domain.errors import CredentialsExpiredError, DownstreamRejectedError, DownstreamUnavailableError
+from shared.domain.job import JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobStatus
 from tests.fakes.delete_world import DeleteWorld
 from tests.fakes.sync_world import SOURCE_ORG
 from tests.workflow.machine import Machine, deployed, handed_over

@@ -7,8 +7,9 @@ from itertools import combinations
 
 import pytest
 
+from shared.domain.job import JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobStatus, Row, RowStatus
+from shared.domain.row import Row, RowStatus
 from tests.fakes.beside_world import OTHER_ORG, BesideWorld, Write
 from tests.fakes.config_repository import FakeConfigRepository
 from tests.fakes.sync_types import DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA

@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
+from shared.domain.job import JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobStatus, RowStatus
+from shared.domain.row import RowStatus
 from tests.fakes.delete_world import DeleteWorld
 from tests.fakes.mortal_world import After, MortalWorld
 from tests.fakes.sync_world import SOURCE_ORG

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from shared.domain.caller import Caller
 from shared.domain.errors import ConflictError
 from shared.domain.fingerprint import fingerprint
-from shared.domain.references import without_secrets
+from shared.domain.job import JobStatus, Places
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobStatus, Places
-from shared.use_cases.jobs.intake import Caller, JobIntake
+from shared.domain.sendable import without_secrets
+from shared.use_cases.jobs.intake import JobIntake
 from shared.use_cases.retry_sync_job import retry_sync_job
 from tests.fakes.mortal_world import LATE, WITHOUT_CLAIMS, After, ExecutionDiedError, MortalWorld
 from tests.fakes.sync_world import SOURCE_ORG, TARGET_ORG, SyncWorld

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.job import JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobStatus
 from tests.fakes.sync_world import SyncWorld
 
 WEBHOOK = ResourceKey("webhook", "0b5c3c1e-1111-4a63-9d3a-0000000000b1")

@@ -9,8 +9,9 @@ import pytest
 from shared.catalog.registry import RESOURCE_TYPES
 from shared.domain.bounds import MAX_DEPTH
 from shared.domain.config_node import MAX_TEXT
+from shared.domain.job import Job, JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Job, JobStatus, Row, RowStatus
+from shared.domain.row import Row, RowStatus
 from tests.fakes.sync_types import FLOW, JOURNEY
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from shared.catalog.registry import RESOURCE_TYPES
+from shared.domain.job import JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobStatus, RowStatus
+from shared.domain.row import RowStatus
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sync_types import CATALOGUE as SMALL
 from tests.fakes.sync_types import DESIGN, JOURNEY

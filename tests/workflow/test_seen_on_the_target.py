@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import UnknownOutcomeError
+from shared.domain.job import JobStatus
 from shared.domain.resource_type import Form, Identity, NaturalKey, Reference, ResourceKey
-from shared.domain.sync_job import JobStatus, RowStatus
+from shared.domain.row import RowStatus
 from shared.use_cases import snapshot_target
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.sync_types import ATTACHMENT, CATALOGUE, DESIGN, JOURNEY, MAPPING

@@ -10,8 +10,9 @@ import pytest
 from functions.sync.fetch_sources import handler as fetch_sources_handler
 from shared.bootstrap import sync, sync_finish
 from shared.domain.errors import DownstreamRejectedError, DownstreamUnavailableError
+from shared.domain.job import JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobStatus, RowStatus
+from shared.domain.row import RowStatus
 from tests.fakes.sync_types import DESIGN, FLOW, JOURNEY
 from tests.fakes.sync_world import SOURCE_ORG, SyncWorld
 from tests.workflow.machine import Machine, deployed, handed_over

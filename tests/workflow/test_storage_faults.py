@@ -14,8 +14,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from shared.adapters import aws as adapter
+from shared.domain.job import JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobStatus, RowStatus
+from shared.domain.row import RowStatus
 from tests.aws import forget_adapters
 from tests.fakes.dynamodb import MemoryDynamoDB
 from tests.fakes.moto_transactions import speed_up_transactions

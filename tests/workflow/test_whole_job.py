@@ -5,8 +5,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from shared.domain.job import Job, JobStatus
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import Job, JobStatus, RowStatus
+from shared.domain.row import RowStatus
 from tests.aws import REGION, create_tables
 from tests.fakes.moto_transactions import speed_up_transactions
 from tests.fakes.sync_types import ATTACHMENT, DESIGN, FLOW, JOURNEY, MAPPING, SCHEMA

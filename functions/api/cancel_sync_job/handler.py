@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.bootstrap.api import serve
 from shared.bootstrap.downstream import caller_repository
-from shared.bootstrap.sync_api import jobs_only
+from shared.bootstrap.sync_api import sync_jobs
 from shared.use_cases.cancel_sync_job import cancel_sync_job
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def operation(request: Request) -> dict[str, Any]:
     """Answer cancelSyncJob."""
     current = caller_repository(request)
-    return cancel_sync_job(jobs_only(), current, user_id=request.user_id, job_id=request.path("id"), now=time.time())
+    return cancel_sync_job(sync_jobs(), current, user_id=request.user_id, job_id=request.path("id"), now=time.time())
 
 
 lambda_handler = serve(operation)

@@ -3,9 +3,9 @@
 from typing import Any
 
 from shared.bootstrap.api import serve
+from shared.bootstrap.index import index_store
 from shared.bootstrap.lineage import memory_store
 from shared.bootstrap.live import app_url, reading
-from shared.bootstrap.reads import index_store
 from shared.entrypoints.request import Request
 from shared.use_cases.compare_configs import compare_configs
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from shared.bootstrap.api import serve
 from shared.bootstrap.delete_intake import delete_intake
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
 from shared.entrypoints.request import Response
 from shared.use_cases.create_delete_job import create_delete_job
-from shared.use_cases.jobs.intake import Caller
 
 if TYPE_CHECKING:
     from shared.entrypoints.request import Request
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
 
 def operation(request: Request) -> Response:
     """Answer createDeleteJob."""
-    caller = Caller(org_id=request.org_id, user_id=request.user_id, token=request.token, expires_at=request.expires_at)
     key = request.headers.get("idempotency-key")
-    return Response(201, create_delete_job(delete_intake(), index_store(), caller, request.json(), key))
+    return Response(201, create_delete_job(delete_intake(), index_store(), request.caller, request.json(), key))
 
 
 lambda_handler = serve(operation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.bootstrap.api import serve
-from shared.bootstrap.sync_api import caller, intake, jobs_only
+from shared.bootstrap.sync_api import intake
 from shared.entrypoints.request import Response
 from shared.use_cases.create_sync_job import create_sync_job
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def operation(request: Request) -> Response:
     """Answer createSyncJob."""
-    job = create_sync_job(intake(jobs_only()), caller(request), request.json(), request.headers.get("idempotency-key"))
+    job = create_sync_job(intake(), request.caller, request.json(), request.headers.get("idempotency-key"))
     return Response(201, job)
 
 

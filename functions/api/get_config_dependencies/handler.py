@@ -6,7 +6,7 @@ from typing import Any
 from shared.bootstrap.api import serve
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.downstream import caller_repository
-from shared.bootstrap.reads import cursors, index_store
+from shared.bootstrap.index import cursors, index_store
 from shared.entrypoints.request import Request
 from shared.use_cases.get_config_dependencies import get_config_dependencies
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.bootstrap.api import serve
 from shared.bootstrap.catalogue import catalogue
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
 from shared.entrypoints.request import Request
 from shared.use_cases.get_config_used_by import DEFAULT_SIZE, MAX_SIZE, get_config_used_by
 

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from shared.bootstrap.api import serve
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
 from shared.entrypoints.request import Request
 from shared.use_cases.get_index import get_index
 

@@ -1,9 +1,7 @@
 """Show one sync job."""
 
 from shared.bootstrap.api import serve
-from shared.bootstrap.sync_api import jobs_with_events
+from shared.bootstrap.sync_api import sync_jobs
 from shared.use_cases.get_sync_job import get_sync_job
 
-lambda_handler = serve(
-    lambda request: get_sync_job(jobs_with_events(), org_id=request.org_id, job_id=request.path("id"))
-)
+lambda_handler = serve(lambda request: get_sync_job(sync_jobs(), org_id=request.org_id, job_id=request.path("id")))

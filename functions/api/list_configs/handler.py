@@ -5,8 +5,8 @@ from typing import Any
 
 from shared.bootstrap.api import serve
 from shared.bootstrap.catalogue import catalogue
-from shared.bootstrap.reads import index_store
-from shared.domain.index import SORT_ORDERS, NodeQuery, iso_time
+from shared.bootstrap.index import index_store
+from shared.domain.node_query import SORT_ORDERS, NodeQuery, iso_time
 from shared.entrypoints.request import Request
 from shared.use_cases.list_configs import list_configs
 

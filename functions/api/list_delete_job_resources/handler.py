@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.bootstrap.api import serve
 from shared.bootstrap.delete_jobs import delete_jobs
-from shared.domain.sync_job import DELETE_STATUSES
+from shared.domain.job import DELETE_STATUSES
 from shared.use_cases.list_delete_job_resources import list_delete_job_resources
 
 if TYPE_CHECKING:

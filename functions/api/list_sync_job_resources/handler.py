@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.bootstrap.api import serve
-from shared.bootstrap.sync_api import jobs_with_rows
-from shared.domain.sync_job import SYNC_STATUSES
+from shared.bootstrap.sync_api import sync_jobs
+from shared.domain.job import SYNC_STATUSES
 from shared.use_cases.list_sync_job_resources import list_sync_job_resources
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def operation(request: Request) -> dict[str, Any]:
     """Answer listSyncJobResources."""
     return list_sync_job_resources(
-        jobs_with_rows(),
+        sync_jobs(),
         org_id=request.org_id,
         job_id=request.path("id"),
         status=request.query_enum("status", SYNC_STATUSES),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.bootstrap.api import serve
-from shared.bootstrap.sync_api import jobs_only
-from shared.domain.sync_job import JobStatus
+from shared.bootstrap.sync_api import sync_jobs
+from shared.domain.job import JobStatus
 from shared.use_cases.list_sync_jobs import list_sync_jobs
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def operation(request: Request) -> dict[str, Any]:
     """Answer listSyncJobs."""
     return list_sync_jobs(
-        jobs_only(),
+        sync_jobs(),
         org_id=request.org_id,
         status=request.query_enum("status", [status.value for status in JobStatus]),
         size=request.query_size(),

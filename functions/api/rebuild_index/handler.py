@@ -6,8 +6,8 @@ from typing import Any
 
 from shared.bootstrap.api import serve
 from shared.bootstrap.credentials import credentials_store
-from shared.bootstrap.index import build_index_function
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
+from shared.bootstrap.index_builder import build_index_function
 from shared.entrypoints.request import Request
 from shared.use_cases.rebuild_index import rebuild_index
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared.bootstrap.api import serve
 from shared.bootstrap.catalogue import catalogue
-from shared.bootstrap.sync_api import caller, intake, jobs_with_rows
+from shared.bootstrap.sync_api import intake
 from shared.entrypoints.request import Response
 from shared.use_cases.retry_sync_job import retry_sync_job
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def operation(request: Request) -> Response:
     """Answer retrySyncJob."""
     body = request.json(optional=True)
-    job = retry_sync_job(intake(jobs_with_rows()), catalogue(), caller(request), request.path("id"), body)
+    job = retry_sync_job(intake(), catalogue(), request.caller, request.path("id"), body)
     return Response(201, job)
 
 

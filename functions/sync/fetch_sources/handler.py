@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.bootstrap.reads import index_store
+from shared.bootstrap.index import index_store
 from shared.bootstrap.sync import run_step
 from shared.entrypoints.workflow import step_handler
 from shared.use_cases.fetch_sources import fetch_sources
@@ -12,10 +12,10 @@ from shared.use_cases.fetch_sources import fetch_sources
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.use_cases.jobs.step import StepInput, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts
 
 
-def fetch(step: StepInput, ports: SyncPorts) -> Mapping[str, Any]:
+def fetch(step: StepInput, ports: StepPorts) -> Mapping[str, Any]:
     """Fetch, with what the source's index knows."""
     return fetch_sources(step, ports, index_store())
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-import random
 import time
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from functools import cache
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError
 
-from shared.domain.bounds import MAX_CONTENT_BYTES, read_json
+from shared.adapters.downstream.answers import (
+    TOOK_TOO_LONG,
+    Answer,
+    NotFoundAnswerError,
+    Outcome,
+    backoff,
+    detail_of,
+    is_its_own_word,
+    parsed,
+    read_retry_after,
+    was_never_sent,
+)
+from shared.adapters.downstream.file_storage import FileStorage
+from shared.adapters.downstream.sessions import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, new_session
+from shared.domain.api_operation import ListOperation, Operation
 from shared.domain.errors import (
     CredentialsExpiredError,
     DownstreamMalformedError,
@@ -25,35 +32,16 @@ from shared.domain.errors import (
     DownstreamTimeoutError,
     DownstreamUnavailableError,
     ForbiddenError,
-    HubError,
     NotFoundError,
-    PayloadTooLargeError,
     UnknownOutcomeError,
 )
-from shared.domain.redaction import redact
-from shared.domain.resource_type import ListOperation, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-USER_AGENT = "configuration-hub"
-POOL_SIZE = 32
-CONNECT_TIMEOUT_S = 3.05
-#: API Gateway, which all downstream APIs stand behind, ends a request after 29 s.
-READ_TIMEOUT_S = 30.0
-_TIMEOUTS_S = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-_STORAGE_ATTEMPTS = 3
-MAX_ATTEMPTS = 6
+
+MAX_TRIES = 6
 CALL_DEADLINE_S = 60.0
-_BACKOFF_BASE_S = 0.1
-_BACKOFF_GROWTH = 4
-_BACKOFF_CAP_S = 10.0
-_MAX_DETAIL = 300
-# Spreads retries; nothing secret comes from it.
-_jitter = random.Random()  # noqa: S311
-_TOOK_TOO_LONG = (408, 504)
-_GATEWAY_SAYS = frozenset({"internal server error", "service unavailable", "endpoint request timed out", "bad gateway"})
-_DETAIL_KEYS = ("message", "error", "reason", "code")
 
 
 class RateBudget(Protocol):
@@ -66,40 +54,6 @@ class RateBudget(Protocol):
     def throttled(self, host: str, pool: str, retry_after_s: float) -> None:
         """Hear that the host answered 429."""
         ...
-
-
-def new_session(pool_size: int = POOL_SIZE) -> requests.Session:
-    """Return a session with room for that many threads, which sends nothing of its own accord: no cookies, no netrc."""
-    session = requests.Session()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.clear()
-    session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"})
-    adapter = HTTPAdapter(pool_connections=POOL_SIZE, pool_maxsize=pool_size, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What an attempt led to that did not succeed.
-
-    Attributes:
-        error: what to raise when the tries run out.
-        may_be_done: the other side may have done the work.
-        ended: whatever it did has come to its end.
-        outlived: we, or the gateway before it, did not wait for its end.
-        retry_after_s: how long it asked us to wait.
-        throttled: it answered 429, so it did nothing.
-    """
-
-    error: HubError
-    may_be_done: bool = False
-    ended: bool = False
-    outlived: bool = False
-    retry_after_s: float | None = None
-    throttled: bool = False
 
 
 class DownstreamClient:
@@ -140,7 +94,7 @@ class DownstreamClient:
         budget_reads: bool = False,
         ends_at: float | None = None,
         call_deadline_s: float = CALL_DEADLINE_S,
-        max_attempts: int = MAX_ATTEMPTS,
+        max_attempts: int = MAX_TRIES,
         on_attempt: Callable[[Operation, str, float, int], None] = lambda *_: None,
         on_budget: Callable[[str, float], None] = lambda *_: None,
         clock: Callable[[], float] = time.time,
@@ -159,6 +113,8 @@ class DownstreamClient:
         self._on_budget = on_budget
         self._clock = clock
         self._sleep = sleep
+        #: Where the bytes of files are, which their API only leads to.
+        self.storage = FileStorage(self._session, urlsplit(url_template).scheme, read_only=read_only, sleep=sleep)
 
     def call(
         self,
@@ -174,10 +130,10 @@ class DownstreamClient:
 
         Args:
             operation: what to call; a `ListOperation` is a read, whatever its method.
-            config_id: the config that it is about: fills the path's parameter, and makes a 404 mean that it is gone.
+            config_id: fills the path's parameter; with it, a 404 means that the config is gone.
             query: query parameters beside the operation's own.
             body: JSON value.
-            repeatable: a POST that may be sent twice, since what it makes is nothing until something names it.
+            repeatable: this POST may be sent twice, because its result has no effect until something names it.
             on_unanswered: called when a write is sent again while the one before it may still be done, late; with
                 whether it was seen to outlive its answer.
 
@@ -204,59 +160,6 @@ class DownstreamClient:
         pool = self._pool_of_reads if operation.method == "GET" else "search" if is_read else "mutation"
         return self._send_until_settled(
             operation, request, config_id, deadline, pool, harmless=is_read or repeatable, on_unanswered=on_unanswered
-        )
-
-    def fetch_content(self, url: str) -> bytes:
-        """Return what a pre-signed URL leads to; the organisation's token is not sent there.
-
-        Raises:
-            DownstreamUnavailableError: it cannot be read now.
-            DownstreamRejectedError: the storage refuses, or the URL is none that we follow.
-            PayloadTooLargeError: it has over 256 MB.
-        """
-        return self._try_storage(lambda: self._download(url), url)
-
-    def send_content(self, url: str, content: bytes, mime_type: str) -> None:
-        """Put bytes to a pre-signed URL; the organisation's token is not sent there, and a repeat does no harm.
-
-        Raises:
-            DownstreamUnavailableError: they cannot be written now.
-            DownstreamRejectedError: the storage refuses, or the URL is none that we follow.
-            ForbiddenError: this client only reads.
-        """
-        if self._read_only:
-            raise ForbiddenError("An upload was refused before it left: this client only reads.")
-        self._try_storage(lambda: self._upload(url, content, mime_type), url)
-
-    def _try_storage[T](self, transfer: Callable[[], T], url: str) -> T:
-        if urlsplit(url).scheme != urlsplit(self._url_template).scheme:
-            raise DownstreamRejectedError("The file API answered with a URL that is not followed.")
-        for attempt in range(1, _STORAGE_ATTEMPTS + 1):
-            try:
-                return transfer()
-            except DownstreamUnavailableError:
-                if attempt == _STORAGE_ATTEMPTS:
-                    raise
-            except requests.RequestException as error:
-                if attempt == _STORAGE_ATTEMPTS:
-                    raise DownstreamUnavailableError(f"The file storage broke off: {type(error).__name__}.") from None
-            self._sleep(_backoff(attempt, None))
-        raise AssertionError("the last attempt raises or returns")
-
-    def _download(self, url: str) -> bytes:
-        with self._session.get(url, timeout=_TIMEOUTS_S, allow_redirects=False, stream=True) as answer:
-            _raise_for_storage(answer)
-            content = bytearray()
-            for chunk in answer.iter_content(1024 * 1024):
-                content += chunk
-                if len(content) > MAX_CONTENT_BYTES:
-                    raise PayloadTooLargeError(f"A file of over {MAX_CONTENT_BYTES:,} bytes is not copied.")
-            return bytes(content)
-
-    def _upload(self, url: str, content: bytes, mime_type: str) -> None:
-        headers = {"Content-Type": mime_type}
-        _raise_for_storage(
-            self._session.put(url, data=content, headers=headers, timeout=_TIMEOUTS_S, allow_redirects=False)
         )
 
     def _request(
@@ -297,18 +200,18 @@ class DownstreamClient:
                 self._on_budget(operation.host, (time.perf_counter() - asked) * 1000)
             try:
                 answered = self._observed_attempt(attempt, operation, request, deadline, harmless=harmless)
-            except _NotFoundAnswerError as missing:
+            except NotFoundAnswerError as missing:
                 if operation.method == "DELETE" and may_be_done:
                     return None
                 if config_id is None:
                     raise DownstreamRejectedError(missing.message) from None
                 raise NotFoundError(missing.message) from None
-            if not isinstance(answered, _Outcome):
+            if not isinstance(answered, Outcome):
                 return answered.value
             if answered.throttled and self._budget is not None and pool:
                 self._budget.throttled(operation.host, pool, answered.retry_after_s or 0.0)
             may_be_done = may_be_done or (answered.may_be_done and not harmless)
-            wait = _backoff(attempt, answered.retry_after_s)
+            wait = backoff(attempt, answered.retry_after_s)
             is_last = attempt == self._max_attempts or self._clock() + wait >= deadline
             if is_last or (is_create and may_be_done):
                 if may_be_done:
@@ -331,11 +234,11 @@ class DownstreamClient:
         deadline: float,
         *,
         harmless: bool,
-    ) -> _Answer | _Outcome:
+    ) -> Answer | Outcome:
         sent, ended = time.perf_counter(), "answered"
         try:
             answered = self._attempt(operation, request, deadline, harmless=harmless)
-            if isinstance(answered, _Outcome):
+            if isinstance(answered, Outcome):
                 ended = "throttled" if answered.throttled else "failed"
             return answered
         finally:
@@ -343,7 +246,7 @@ class DownstreamClient:
 
     def _attempt(
         self, operation: Operation, request: requests.PreparedRequest, deadline: float, *, harmless: bool
-    ) -> _Answer | _Outcome:
+    ) -> Answer | Outcome:
         name = f"The {operation.api} API"
         read_timeout = min(READ_TIMEOUT_S, max(1.0, deadline - self._clock())) if harmless else READ_TIMEOUT_S
         try:
@@ -351,56 +254,45 @@ class DownstreamClient:
                 request, timeout=(CONNECT_TIMEOUT_S, read_timeout), allow_redirects=False, proxies={}, verify=True
             )
         except requests.ConnectTimeout:
-            return _Outcome(DownstreamUnavailableError(f"{name} could not be reached in time."))
+            return Outcome(DownstreamUnavailableError(f"{name} could not be reached in time."))
         except requests.ReadTimeout:
-            return _Outcome(
+            return Outcome(
                 DownstreamTimeoutError(f"{name} did not answer {operation.operation_id} in time."),
                 may_be_done=True,
                 outlived=True,
             )
         except requests.RequestException as error:
-            if _was_never_sent(error):
-                return _Outcome(DownstreamUnavailableError(f"{name} could not be reached."))
-            return _Outcome(
+            if was_never_sent(error):
+                return Outcome(DownstreamUnavailableError(f"{name} could not be reached."))
+            return Outcome(
                 DownstreamUnavailableError(f"{name} cut the connection during {operation.operation_id}."),
                 may_be_done=True,
             )
         status = answer.status_code
         if 200 <= status < 300:
-            return _parsed(answer, name, operation)
-        detail = _detail(answer)
+            return parsed(answer, name, operation)
+        detail = detail_of(answer)
         message = f"{name} answered {status} to {operation.operation_id}{detail}."
-        retry_after_s = _retry_after(answer.headers.get("Retry-After"), self._clock())
+        retry_after_s = read_retry_after(answer.headers.get("Retry-After"), self._clock())
         if status == 429:
-            return _Outcome(
+            return Outcome(
                 DownstreamThrottledError(message, retry_after_s), retry_after_s=retry_after_s, throttled=True
             )
         if status >= 500 or status == 408:
             was_turned_away = status == 503 and retry_after_s is not None
-            return _Outcome(
+            return Outcome(
                 DownstreamUnavailableError(message, retry_after_s),
                 may_be_done=not was_turned_away,
-                ended=_is_its_own_word(answer),
-                outlived=status in _TOOK_TOO_LONG,
+                ended=is_its_own_word(answer),
+                outlived=status in TOOK_TOO_LONG,
                 retry_after_s=retry_after_s,
             )
         if status == 401:
             raise CredentialsExpiredError(f"{name} no longer accepts the token.")
         if status == 404:
-            raise _NotFoundAnswerError(message)
+            raise NotFoundAnswerError(message)
         refusal = DownstreamMalformedError if status in (400, 422) else DownstreamRejectedError
         raise refusal(message)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    value: Any
-
-
-class _NotFoundAnswerError(Exception):
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 def _filled_path(operation: Operation, config_id: str | None) -> str:
@@ -413,98 +305,3 @@ def _filled_path(operation: Operation, config_id: str | None) -> str:
         # URL libraries take these for steps through the path, however they are encoded.
         raise NotFoundError(f"No config of the {operation.api} API can have the id {config_id!r}.")
     return before + quote(config_id, safe="") + rest.partition("}")[2]
-
-
-def _parsed(answer: requests.Response, name: str, operation: Operation) -> _Answer | _Outcome:
-    if not answer.content:
-        return _Answer(None)
-    try:
-        return _Answer(read_json(answer.content))
-    except ValueError:
-        return _Outcome(
-            DownstreamUnavailableError(f"{name} answered {operation.operation_id} with something that is no JSON."),
-            may_be_done=True,
-            ended=True,
-        )
-
-
-def _is_its_own_word(answer: requests.Response) -> bool:
-    """Tell an API's own error from that of the gateway before it, behind which the API may still be at work.
-
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
-    """
-    try:
-        body = json.loads(answer.content)
-    except ValueError:
-        return False
-    if answer.status_code in _TOOK_TOO_LONG or not isinstance(body, dict):
-        return False
-    return body.keys() != {"message"} or str(body["message"]).rstrip(".").casefold() not in _GATEWAY_SAYS
-
-
-def _detail(answer: requests.Response) -> str:
-    """Return what an error body says, shortened and without credentials; the APIs use four keys for it."""
-    try:
-        body = read_json(answer.content)
-    except ValueError:
-        return ""
-    if not isinstance(body, dict):
-        return ""
-    said: list[str] = []
-    for key in _DETAIL_KEYS:
-        value = body.get(key)
-        value = value.get("message") if isinstance(value, dict) else value
-        if isinstance(value, str) and value and value not in said:
-            said.append(value)
-    text = " ".join(redact(" ".join(said)).split())
-    return f": {text[:_MAX_DETAIL].rstrip('.')}" if text else ""
-
-
-def _was_never_sent(error: Exception) -> bool:
-    """Tell whether a request failed before any of it left, because no connection came about."""
-    seen: list[BaseException] = [error]
-    while seen:
-        current = seen.pop()
-        if isinstance(current, NewConnectionError | requests.exceptions.InvalidURL):
-            return True
-        reason = getattr(current, "reason", None)
-        seen.extend(part for part in (*current.args, reason) if isinstance(part, BaseException))
-    return False
-
-
-def _retry_after(value: str | None, now: float) -> float | None:
-    """Read a Retry-After header: seconds, or a date (RFC 9110, 10.2.3)."""
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
-        return None
-
-
-def _backoff(attempt: int, retry_after_s: float | None) -> float:
-    """Return the seconds to wait after an attempt: full jitter, on top of what the other side asked for.
-
-    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-    """
-    ceiling = min(_BACKOFF_CAP_S, _BACKOFF_BASE_S * _BACKOFF_GROWTH ** (attempt - 1))
-    if retry_after_s is not None:
-        return retry_after_s + _jitter.uniform(0, min(1.0, ceiling))
-    return _jitter.uniform(0, ceiling)
-
-
-def _raise_for_storage(answer: requests.Response) -> None:
-    if answer.status_code >= 500 or answer.status_code == 429:
-        raise DownstreamUnavailableError(f"The file storage answered {answer.status_code}.")
-    if not 200 <= answer.status_code < 300:
-        raise DownstreamRejectedError(f"The file storage answered {answer.status_code}.")
-
-
-@cache
-def shared_session() -> requests.Session:
-    """Return the session that all clients of this Lambda share."""
-    return new_session()

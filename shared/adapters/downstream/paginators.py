@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from shared.domain.api_operation import ListOperation
 from shared.domain.errors import DownstreamRejectedError, DownstreamUnavailableError
 from shared.domain.paths import find_value
-from shared.domain.resource_type import ListOperation
 
 Items = list[dict[str, Any]]
 Page = tuple[Items, Any | None]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import mimetypes
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from shared.adapters.downstream.paginators import PAGINATORS
+from shared.domain.api_operation import ListOperation, Operation, WriteOperation
 from shared.domain.config_node import Blueprint
 from shared.domain.errors import (
     DownstreamUnavailableError,
@@ -15,15 +16,8 @@ from shared.domain.errors import (
     UnknownOutcomeError,
 )
 from shared.domain.paths import find_value, set_value
-from shared.domain.ports.configs import ConfigPage, Payload, WrittenConfig
-from shared.domain.resource_type import (
-    ListOperation,
-    Operation,
-    ResourceKey,
-    ResourceType,
-    UsageSource,
-    WriteOperation,
-)
+from shared.domain.ports.configs import ConfigPage, ConfigRepository, Payload, WrittenConfig
+from shared.domain.resource_type import ResourceKey, ResourceType, UsageSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -84,7 +78,7 @@ _COUNTING_THREADS = 8
 _LUCENE_SPECIAL = frozenset('+-&|!(){}[]^"~*?:\\/ ')
 
 
-class DownstreamRepository:
+class DownstreamRepository(ConfigRepository):
     """The configs of one organisation, through its downstream APIs.
 
     Args:
@@ -96,13 +90,8 @@ class DownstreamRepository:
         self._client = client
         self.org_id = org_id
 
+    @override
     def list_pages(self, resource_type: ResourceType, resume: Any | None = None) -> Iterator[ConfigPage]:
-        """Yield the pages of a list, all variants in turn, behind `resume` where given.
-
-        Raises:
-            OperationUnsupportedError: the API has no list of this type.
-            HubError: whatever a call raises.
-        """
         operation = resource_type.list
         if operation is None:
             raise _unsupported(resource_type, "list")
@@ -123,14 +112,8 @@ class DownstreamRepository:
                 yield ConfigPage(self._own(operation, items), after)
             inside = None
 
+    @override
     def get_config(self, resource_type: ResourceType, config_id: str) -> Payload:
-        """Return one payload, unwrapped; secrets are still in it.
-
-        Raises:
-            NotFoundError: there is none with this id.
-            OperationUnsupportedError: the API can neither get nor list this type.
-            HubError: whatever a call raises.
-        """
         if resource_type.get is None:
             return self._find_in_list(resource_type, config_id)
         answer = self._client.call(resource_type.get, config_id=config_id)
@@ -141,22 +124,10 @@ class DownstreamRepository:
             )
         return payload
 
+    @override
     def create_config(
         self, resource_type: ResourceType, payload: Payload, config_id: str | None = None, content: bytes | None = None
     ) -> WrittenConfig:
-        """Create a config from a payload that is ready to send.
-
-        Args:
-            resource_type: its type.
-            payload: body without server-assigned fields.
-            config_id: the id, where the client chooses it.
-            content: bytes of the file, for types with a `bytes_field`.
-
-        Raises:
-            UnknownOutcomeError: the request left, but no answer came, or one without an id.
-            OperationUnsupportedError: the API cannot create this type.
-            HubError: whatever a call raises.
-        """
         operation = resource_type.create
         if operation is None:
             raise _unsupported(resource_type, "create")
@@ -168,17 +139,10 @@ class DownstreamRepository:
             )
         return WrittenConfig(str(written_id), _written_payload(operation, answer))
 
+    @override
     def update_config(
         self, resource_type: ResourceType, config_id: str, payload: Payload, content: bytes | None = None
     ) -> WrittenConfig:
-        """Update a config; merge or replace is the operation's own semantics.
-
-        Raises:
-            NotFoundError: there is none with this id.
-            UnknownOutcomeError: the request left, but no answer came.
-            OperationUnsupportedError: the API cannot update this type.
-            HubError: whatever a call raises.
-        """
         operation = resource_type.update
         if operation is None:
             raise _unsupported(resource_type, "update")
@@ -187,39 +151,23 @@ class DownstreamRepository:
         written = _written_payload(operation, answer)
         return WrittenConfig(config_id, written, unanswered=bool(outlived), outlived=any(outlived))
 
+    @override
     def delete_config(self, resource_type: ResourceType, config_id: str) -> None:
-        """Delete a config.
-
-        Raises:
-            NotFoundError: there is none with this id.
-            OperationUnsupportedError: the API cannot delete this type.
-            HubError: whatever a call raises.
-        """
         if resource_type.delete is None:
             raise _unsupported(resource_type, "delete")
         self._client.call(resource_type.delete, config_id=config_id)
 
+    @override
     def read_content(self, resource_type: ResourceType, config_id: str) -> bytes:
-        """Return the bytes of a file, for types with a `bytes_field`.
-
-        Raises:
-            NotFoundError: there is no such file.
-            OperationUnsupportedError: the type has no bytes.
-            HubError: whatever a call raises.
-        """
         if not resource_type.bytes_field:
             raise _unsupported(resource_type, "read_content")
         url = find_value(self._client.call(DOWNLOAD_FILE, config_id=config_id), "download_url")
         if not isinstance(url, str):
             raise DownstreamUnavailableError("The file API answered downloadFile without a URL.")
-        return self._client.fetch_content(url)
+        return self._client.storage.fetch(url)
 
+    @override
     def count_usage(self, resource_type: ResourceType, config_ids: Sequence[str]) -> Mapping[str, float]:
-        """Return the usage metric per id for metrics that no payload carries; empty for all others.
-
-        Raises:
-            HubError: whatever a call raises.
-        """
         source = resource_type.usage.source if resource_type.usage else None
         if source is UsageSource.ASSIGNMENTS:
             return self._count_assignments(config_ids)
@@ -228,23 +176,13 @@ class DownstreamRepository:
                 return dict(zip(config_ids, pool.map(self._count_entities, config_ids), strict=True))
         return {}
 
+    @override
     def list_own_grants(self) -> Sequence[Mapping[str, Any]]:
-        """Return the grants of all roles that the token's user has.
-
-        Raises:
-            HubError: whatever a call raises.
-        """
         roles = find_value(self._client.call(LIST_CURRENT_ROLES), LIST_CURRENT_ROLES.items) or []
         return [grant for role in roles for grant in role.get("grants") or []]
 
+    @override
     def list_blueprint_members(self) -> Iterator[tuple[Blueprint, Sequence[ResourceKey]]]:
-        """Yield each blueprint of the organisation with the configs that its lineage and resources name.
-
-        Types are named as the blueprint API names them; some are none of ours.
-
-        Raises:
-            HubError: whatever a call raises.
-        """
         for item in find_value(self._client.call(LIST_BLUEPRINTS), LIST_BLUEPRINTS.items) or []:
             blueprint_id = item.get("id")
             if not blueprint_id:
@@ -269,7 +207,7 @@ class DownstreamRepository:
             raise _unsupported(resource_type, "get")
         for page in self.list_pages(resource_type):
             for item in page.items:
-                if find_value(item, (resource_type.list_fields or resource_type.fields).id) == config_id:
+                if find_value(item, resource_type.listed_fields.id) == config_id:
                     return item
         raise NotFoundError(
             f"The {resource_type.list.api} API lists no {resource_type.label} with the id {config_id!r}."
@@ -308,7 +246,7 @@ class DownstreamRepository:
         url, reference = find_value(upload, "upload_url"), find_value(upload, "s3ref")
         if not isinstance(url, str) or reference is None:
             raise DownstreamUnavailableError("The file API answered uploadFileV2 without a place to upload to.")
-        self._client.send_content(url, content, mime_type)
+        self._client.storage.send(url, content, mime_type)
         return reference
 
     def _count_entities(self, slug: str) -> float:

@@ -15,9 +15,10 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.dynamodb import keys
-from shared.domain.resource_type import EMPTY, ResourceKey
+from shared.domain.immutable import EMPTY
+from shared.domain.job import Job, JobKind
+from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import Claim, Hold, Sent, Writer, growing_wait
-from shared.domain.sync_job import Job, JobKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +90,7 @@ def claim_source(table: str, job: Job, claim: Claim, now: float, earlier: Mappin
         job: the job that claims.
         claim: what the item says from then on.
         now: epoch seconds.
-        earlier: the item as it was read; it must still be that one's.
+        earlier: the item as it was read; the write fails if its owner has changed.
     """
     so_far = (
         {name: earlier[name] for name in ("sends", "first_sent_at", "outlived") if name in earlier} if earlier else {}

@@ -9,18 +9,17 @@ import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from shared.domain.bounds import MAX_ID_BYTES
 from shared.domain.errors import InvalidRequestError
-from shared.domain.resource_type import MAX_ID_BYTES, can_be_id
-from shared.domain.sync_job import JobKind
+from shared.domain.identifiers import MAX_IDENTIFIER_BYTES
+from shared.domain.job import JobKind
+from shared.domain.resource_type import can_be_id
 
 if TYPE_CHECKING:
     from shared.domain.resource_type import ResourceKey
 
 Key = dict[str, str]
 
-# A sort key of DynamoDB ends at 1,024 bytes.
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_IDENTIFIER_BYTES = 1000
 _MAX_TITLE_BYTES = 400
 
 #: Sorts before every digit, so that configs without the value come last in a descending order.
@@ -267,12 +266,12 @@ CLAIM_PREFIX = "CLAIM#"
 
 
 def claim(target_org: str, source: ResourceKey, source_org: str) -> Key:
-    """Key of the claim that a job holds on a source config while it is not recorded what that becomes."""
+    """Key of the claim that a job holds on a source config until its lineage is recorded."""
     return _lineage_key(target_org, "CLAIM", source, source_org)
 
 
 def target_claim(target_org: str, target: ResourceKey) -> Key:
-    """Key of the claim that a job holds on a target config while it writes it, and of what says who wrote it last."""
+    """Key of the item of a target config that says which job writes it now (its claim), and which wrote it last."""
     return _key(lineage_partition(target_org), f"{join('CLAIM-TARGET', target.type)}#{config_id(target.id)}")
 
 

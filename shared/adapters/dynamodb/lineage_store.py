@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.claims import give_up, is_held, read_claim, release
-from shared.adapters.dynamodb.sync_requests import batch_get, transact
+from shared.adapters.dynamodb.requests import batch_get, transact
 from shared.domain.errors import ConflictError
 from shared.domain.plan import LineageEntry
+from shared.domain.ports.lineage import Lineage, LineageRegistry
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row_commit import Claim, Writer
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-    from shared.domain.sync_job import Job
+    from shared.domain.job import Job
 
 
-class LineageStore:
+class LineageStore(Lineage, LineageRegistry):
     """Lineage of one pair of organisations at a time; reads are strongly consistent.
 
     Args:
@@ -35,22 +36,22 @@ class LineageStore:
         self._table = table
         self._clock = clock
 
+    @override
     def find_entries(
         self, target_org: str, source_org: str, sources: Iterable[ResourceKey]
     ) -> dict[ResourceKey, LineageEntry]:
-        """Return the entries of source configs; those that have none are left out."""
         items = batch_get(self._client, self._table, [keys.lineage(target_org, key, source_org) for key in sources])
         return {ResourceKey(item["type"], item["source_id"]): _entry(item) for item in items}
 
+    @override
     def find_inactive(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> set[ResourceKey]:
-        """Return the source configs whose target was created inactive and waits to be activated."""
         items = batch_get(self._client, self._table, [keys.lineage(target_org, key, source_org) for key in sources])
         return {ResourceKey(item["type"], item["source_id"]) for item in items if item.get("inactive")}
 
+    @override
     def find_claimed_targets(
         self, target_org: str, source_org: str, targets: Sequence[ResourceKey]
     ) -> dict[ResourceKey, ResourceKey]:
-        """Return, of the given target configs, those that a source config became, with that source config."""
         items = batch_get(
             self._client, self._table, [keys.lineage_target(target_org, key, source_org) for key in targets]
         )
@@ -58,13 +59,13 @@ class LineageStore:
             ResourceKey(item["type"], item["target_id"]): ResourceKey(item["type"], item["source_id"]) for item in items
         }
 
+    @override
     def list_entries(self, target_org: str, source_org: str, type_name: str | None = None) -> list[LineageEntry]:
-        """Return the entries of a pair of organisations, of one type where one is given."""
         entries = self._query(target_org, keys.lineage_sources_prefix(type_name))
         return [entry for entry in entries if entry.source_org_id == source_org]
 
+    @override
     def find_entries_of(self, target_org: str, source: ResourceKey) -> list[LineageEntry]:
-        """Return the entries of a source id, over all source organisations."""
         return self._query(target_org, keys.lineage_prefix("SOURCE", source))
 
     def _query(self, target_org: str, prefix: str) -> list[LineageEntry]:
@@ -76,15 +77,8 @@ class LineageStore:
         )
         return [_entry(item) for page in pages for item in page["Items"]]
 
+    @override
     def confirm_entry(self, entry: LineageEntry) -> LineageEntry:
-        """Write an entry that a person confirmed; one that says the same already stays as it is.
-
-        Returns:
-            The stored entry.
-
-        Raises:
-            ConflictError: the source config has another target, or the target is another source config's already.
-        """
         source = ResourceKey(entry.type, entry.source_id)
         target = ResourceKey(entry.type, entry.target_id)
         update, unique = lineage_items(self._table, entry, None)
@@ -103,8 +97,8 @@ class LineageStore:
             raise ConflictError(f"source_id: {source} is paired with {stored.target_id} already.")
         return stored
 
+    @override
     def delete_entry(self, entry: LineageEntry) -> bool:
-        """Delete an entry and what makes its target unique; False where it is gone or names another target by now."""
         source = ResourceKey(entry.type, entry.source_id)
         target = ResourceKey(entry.type, entry.target_id)
         deletes: list[dict[str, Any]] = [
@@ -123,38 +117,26 @@ class LineageStore:
         ]
         return transact(self._client, [{"Delete": delete} for delete in deletes]) is None
 
+    @override
     def find_claims(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
-        """Return the claims on source configs, whether they have run out or not."""
         items = batch_get(self._client, self._table, [keys.claim(target_org, key, source_org) for key in sources])
         return {ResourceKey(item["type"], item["source_id"]): read_claim(item) for item in items}
 
+    @override
     def find_target_claims(self, target_org: str, targets: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
-        """Return the claims on target configs, whether they have run out or not."""
         items = batch_get(self._client, self._table, [keys.target_claim(target_org, key) for key in targets])
         return {ResourceKey(item["type"], item["target_id"]): read_claim(item) for item in items if is_held(item)}
 
+    @override
     def settle_claim(self, job: Job, claim: Claim, entry: LineageEntry | None, *, inactive: bool) -> None:
-        """Let go of a claim of an ended job, and record what it made, if anything.
-
-        Args:
-            job: the job whose claim it is.
-            claim: as it was read; one that somebody else has settled or taken meanwhile is left alone.
-            entry: the lineage of what was made.
-            inactive: it waits to be activated.
-        """
         writer = Writer(job.id, job.kind)
         items = release(self._table, job, claim.key, claim.hold, writer, self._clock())
         if entry is not None:
             items += [{"Update": update} for update in lineage_items(self._table, entry, inactive)]
         transact(self._client, items)
 
+    @override
     def give_up_claim(self, job: Job, claim: Claim) -> None:
-        """Let others take a claim of a running job over once its lease has ended; at once where that is so already.
-
-        Args:
-            job: the job whose claim it is, and which may have written under it.
-            claim: as it was read; one that somebody else has taken meanwhile is left alone.
-        """
         now = self._clock()
         if claim.lease_until <= now:
             items = release(self._table, job, claim.key, claim.hold, Writer(job.id, job.kind), now)
@@ -162,12 +144,8 @@ class LineageStore:
             items = give_up(self._table, job, claim.key, claim.hold)
         transact(self._client, items)
 
+    @override
     def put_entries(self, entries: Iterable[LineageEntry]) -> list[LineageEntry]:
-        """Write entries that no commit of a row carries.
-
-        Returns:
-            Those that were refused, because their target is another source config's already.
-        """
         refused = []
         for entry in entries:
             source, target = lineage_items(self._table, entry, None, if_stamp=entry.stamp)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 from uuid import uuid4
 
 from shared.adapters.dynamodb import keys
-from shared.adapters.dynamodb.sync_requests import batch_get, batch_put
+from shared.adapters.dynamodb.requests import batch_get, batch_put
 from shared.domain.errors import NotFoundError
+from shared.domain.ports.jobs import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
     from shared.adapters.payloads import PayloadStore
+    from shared.domain.job import Job
     from shared.domain.resource_type import ResourceKey
-    from shared.domain.sync_job import Job
 
 # The bucket's lifecycle keeps objects of the same prefixes as long.
 CONTENT_LIFETIME_S = 400 * 24 * 3600
@@ -28,7 +29,7 @@ BEFORE_LIFETIME_S = 30 * 24 * 3600
 _LARGE_BYTES = 32 * 1024
 
 
-class MemoryStore:
+class MemoryStore(Memory):
     """What syncs remember.
 
     Args:
@@ -46,12 +47,8 @@ class MemoryStore:
         self._payloads = payloads
         self._clock = clock
 
+    @override
     def keep(self, contents: Mapping[str, Any]) -> None:
-        """Keep contents under their hashes, for 400 days from now.
-
-        Raises:
-            StorageThrottledError: the table kept refusing.
-        """
         expires_at = int(self._clock()) + CONTENT_LIFETIME_S
         batch_put(
             self._client,
@@ -62,22 +59,14 @@ class MemoryStore:
             ],
         )
 
+    @override
     def recall(self, digests: Collection[str]) -> dict[str, Any]:
-        """Return contents by their hashes; those that are gone are left out."""
         items = batch_get(self._client, self._table, [keys.memory(digest) for digest in digests])
         found = {keys.split(item["pk"])[1]: self._content(item) for item in items}
         return {digest: content for digest, content in found.items() if content is not None}
 
+    @override
     def keep_before(self, job: Job, before: Mapping[ResourceKey, Mapping[str, Any] | None]) -> None:
-        """Keep what target configs were before a chain of retries writes them, for 30 days.
-
-        Args:
-            job: any job of the chain.
-            before: source config -> JSON; None where nothing is there.
-
-        Raises:
-            StorageThrottledError: the table kept refusing.
-        """
         expires_at = int(self._clock()) + BEFORE_LIFETIME_S
         items = []
         for key, value in before.items():

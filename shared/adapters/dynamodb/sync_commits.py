@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.claims import (
@@ -20,13 +20,16 @@ from shared.adapters.dynamodb.claims import (
     run_out,
     wait_for,
 )
+from shared.adapters.dynamodb.job_items import event_item, row_item
 from shared.adapters.dynamodb.lineage_store import lineage_items, refresh_item
-from shared.adapters.dynamodb.sync_requests import MAX_TRANSACTION, batch_get, transact
-from shared.adapters.dynamodb.sync_store import RETENTION_S, event_item, row_item
+from shared.adapters.dynamodb.requests import MAX_TRANSACTION, batch_get, transact
+from shared.adapters.dynamodb.running_jobs import RETENTION_S
+from shared.domain.job import Job, JobKind, JobStatus
 from shared.domain.plan import Action
+from shared.domain.ports.jobs import Commits
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import Row, count_change
 from shared.domain.row_commit import Claim, ClaimOutcome, Lost, RowClaim, RowCommit, Sent, Writer, growing_wait
-from shared.domain.sync_job import Job, JobKind, JobStatus, Row, count_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,7 +40,7 @@ MAX_COMMITS = 24
 _SEQUENCE_BLOCK = 100
 
 
-class RowCommits:
+class RowCommits(Commits):
     """Records what happens to the rows of jobs.
 
     Args:
@@ -66,18 +69,8 @@ class RowCommits:
 
     # Claims
 
+    @override
     def claim(self, job: Job, batch: str, claims: Sequence[RowClaim], lease_until: float) -> ClaimOutcome:
-        """Claim rows in blocks, each with the row's transition and the counters in one transaction.
-
-        A target config is claimed whatever its source, and a claim on the source binds too: so the jobs of one source
-        organisation exclude each other before a target is known, and all jobs once it is.
-
-        Args:
-            job: the job.
-            batch: whose counters change.
-            claims: the rows with what is claimed for each.
-            lease_until: epoch seconds.
-        """
         claimed: dict[ResourceKey, Row] = {}
         taken_over: set[ResourceKey] = set()
         orphaned: dict[ResourceKey, str] = {}
@@ -183,20 +176,8 @@ class RowCommits:
 
     # Commits
 
+    @override
     def commit(self, job: Job, batch: str, commits: Sequence[RowCommit]) -> dict[ResourceKey, Lost]:
-        """Record rows in groups, one transaction each.
-
-        Args:
-            job: the job.
-            batch: whose counters change.
-            commits: at most one per row.
-
-        Returns:
-            The rows that could not be recorded, and which condition did not hold.
-
-        Raises:
-            StorageThrottledError: the tables kept refusing a group.
-        """
         lost: dict[ResourceKey, Lost] = {}
         for whole_group in self._groups(job, commits):
             group = whole_group

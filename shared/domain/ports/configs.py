@@ -52,11 +52,22 @@ class ConfigRepository(Protocol):
     org_id: str
 
     def list_pages(self, resource_type: ResourceType, resume: Any | None = None) -> Iterator[ConfigPage]:
-        """Yield the pages of a list, all variants in turn, behind `resume` where given."""
+        """Yield the pages of a list, all variants in turn, behind `resume` where given.
+
+        Raises:
+            OperationUnsupportedError: the API has no list of this type.
+            HubError: whatever a call raises.
+        """
         ...
 
     def get_config(self, resource_type: ResourceType, config_id: str) -> Payload:
-        """Return one payload, unwrapped; secrets are still in it. Raises NotFoundError."""
+        """Return one payload, unwrapped; secrets are still in it.
+
+        Raises:
+            NotFoundError: there is none with this id.
+            OperationUnsupportedError: the API can neither get nor list this type.
+            HubError: whatever a call raises.
+        """
         ...
 
     def create_config(
@@ -71,32 +82,67 @@ class ConfigRepository(Protocol):
             content: bytes of the file, for types with a `bytes_field`.
 
         Raises:
-            UnknownOutcomeError: the request left, but no answer came.
+            UnknownOutcomeError: the request left, but no answer came, or one without an id.
+            OperationUnsupportedError: the API cannot create this type.
+            HubError: whatever a call raises.
         """
         ...
 
     def update_config(
         self, resource_type: ResourceType, config_id: str, payload: Payload, content: bytes | None = None
     ) -> WrittenConfig:
-        """Update a config; merge or replace is the operation's own semantics. Raises NotFoundError."""
+        """Update a config; merge or replace is the operation's own semantics.
+
+        Raises:
+            NotFoundError: there is none with this id.
+            UnknownOutcomeError: the request left, but no answer came.
+            OperationUnsupportedError: the API cannot update this type.
+            HubError: whatever a call raises.
+        """
         ...
 
     def delete_config(self, resource_type: ResourceType, config_id: str) -> None:
-        """Delete a config. Raises NotFoundError."""
+        """Delete a config.
+
+        Raises:
+            NotFoundError: there is none with this id.
+            OperationUnsupportedError: the API cannot delete this type.
+            HubError: whatever a call raises.
+        """
         ...
 
     def read_content(self, resource_type: ResourceType, config_id: str) -> bytes:
-        """Return the bytes of a file, for types with a `bytes_field`. Raises NotFoundError."""
+        """Return the bytes of a file, for types with a `bytes_field`.
+
+        Raises:
+            NotFoundError: there is no such file.
+            OperationUnsupportedError: the type has no bytes.
+            HubError: whatever a call raises.
+        """
         ...
 
     def count_usage(self, resource_type: ResourceType, config_ids: Sequence[str]) -> Mapping[str, float]:
-        """Return the usage metric per id for metrics that no payload carries (entity counts, role assignments)."""
+        """Return the usage metric per id for metrics that no payload carries; empty for all others.
+
+        Raises:
+            HubError: whatever a call raises.
+        """
         ...
 
     def list_own_grants(self) -> Sequence[Mapping[str, Any]]:
-        """Return the grants of all roles that the token's user has."""
+        """Return the grants of all roles that the token's user has.
+
+        Raises:
+            HubError: whatever a call raises.
+        """
         ...
 
     def list_blueprint_members(self) -> Iterable[tuple[Blueprint, Sequence[ResourceKey]]]:
-        """Yield each blueprint of the organisation with the configs that its lineage and resources name."""
+        """Yield each blueprint of the organisation with the configs that its lineage and resources name.
+
+        Types are named as the blueprint API names them; some are none of ours.
+
+        Raises:
+            HubError: whatever a call raises.
+        """
         ...

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from shared.domain.job import Job
     from shared.domain.plan import LineageEntry
     from shared.domain.resource_type import ResourceKey
     from shared.domain.row_commit import Claim
-    from shared.domain.sync_job import Job
 
 
 class Lineage(Protocol):
@@ -23,7 +23,7 @@ class Lineage(Protocol):
         ...
 
     def find_inactive(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> set[ResourceKey]:
-        """Return the source configs whose target waits to be activated."""
+        """Return the source configs whose target was created inactive and waits to be activated."""
         ...
 
     def find_claimed_targets(
@@ -33,23 +33,39 @@ class Lineage(Protocol):
         ...
 
     def find_claims(self, target_org: str, source_org: str, sources: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
-        """Return the claims on source configs, run out or not."""
+        """Return the claims on source configs, whether they have run out or not."""
         ...
 
     def find_target_claims(self, target_org: str, targets: Iterable[ResourceKey]) -> dict[ResourceKey, Claim]:
-        """Return the claims on target configs, run out or not."""
+        """Return the claims on target configs, whether they have run out or not."""
         ...
 
     def settle_claim(self, job: Job, claim: Claim, entry: LineageEntry | None, *, inactive: bool) -> None:
-        """Let go of a claim of an ended job, and record what it made, if anything."""
+        """Let go of a claim of an ended job, and record what it made, if anything.
+
+        Args:
+            job: the job whose claim it is.
+            claim: as it was read; one that somebody else has settled or taken meanwhile is left alone.
+            entry: the lineage of what was made.
+            inactive: it waits to be activated.
+        """
         ...
 
     def give_up_claim(self, job: Job, claim: Claim) -> None:
-        """Let others take a claim of a running job over once its lease has ended."""
+        """Let others take a claim of a running job over once its lease has ended; at once where that is so already.
+
+        Args:
+            job: the job whose claim it is, and which may have written under it.
+            claim: as it was read; one that somebody else has taken meanwhile is left alone.
+        """
         ...
 
     def put_entries(self, entries: Iterable[LineageEntry]) -> list[LineageEntry]:
-        """Write entries that belong to no row; returns those whose target is another's."""
+        """Write entries that no commit of a row carries.
+
+        Returns:
+            Those that were refused, because their target is another source config's already.
+        """
         ...
 
 
@@ -63,7 +79,7 @@ class LineageRegistry(Protocol):
     def find_entries(
         self, target_org: str, source_org: str, sources: Iterable[ResourceKey]
     ) -> dict[ResourceKey, LineageEntry]:
-        """Return the entries of source configs."""
+        """Return the entries of source configs; those that have none are left out."""
         ...
 
     def find_entries_of(self, target_org: str, source: ResourceKey) -> list[LineageEntry]:
@@ -73,13 +89,20 @@ class LineageRegistry(Protocol):
     def find_claimed_targets(
         self, target_org: str, source_org: str, targets: Sequence[ResourceKey]
     ) -> dict[ResourceKey, ResourceKey]:
-        """Return target -> source of those targets that lineage claims."""
+        """Return, of the given target configs, those that a source config became, with that source config."""
         ...
 
     def confirm_entry(self, entry: LineageEntry) -> LineageEntry:
-        """Write an entry that a person confirmed; return the stored one. Raises ConflictError."""
+        """Write an entry that a person confirmed; an equal one stays unchanged.
+
+        Returns:
+            The stored entry.
+
+        Raises:
+            ConflictError: the source config has another target, or the target is another source config's already.
+        """
         ...
 
     def delete_entry(self, entry: LineageEntry) -> bool:
-        """Delete an entry; False where it is gone or names another target by now."""
+        """Delete an entry and what makes its target unique; False where it is gone or names another target by now."""
         ...

@@ -12,23 +12,43 @@ class Credentials(Protocol):
     """Tokens of a run by role; reading one raises NotFoundError and CredentialsExpiredError."""
 
     def put(self, run_id: str, role: str, token: str, expires_at: int) -> None:
-        """Keep a token until it expires."""
+        """Seal a token and keep it until it expires, for a week at most.
+
+        Args:
+            run_id: sync job, index build or delete job that it belongs to.
+            role: what it is for.
+            token: the bearer token, without the scheme.
+            expires_at: when the token expires, epoch seconds; None where it never does.
+
+        Raises:
+            InvalidRequestError: the token is over 16 KB.
+        """
         ...
 
     def get(self, run_id: str, role: str) -> str:
-        """Return a token."""
+        """Return a token.
+
+        Raises:
+            NotFoundError: the run has none for this role.
+            CredentialsExpiredError: its time is over, whether or not the table has dropped it yet.
+        """
         ...
 
     def get_kept(self, run_id: str, role: str) -> KeptToken:
-        """Return a token with its end."""
+        """Return a token with the time at which it goes.
+
+        Raises:
+            NotFoundError: the run has none for this role.
+            CredentialsExpiredError: its time is over, whether or not the table has dropped it yet.
+        """
         ...
 
     def limit(self, run_id: str, until: int) -> None:
-        """Let a run's tokens go at a point in time."""
+        """Let the run's tokens go at a point in time (epoch seconds), or when they expire if that is earlier."""
         ...
 
     def delete(self, run_id: str) -> None:
-        """Delete all tokens of a run."""
+        """Delete all tokens of a run; it is no error if there are none."""
         ...
 
 
@@ -36,7 +56,11 @@ class Executions(Protocol):
     """Starts the state machine for a job."""
 
     def start(self, job_id: str, execution_input: Mapping[str, Any]) -> str:
-        """Start an execution named by the job; a second start does nothing."""
+        """Start the execution of a job and return its ARN; a job that was started before is left alone.
+
+        Raises:
+            PayloadTooLargeError: the input has 256 KB or more.
+        """
         ...
 
 

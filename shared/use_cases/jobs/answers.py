@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.sync_job import COUNTERS, Job
+from shared.domain.job import COUNTERS, Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from shared.domain.plan import SourceConfig
 from shared.domain.references import Identified, Identifiers
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import RowError
+from shared.domain.row import RowError
 from shared.use_cases.jobs.payloads import source_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from shared.use_cases.jobs.step import SyncPorts
+    from shared.use_cases.jobs.step import StepPorts
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Closure:
         )
 
 
-def read_closure(ports: SyncPorts, org_id: str, job_id: str) -> Closure:
+def read_closure(ports: StepPorts, org_id: str, job_id: str) -> Closure:
     """Return how the crawl ended.
 
     Raises:
@@ -80,7 +80,7 @@ def read_closure(ports: SyncPorts, org_id: str, job_id: str) -> Closure:
 
 
 def read_sources(
-    ports: SyncPorts, org_id: str, job_id: str, closure: Closure, types: Iterable[str]
+    ports: StepPorts, org_id: str, job_id: str, closure: Closure, types: Iterable[str]
 ) -> dict[ResourceKey, SourceConfig]:
     """Return what was fetched of the given types, the referents without a row included."""
     found: dict[ResourceKey, SourceConfig] = {}
@@ -103,7 +103,7 @@ def read_sources(
     return found
 
 
-def read_identifiers(ports: SyncPorts, org_id: str, job_id: str) -> Identifiers:
+def read_identifiers(ports: StepPorts, org_id: str, job_id: str) -> Identifiers:
     """Return the ids and aliases of the source that the job works with.
 
     Raises:

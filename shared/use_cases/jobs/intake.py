@@ -5,61 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4, uuid5
 
+from shared.domain.bounds import MAX_ID_BYTES
 from shared.domain.errors import ConflictError, InvalidRequestError
-from shared.domain.resource_type import MAX_ID_BYTES
-from shared.domain.sync_job import Job, JobStatus, iso_time
+from shared.domain.job import Job, JobStatus, iso_time
 from shared.use_cases.jobs.answers import job_answer
 from shared.use_cases.jobs.payloads import request_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from shared.domain.ports.jobs import Payloads, SyncJobs
+    from shared.domain.job import Places
+    from shared.domain.ports.jobs import Jobs, Payloads
     from shared.domain.ports.runs import Credentials, Executions
-    from shared.domain.sync_job import Places
+    from shared.domain.ports.tokens import Tokens
 
 
 # The execution ends after a day, and its credentials at the latest a day after that.
 _LONGEST_CREDENTIALS_S = 49 * 3600
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Caller:
-    """Who asks, with the token that was verified at the door.
-
-    Attributes:
-        expires_at: of the token, epoch seconds; None where it has no end.
-    """
-
-    org_id: str
-    user_id: str
-    token: str
-    expires_at: int | None
-
-
-class Identity(Protocol):
-    """What a verified token says."""
-
-    @property
-    def user_id(self) -> str:
-        """Who acts."""
-        ...
-
-    @property
-    def expires_at(self) -> int | None:
-        """Epoch seconds."""
-        ...
-
-
-class Tokens(Protocol):
-    """Verifies tokens that a body carries."""
-
-    def verify_for_org(self, token: str, org_id: str, field: str = "target_auth_token") -> Identity:
-        """Return who a token speaks for. Raises ForbiddenError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +37,7 @@ class JobStores:
         now: epoch seconds.
     """
 
-    jobs: SyncJobs
+    jobs: Jobs
     payloads: Payloads
     credentials: Credentials
     executions: Executions

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.domain.remap import planned_from_json, planned_to_json
+from shared.domain.plan_json import planned_from_json, planned_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.domain.job import Job
     from shared.domain.plan import PlannedResource
     from shared.domain.ports.configs import Payload
-    from shared.domain.sync_job import Job
-    from shared.use_cases.jobs.step import SyncPorts
+    from shared.use_cases.jobs.step import StepPorts
 
 
-def write_pack(ports: SyncPorts, job: Job, batch: str, entries: Sequence[tuple[PlannedResource, Payload]]) -> None:
+def write_pack(ports: StepPorts, job: Job, batch: str, entries: Sequence[tuple[PlannedResource, Payload]]) -> None:
     """Store the planned resources of a batch with their payloads."""
     value = [
         {
@@ -28,7 +28,7 @@ def write_pack(ports: SyncPorts, job: Job, batch: str, entries: Sequence[tuple[P
     ports.payloads.put(batch_key(job, batch), value)
 
 
-def read_pack(ports: SyncPorts, job: Job, batch: str) -> list[tuple[PlannedResource, Payload]]:
+def read_pack(ports: StepPorts, job: Job, batch: str) -> list[tuple[PlannedResource, Payload]]:
     """Read what `write_pack` stored.
 
     Raises:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, StrictStr
 
+from shared.domain.bounds import MAX_ID_BYTES, MAX_TOKEN_BYTES
 from shared.domain.errors import InvalidRequestError
-from shared.domain.resource_type import MAX_ID_BYTES, ResourceKey
+from shared.domain.resource_type import ResourceKey
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 
 MAX_RESOURCES = 1000
-MAX_TOKEN_BYTES = 16 * 1024
 
 
 def _id(value: str) -> str:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from shared.domain.errors import NotFoundError
 from shared.domain.plan import TargetConfig
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import RowError
+from shared.domain.row import RowError
 from shared.use_cases.jobs.payloads import target_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shared.use_cases.jobs.step import SyncPorts
+    from shared.use_cases.jobs.step import StepPorts
 
 
-def load_snapshot(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> dict[str, Any]:
+def load_snapshot(ports: StepPorts, org_id: str, job_id: str, type_name: str) -> dict[str, Any]:
     """Return how far the snapshot of a type is: the finished one, else what is there, else a new one."""
     for part in ("snapshot", "state"):
         with suppress(NotFoundError):
@@ -26,18 +26,18 @@ def load_snapshot(ports: SyncPorts, org_id: str, job_id: str, type_name: str) ->
     return {"done": False, "listed": False, "resume": None, "parts": [], "ids": [], "tries": 0}
 
 
-def read_snapshot_ids(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> frozenset[str] | None:
+def read_snapshot_ids(ports: StepPorts, org_id: str, job_id: str, type_name: str) -> frozenset[str] | None:
     """Return the ids that a type had on the target when the job was planned; None where not all were listed."""
     state = load_snapshot(ports, org_id, job_id, type_name)
     return frozenset(state["ids"]) if state["listed"] and not state.get("capped") else None
 
 
-def was_capped(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> bool:
+def was_capped(ports: StepPorts, org_id: str, job_id: str, type_name: str) -> bool:
     """Tell whether the target has more configs of a type than were looked at."""
     return bool(load_snapshot(ports, org_id, job_id, type_name).get("capped"))
 
 
-def read_snapshot_error(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> RowError | None:
+def read_snapshot_error(ports: StepPorts, org_id: str, job_id: str, type_name: str) -> RowError | None:
     """Return why a type of the target could not be looked at; None where it could."""
     state = load_snapshot(ports, org_id, job_id, type_name)
     if "error" in state:
@@ -48,7 +48,7 @@ def read_snapshot_error(ports: SyncPorts, org_id: str, job_id: str, type_name: s
     return None
 
 
-def read_targets(ports: SyncPorts, org_id: str, job_id: str, type_name: str) -> Iterator[TargetConfig]:
+def read_targets(ports: StepPorts, org_id: str, job_id: str, type_name: str) -> Iterator[TargetConfig]:
     """Yield the configs of a type that were kept whole."""
     state = load_snapshot(ports, org_id, job_id, type_name)
     seen: set[str] = set()

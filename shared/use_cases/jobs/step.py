@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import HubError, TransientError
-from shared.domain.sync_job import JobStatus
+from shared.domain.job import JobStatus
 
 if TYPE_CHECKING:
+    from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
-    from shared.domain.ports.jobs import Commits, Memory, Payloads, SyncJobs
+    from shared.domain.ports.jobs import Commits, Jobs, Memory, Payloads
     from shared.domain.ports.lineage import Lineage
     from shared.domain.resource_type import Catalogue
-    from shared.domain.sync_job import Job
 
 
 BLOCKED_WAIT_S = 2
@@ -36,7 +36,9 @@ LONGEST_STEP_S = 140.0 + LONGEST_REQUEST_S
 # A history of Step Functions ends at 25,000 events. 1,500 iterations of a Map take 11 each, and each turn of a Wait 9:
 # paced so, eight branches that wait for a whole day take 8,000.
 _FIRST_PACE_S, _PACE_GROWS_BY, _LONGEST_PACE_S = 2.0, 1.02, 1200.0
-_TRY_AGAIN_S = 5.0
+#: How often phase_0 tries to read what an API refuses, and how many seconds later.
+READ_TRIES = 5
+TRY_AGAIN_S = 5
 
 
 class JobStoppedError(HubError):
@@ -90,7 +92,7 @@ class StepInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SyncPorts:
+class StepPorts:
     """Everything outside of the domain that steps use.
 
     Attributes:
@@ -102,7 +104,7 @@ class SyncPorts:
     """
 
     catalogue: Catalogue
-    jobs: SyncJobs
+    jobs: Jobs
     commits: Commits
     lineage: Lineage
     memory: Memory
@@ -115,9 +117,9 @@ class SyncPorts:
 
 
 def run_noting_progress(
-    step: Callable[[StepInput, SyncPorts], StepResult], task: StepInput, ports: SyncPorts
+    step: Callable[[StepInput, StepPorts], StepResult], task: StepInput, ports: StepPorts
 ) -> StepResult:
-    """Run a step and note where it brought its job on: so a job that hangs is told from one that is long.
+    """Run a step and note when it made progress: so operators can tell a job that hangs from a long one.
 
     The more often a job has waited, the longer it waits, whatever for: a history has room for so many turns.
 
@@ -127,7 +129,7 @@ def run_noting_progress(
     try:
         result = step(task, ports)
     except TransientError as error:
-        error.retry_after = max(error.retry_after or _TRY_AGAIN_S, _pace(task, ports))
+        error.retry_after = max(error.retry_after or TRY_AGAIN_S, _pace(task, ports))
         raise
     if result["status"] in ("done", "more"):
         ports.jobs.note_progress(task.org_id, task.job_id)
@@ -136,7 +138,7 @@ def run_noting_progress(
     return result
 
 
-def _pace(task: StepInput, ports: SyncPorts) -> float:
+def _pace(task: StepInput, ports: StepPorts) -> float:
     try:
         waits = ports.jobs.note_wait(task.org_id, task.job_id)
     except Exception:  # noqa: BLE001 - storage that is busy may be what the step waits for

@@ -12,11 +12,13 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError
-from shared.domain.index import MAX_INDEXED_WHEN_USED, identifiers_in, identifying_fields
+from shared.domain.identifiers import identifiers_in, identifying_fields
 from shared.domain.paths import find_value
-from shared.domain.references import Identified, without_secrets
+from shared.domain.read_config import MAX_INDEXED_WHEN_USED
+from shared.domain.references import Identified
 from shared.domain.resource_type import ResourceKey, can_be_id
-from shared.use_cases.reading.work_off import work_off
+from shared.domain.sendable import without_secrets
+from shared.use_cases.reading.work_off import READS_AT_ONCE, work_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from shared.domain.ports.configs import ConfigPage, ConfigRepository, Payload
     from shared.domain.resource_type import Catalogue, ResourceType
 
-_WORKERS = 16
 # A page may be a thousand payloads: this bounds how many of them are in memory.
 _PAGES_AT_ONCE = 4
 _MAX_IDLE_ROUNDS = 5
@@ -128,7 +129,7 @@ class Listing:
                 known.setdefault(value, []).append(Identified(key, path))
 
     def progress_to_json(self) -> dict[str, Any]:
-        """Return a JSON object that says how far it is, without what it has found."""
+        """Return the progress of every type as a JSON object; found identifiers are stored apart."""
         return {name: asdict(progress) for name, progress in self.types.items()}
 
     @classmethod
@@ -218,7 +219,7 @@ class _Round:
 
     def run(self) -> None:
         """Read pages and payloads side by side, then see which types came on."""
-        with closing(work_off(self._pick, _WORKERS)) as ended:
+        with closing(work_off(self._pick, READS_AT_ONCE)) as ended:
             for (name, config_id), outcome in ended:
                 if config_id is None:
                     self._pages_running -= 1
@@ -248,7 +249,7 @@ class _Round:
         while self._details:
             key = self._details.popleft()
             # An API that is down is asked no more in this round.
-            if self._failures_in_a_row[key.type] < _WORKERS:
+            if self._failures_in_a_row[key.type] < READS_AT_ONCE:
                 return key, partial(self._read_config, self._catalogue[key.type], key.id)
         return None
 
@@ -258,8 +259,8 @@ class _Round:
         """Read a page, and on to where the list can be resumed or ends."""
         if entry.name not in self._pages:
             self._pages[entry.name] = self._repository.list_pages(entry, resume)
-        path = (entry.list_fields or entry.fields).id
-        is_summary = entry.list is not None and not entry.list.whole and bool(self._fields[entry.name])
+        path = entry.listed_fields.id
+        is_summary = entry.list is not None and not entry.lists_whole and bool(self._fields[entry.name])
         read = _Pages([], [], None)
         for page in self._pages[entry.name]:
             found = ((find_value(item, path), item) for item in page.items)
@@ -277,7 +278,7 @@ class _Round:
 
     def _reduced(self, entry: ResourceType, config_id: str, payload: Payload, *, whole: bool = False) -> _Config:
         cleaned = without_secrets(entry, payload)
-        is_whole = whole or (entry.list is not None and entry.list.whole)
+        is_whole = whole or entry.lists_whole
         identifiers = identifiers_in(cleaned, config_id, self._fields[entry.name])
         return _Config(config_id, identifiers, _pack(cleaned) if is_whole else None)
 
@@ -372,7 +373,7 @@ def list_type(
     Raises:
         HubError: whatever the list raises.
     """
-    path = (resource_type.list_fields or resource_type.fields).id
+    path = resource_type.listed_fields.id
     items: dict[str, Payload] = {}
     for page in repository.list_pages(resource_type):
         for item in page.items:

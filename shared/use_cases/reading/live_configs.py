@@ -7,19 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import DownstreamTimeoutError, HubError, NotFoundError, PayloadTooLargeError
-from shared.domain.index import MAX_INDEXED_WHEN_USED
-from shared.domain.references import find_references, without_secrets
+from shared.domain.read_config import MAX_INDEXED_WHEN_USED
+from shared.domain.references import find_references
 from shared.domain.resource_type import can_be_id
+from shared.domain.sendable import without_secrets
 from shared.use_cases.reading.list_organisation import list_type
+from shared.use_cases.reading.work_off import READS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from shared.domain.ports.configs import ConfigRepository, Payload
     from shared.domain.resource_type import Catalogue, ResourceType
-
-#: What one organisation is asked for at the same time; the pool of connections has twice as many.
-_DETAILS_AT_ONCE = 16
 
 
 class OutOfTimeError(DownstreamTimeoutError):
@@ -68,7 +67,7 @@ class LiveConfigs:
         return self._listed[name]
 
     def whole(self, resource_type: ResourceType, config_ids: Collection[str]) -> dict[str, Payload]:
-        """Return payloads: from the list where that carries them, else one by one; what is gone is left out.
+        """Return payloads, from the list where it shows whole configs, else one by one; deleted configs are left out.
 
         Raises:
             HubError: as `list_items`.
@@ -94,7 +93,7 @@ class LiveConfigs:
                 return None
 
         found: dict[str, Payload] = {}
-        pool = ThreadPoolExecutor(_DETAILS_AT_ONCE)
+        pool = ThreadPoolExecutor(READS_AT_ONCE)
         try:
             for config_id, payload in zip(ids, pool.map(find, ids), strict=True):
                 self._check(resource_type, f"{len(found):,} of {len(ids):,}")

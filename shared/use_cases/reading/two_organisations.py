@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, Field, StrictStr
 
 from shared.domain.errors import CredentialsExpiredError, ForbiddenError, InvalidRequestError
-from shared.domain.index import resource_type_named
-from shared.use_cases.jobs.intake import Tokens, verified
+from shared.domain.node_query import resource_type_named
+from shared.use_cases.jobs.intake import verified
 from shared.use_cases.jobs.request_fields import Id, Token
 from shared.use_cases.reading.live_configs import LiveConfigs
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from shared.domain.ports.configs import ConfigRepository
     from shared.domain.ports.lineage import LineageRegistry
+    from shared.domain.ports.tokens import Tokens
     from shared.domain.resource_type import Catalogue, ResourceType
 
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+#: How many payloads of one organisation are read at the same time.
+READS_AT_ONCE = 16
+
 
 def work_off[Name, Answer](
     pick: Callable[[], tuple[Name, Callable[[], Answer]] | None], workers: int
@@ -17,7 +20,7 @@ def work_off[Name, Answer](
     Close the iterator, so that no task is still running where the caller goes on.
 
     Args:
-        pick: hands out a task, what names it before what does it; None: there is none now. It is asked by the thread
+        pick: returns the next task as (name, function); None while there is none. It is asked by the thread
             that iterates, again after every task that has ended.
         workers: how many tasks run at the same time.
     """

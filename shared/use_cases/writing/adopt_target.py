@@ -2,7 +2,7 @@
 
 request leaves      answer lost, or its sender died
 |--------------------|- look -- look after 2 s -- look after 5 s ---- look after 15 s ----> send again
-                     |- look -- look after 1 s -- look after 2 s ----> send again    where the connection was cut
+                     |- look -- look after 1 s -- look after 3 s ----> send again    where the connection was cut
                      |- look -- look after 1 s ----> send again       where the API itself said that it failed
 """
 
@@ -21,11 +21,12 @@ from shared.use_cases.jobs.snapshot import read_snapshot_ids
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.use_cases.writing.row_work import Task, Workshop
+    from shared.use_cases.writing.row_work import Workshop
+    from shared.use_cases.writing.task import Task
 
 
 class Adoption:
-    """Looks for configs that creates of one step may have made; one listing serves all rows that wait for it.
+    """Looks for the configs that unanswered creates of a step may have made; all rows of a type share one listing.
 
     Args:
         shop: what the workers share.
@@ -141,7 +142,7 @@ class _Listing:
             raise UnknownOutcomeError(
                 f"It may or may not have been created: not all {resource_type.label} of the target were known before."
             )
-        id_path = (resource_type.list_fields or resource_type.fields).id
+        id_path = resource_type.listed_fields.id
         items: dict[str, Any] = {}
         for page in self._shop.target.list_pages(resource_type):
             for item in page.items:
@@ -155,7 +156,7 @@ class _Listing:
         for config_id, item in items.items():
             if ResourceKey(resource_type.name, config_id) in claimed:
                 continue
-            is_whole = resource_type.list is not None and resource_type.list.whole
+            is_whole = resource_type.lists_whole
             try:
                 new[config_id] = item if is_whole else self._shop.target.get_config(resource_type, config_id)
             except NotFoundError:

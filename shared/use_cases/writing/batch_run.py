@@ -21,14 +21,15 @@ from shared.domain.errors import (
 )
 from shared.domain.redaction import redact
 from shared.domain.resource_type import ResourceKey
+from shared.domain.row import Row, RowError, RowStatus, Work, event_of
 from shared.domain.row_commit import ClaimOutcome, RowClaim, RowCommit, growing_wait
-from shared.domain.sync_job import Row, RowError, RowStatus, Work, event_of
 from shared.use_cases.jobs.payloads import read_pack
-from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepResult, SyncPorts, result
+from shared.use_cases.jobs.step import DONE, JobStoppedError, StepInput, StepPorts, StepResult, result
 from shared.use_cases.writing.commit_writer import CommitWriter
 from shared.use_cases.writing.job_guard import JobGuard
 from shared.use_cases.writing.ready_queue import Needs, ReadyQueue, no_needs
-from shared.use_cases.writing.row_work import BlockedError, OpenOutcomeError, Task, Workshop
+from shared.use_cases.writing.row_work import BlockedError, OpenOutcomeError, Workshop
+from shared.use_cases.writing.task import Task
 
 WORKERS = 24
 MAX_ATTEMPTS = 6
@@ -61,7 +62,7 @@ class _Run:
 
 def work_through(
     step: StepInput,
-    ports: SyncPorts,
+    ports: StepPorts,
     batch: str,
     work: Work,
     prepare: Preparation,
@@ -341,7 +342,7 @@ class _BatchRun:
         return growing_wait(now - self._shop.job.entered.get(self._kind.phase, now) if self._state.blocked else 0)
 
 
-def count_outcome(ports: SyncPorts, row: Row) -> None:
+def count_outcome(ports: StepPorts, row: Row) -> None:
     """Count what became of a row."""
     if row.status in (RowStatus.CREATED, RowStatus.PATCHED, RowStatus.FAILED):
         ports.count("ResourcesSettled", 1, outcome=row.status.value, resource_type=row.key.type)

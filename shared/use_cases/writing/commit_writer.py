@@ -8,18 +8,19 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from shared.domain.row import RowError, RowStatus, event_of
 from shared.domain.row_commit import Lost, RowCommit
-from shared.domain.sync_job import Job, RowError, RowStatus, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.domain.job import Job
     from shared.domain.ports.jobs import Commits, Memory
     from shared.domain.resource_type import ResourceKey
 
 _GROUP = 24
-# Large groups cost less, and a worker whose answer has just come needs the processor more than the writer does. What a
-# dying process leaves unrecorded is adopted.
+# Wait up to so many seconds to fill a group: fewer transactions, less CPU time taken from the workers. What a dying
+# process leaves unrecorded is adopted.
 _GATHER_S = 0.2
 
 

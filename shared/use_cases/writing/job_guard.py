@@ -6,13 +6,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from shared.domain.sync_job import JobStatus
+from shared.domain.job import JobStatus
 from shared.use_cases.jobs.step import JobStoppedError, StepInput
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from shared.domain.ports.jobs import SyncJobs
+    from shared.domain.ports.jobs import Jobs
 
 #: What a step knows of its job is no older.
 MAX_AGE_S = 1.0
@@ -27,7 +27,7 @@ class JobGuard:
         step: which job, and the execution that it must run under.
     """
 
-    def __init__(self, jobs: SyncJobs, step: StepInput) -> None:
+    def __init__(self, jobs: Jobs, step: StepInput) -> None:
         self._jobs = jobs
         self._step = step
         self._stopped = False

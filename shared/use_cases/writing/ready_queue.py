@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 
 from shared.domain.resource_type import ResourceKey
-from shared.use_cases.writing.row_work import Task
+from shared.use_cases.writing.task import Task
 
 #: Says which other rows of the batch must be done before a row.
 Needs = Callable[[Task, Mapping[ResourceKey, Task]], Iterable[ResourceKey]]

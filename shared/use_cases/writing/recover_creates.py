@@ -1,4 +1,4 @@
-"""phase_0: settle what ended jobs may have created without recording it: adopt it, or know that it is not there.
+"""phase_0: find out whether ended jobs created configs that they did not record, and adopt those.
 
 A claim of an ended job is all that is left of such a create. What that job sent is built again from its own plan, and
 looked for among what its own snapshot did not have; so the job at hand plans with lineage and need not guess.
@@ -9,26 +9,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import DependencyFailedError, NotFoundError, UnknownOutcomeError
+from shared.domain.job import JobKind
 from shared.domain.plan import Action
-from shared.domain.references import read_referable_fields
+from shared.domain.referable_fields import read_referable_fields
 from shared.domain.remap import WrittenTarget, build_body
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import JobKind
 from shared.use_cases.jobs.payloads import read_pack
 from shared.use_cases.writing.adopt_target import Adoption
 from shared.use_cases.writing.job_guard import JobGuard
-from shared.use_cases.writing.row_work import Task, Workshop
+from shared.use_cases.writing.row_work import Workshop
+from shared.use_cases.writing.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
     from shared.domain.row_commit import Claim
-    from shared.domain.sync_job import Job
-    from shared.use_cases.jobs.step import StepInput, SyncPorts
+    from shared.use_cases.jobs.step import StepInput, StepPorts
 
 
-def recover_creates(step: StepInput, ports: SyncPorts, job: Job, sources: Collection[ResourceKey]) -> float:
+def recover_creates(step: StepInput, ports: StepPorts, job: Job, sources: Collection[ResourceKey]) -> float:
     """Settle the open creates of jobs that have ended, and let go of what else they claimed.
 
     Args:
@@ -59,7 +60,7 @@ def recover_creates(step: StepInput, ports: SyncPorts, job: Job, sources: Collec
     return wait_s
 
 
-def _claims_of_others(ports: SyncPorts, job: Job, sources: Collection[ResourceKey]) -> list[Claim]:
+def _claims_of_others(ports: StepPorts, job: Job, sources: Collection[ResourceKey]) -> list[Claim]:
     """Return what other sync jobs claim of a closure: the sources, and the targets that they became."""
     entries = ports.lineage.find_entries(job.target_org_id, job.source_org_id, sources)
     targets = [ResourceKey(entry.type, entry.target_id) for entry in entries.values()]
@@ -68,7 +69,7 @@ def _claims_of_others(ports: SyncPorts, job: Job, sources: Collection[ResourceKe
 
 
 def claims_on(
-    ports: SyncPorts, job: Job, sources: Iterable[ResourceKey], targets: Iterable[ResourceKey]
+    ports: StepPorts, job: Job, sources: Iterable[ResourceKey], targets: Iterable[ResourceKey]
 ) -> list[Claim]:
     """Return the claims, whoever's, on sources of a job and on targets of it."""
     return [
@@ -78,13 +79,13 @@ def claims_on(
 
 
 class _Recovery:
-    def __init__(self, step: StepInput, ports: SyncPorts, earlier: Job, target: ConfigRepository) -> None:
+    def __init__(self, step: StepInput, ports: StepPorts, earlier: Job, target: ConfigRepository) -> None:
         self._ports = ports
         self._job = earlier
         self._shop = Workshop(step=step, ports=ports, job=earlier, guard=JobGuard(ports.jobs, step), target=target)
 
     def settle(self, claims: Sequence[Claim]) -> None:
-        """Adopt what was created, in the order in which it was, and let go of all claims that are decided."""
+        """Adopt what was created, in the order of the plan, and release every claim that is decided."""
         creates = {claim.key: claim for claim in claims if claim.action == Action.CREATE and claim.hold.source}
         tasks = self._tasks(creates)
         adoption = Adoption(self._shop, tasks)

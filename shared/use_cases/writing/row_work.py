@@ -1,36 +1,37 @@
-"""The work on one row: what it takes, what its workers share, what is recorded of it."""
+"""How a row is written, read and recorded; the workers of a step share one Workshop."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from math import ceil
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from shared.domain.bounds import MAX_CONTENT_BYTES
 from shared.domain.errors import HubError, NotFoundError, TargetChangedError, UnknownOutcomeError
 from shared.domain.fingerprint import agree, equal_where_sent, fingerprint
+from shared.domain.job import Job, iso_time
 from shared.domain.paths import find_value
-from shared.domain.plan import Action, LineageEntry, PlannedResource
-from shared.domain.references import read_referable_fields, without_secrets
+from shared.domain.plan import Action, LineageEntry
+from shared.domain.referable_fields import read_referable_fields
 from shared.domain.remap import Stage, WrittenTarget, build_body, missing_referents
-from shared.domain.row_commit import Hold, RowCommit, Sent, Writer
-from shared.domain.sync_job import Event, Job, Row, RowError, RowStatus, Work, event_of, iso_time
+from shared.domain.row import Event, Row, RowError, RowStatus, Work, event_of
+from shared.domain.row_commit import RowCommit
+from shared.domain.sendable import without_secrets
+from shared.use_cases.writing.room import CONTENT_AT_ONCE_BYTES, Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from shared.domain.ports.configs import ConfigRepository, Payload, WrittenConfig
-    from shared.domain.resource_type import ResourceKey, ResourceType
-    from shared.use_cases.jobs.step import StepInput, SyncPorts
+    from shared.domain.resource_type import ResourceKey
+    from shared.use_cases.jobs.step import StepInput, StepPorts
     from shared.use_cases.writing.job_guard import JobGuard
+    from shared.use_cases.writing.task import Task
 
 
 _MAX_UPDATES = 3
-# Of the 1 GB that a step has.
-_CONTENT_AT_ONCE_BYTES = 2 * MAX_CONTENT_BYTES
 _WRITTEN = {
     Work.WRITE: "Written to the target.",
     Work.RESOLVE: "Written again with all its references.",
@@ -60,98 +61,14 @@ class BlockedError(HubError):
     code = "BLOCKED"
 
 
-@dataclass(slots=True, kw_only=True)
-class Task:
-    """One row with all that its work needs.
-
-    Attributes:
-        outcome_unknown: a create was sent, by us or an earlier holder of the claim, and may have been done.
-        open_create: what is known of that.
-        look_at: when to look for what it made, in epoch seconds.
-        was_answered: the create was sent, and answered.
-        unanswered: an update was sent, and not answered: it may still be done, late.
-        outlived: the API was seen to work on behind that one.
-        sent: a write left under the claim, or may have.
-        last_writer: another job that wrote the target last, or may have.
-    """
-
-    planned: PlannedResource
-    payload: Payload
-    resource_type: ResourceType
-    row: Row
-    outcome_unknown: bool = False
-    open_create: Sent | None = None
-    look_at: float = 0
-    was_answered: bool = False
-    unanswered: bool = False
-    outlived: bool = False
-    sent: bool = False
-    last_writer: Writer | None = None
-
-    @property
-    def key(self) -> ResourceKey:
-        """Type and source id."""
-        return self.row.key
-
-    @property
-    def is_first(self) -> bool:
-        """Nothing has been done for the row so far."""
-        return self.row.left == work_left(self.planned)
-
-    @property
-    def whole_stage(self) -> Stage:
-        """How it is written with all its references: what this job created a second time, what existed once."""
-        return "full" if self.row.action == Action.CREATE else "patch"
-
-    @property
-    def pinned(self) -> set[ResourceKey]:
-        """Configs of which derived values stand beside the references to them."""
-        return {
-            one.referent
-            for one in self.planned.resolutions
-            if one.referent is not None and one.found.reference is not None and one.found.reference.siblings
-        }
-
-    def hold(self, owner: str) -> Hold:
-        """Return what has to be claimed before the row is written; the source, too, until its target is recorded."""
-        is_first_pair = self.row.target_id is None or (self.is_first and self.row.action == Action.MATCH)
-        return Hold(owner=owner, source=is_first_pair, target_id=self.row.target_id or self.planned.create_id)
-
-
-class Room:
-    """So many bytes of memory that workers share.
-
-    Args:
-        size: how many.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._left = size
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
-        """Wait until so many bytes are free, and have them; who wants more than there is gets the whole."""
-        wanted = min(size, self._size)
-        with self._changed:
-            self._changed.wait_for(lambda: self._left >= wanted)
-            self._left -= wanted
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._left += wanted
-                self._changed.notify_all()
-
-
 @dataclass(kw_only=True)
 class Workshop:
     """What the workers of one step share.
 
     Attributes:
         id_map: what is on the target for every resource of the job that this batch refers to; grows while it runs.
-        unanswered: resources of which an update was repeated for want of an answer, and when (epoch seconds, whole).
+        unanswered: resources of which a write was repeated for want of an answer, and when (epoch seconds): the
+            earlier one may still be done, late. A create under an id of our choice is as good as an update then.
         lineage_before: the entries of the batch's rows as they were when this step began.
         failures: why resources are not there.
         target: the configs of the target organisation.
@@ -159,18 +76,18 @@ class Workshop:
     """
 
     step: StepInput
-    ports: SyncPorts
+    ports: StepPorts
     job: Job
     guard: JobGuard
     target: ConfigRepository
     id_map: dict[ResourceKey, WrittenTarget] = field(default_factory=dict)
     failures: dict[ResourceKey, RowError] = field(default_factory=dict)
-    unanswered: dict[ResourceKey, int] = field(default_factory=dict)
+    unanswered: dict[ResourceKey, float] = field(default_factory=dict)
     lineage_before: Mapping[ResourceKey, LineageEntry] = field(default_factory=dict)
     owner: str = field(default_factory=lambda: uuid4().hex)
     _source: ConfigRepository | None = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
-    _room_for_content: Room = field(default_factory=lambda: Room(_CONTENT_AT_ONCE_BYTES))
+    _room_for_content: Room = field(default_factory=lambda: Room(CONTENT_AT_ONCE_BYTES))
 
     def now_text(self) -> str:
         """Return the time as the contract writes it."""
@@ -179,7 +96,7 @@ class Workshop:
     def learn(self, rows: Iterable[Row]) -> None:
         """Take in what is known of rows that may be referred to."""
         for row in rows:
-            if row.unanswered:
+            if row.unanswered or row.sends > 1:
                 self.unanswered[row.key] = row.lost_at
             if row.target_id is not None:
                 self.id_map[row.key] = WrittenTarget(row.target_id, row.target_fields)
@@ -341,7 +258,8 @@ class Workshop:
             stamp=uuid4().hex,
             answer=fingerprint(task.resource_type, answer) if answer else "",
             unanswered=row.unanswered or task.unanswered,
-            lost_at=ceil(self.ports.now()) if task.unanswered else row.lost_at,
+            superseded=row.superseded or row.unanswered or row.sends > 1,
+            lost_at=self.ports.now() if task.unanswered else row.lost_at,
             outlived=row.outlived or task.outlived,
         )
 
@@ -350,7 +268,7 @@ class Workshop:
         return not self.unanswered.keys().isdisjoint({task.key, *task.pinned})
 
     def recorded_by_another_job(self, task: Task) -> LineageEntry | None:
-        """Return what the job records that wrote a target last; None where that is not what ours is about to say.
+        """Return the entry of the job that wrote the target last; None where it says something else than ours would.
 
         Raises:
             HubError: the target cannot be read.
@@ -434,14 +352,3 @@ def _gone(task: Task) -> TargetChangedError:
 def is_completed(task: Task, entry: LineageEntry) -> bool:
     """Tell whether a config was written whole and read back, from what the source says now."""
     return bool(entry.target_fingerprint and agree(entry.source_fingerprint, task.planned.source_fingerprint))
-
-
-def work_left(planned: PlannedResource) -> tuple[Work, ...]:
-    """Return the work that a planned resource takes, in order.
-
-    What exists on the target gets one write: in phase_a, or in a later phase where it must wait for derived values.
-    """
-    later = [work for work, wanted in ((Work.RESOLVE, planned.resolve), (Work.PATCH, planned.patch)) if wanted]
-    first = [] if later and planned.action is not Action.CREATE else [Work.WRITE]
-    activate = [Work.ACTIVATE] if planned.activate else []
-    return (*first, *later, *activate, Work.VERIFY)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shared.domain.row_commit import RowCommit
     from shared.use_cases.writing.batch_run import Perform
-    from shared.use_cases.writing.row_work import Task, Workshop
+    from shared.use_cases.writing.row_work import Workshop
+    from shared.use_cases.writing.task import Task
 
 
 def write_completely(shop: Workshop, _tasks: object) -> Perform:

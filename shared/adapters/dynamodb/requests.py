@@ -1,14 +1,17 @@
-"""Requests over many items: batches that finish what DynamoDB left over, transactions that outlast conflicts."""
+"""Requests to DynamoDB that stores share: whole queries, batches that are finished, transactions despite conflicts."""
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Mapping
+from decimal import Decimal
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from shared.adapters.aws import FIRST_PAUSE_S, translated_errors
 from shared.domain.errors import StorageThrottledError
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ MAX_BATCH_WRITE = 25
 MAX_TRANSACTION = 100
 
 _MAX_TRIES = 12
-_FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 2.0
 
 # Reasons of a cancelled transaction that the same transaction may not meet again.
@@ -42,7 +44,7 @@ _PASSING_ERRORS = frozenset(
 def pauses() -> Iterator[float]:
     """Yield the seconds to wait before each further try: exponential backoff with full jitter."""
     for attempt in range(_MAX_TRIES):
-        yield random.uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt))  # noqa: S311
+        yield random.uniform(0, min(_LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt))  # noqa: S311
 
 
 def cancellation_codes(error: ClientError) -> list[str]:
@@ -79,18 +81,45 @@ def transact(client: DynamoDBClient, items: Sequence[dict[str, Any]]) -> list[st
     raise StorageThrottledError("The tables refused a transaction again and again for conflicts or their limits.", 2)
 
 
-def batch_get(client: DynamoDBClient, table: str, wanted: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
-    """Read items, strongly consistent; those that do not exist are left out.
+def query_all(client: DynamoDBClient, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield all items of a query, page after page.
+
+    Raises:
+        StorageThrottledError: the table is busy.
+    """
+    paged = dict(request)
+    while True:
+        with translated_errors():
+            answer: Any = client.query(**paged)
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        paged["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def batch_get(
+    client: DynamoDBClient, table: str, wanted: Sequence[dict[str, str]], *, projection: str = ""
+) -> list[dict[str, Any]]:
+    """Read items by their keys; those that do not exist are left out.
+
+    Args:
+        client: of DynamoDB.
+        table: its name.
+        wanted: the keys, each read once.
+        projection: attributes to read; such a read is eventually consistent, one of whole items strongly.
 
     Raises:
         StorageThrottledError: the table kept leaving keys unread.
     """
     found: list[dict[str, Any]] = []
     unique = {(key["pk"], key["sk"]): key for key in wanted}
+    how: dict[str, Any] = {"ProjectionExpression": projection} if projection else {"ConsistentRead": True}
     for block in batched(unique.values(), MAX_BATCH_GET, strict=False):
         left: list[Any] = list(block)
         for pause in pauses():
-            answer: Any = client.batch_get_item(RequestItems={table: {"Keys": left, "ConsistentRead": True}})
+            with translated_errors():
+                items: Any = {table: {"Keys": left, **how}}
+                answer: Any = client.batch_get_item(RequestItems=items)
             found += answer["Responses"].get(table, [])
             left = list(answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", []))
             if not left:
@@ -117,3 +146,27 @@ def batch_put(client: DynamoDBClient, table: str, items: Sequence[dict[str, Any]
             time.sleep(pause)
         else:
             raise StorageThrottledError("A table refused writes again and again for its limits.", 2)
+
+
+def stored(value: Any) -> Any:
+    """Return a JSON value as DynamoDB stores it: fractions as Decimal, no half of a surrogate pair in a text."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else Decimal(repr(value))
+    if isinstance(value, Mapping):
+        return {name: stored(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [stored(item) for item in value]
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Return a stored value in which every Decimal is a number of JSON."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value

@@ -4,22 +4,9 @@ from unittest.mock import Mock, call
 import pytest
 
 from shared.domain.errors import DownstreamUnavailableError, StorageThrottledError
+from shared.domain.job import COUNTERS, Job, JobStatus, final_status, iso_time, phase_durations
 from shared.domain.resource_type import ResourceKey
-from shared.domain.sync_job import (
-    COUNTERS,
-    Job,
-    JobStatus,
-    Phase,
-    Row,
-    RowError,
-    RowStatus,
-    Work,
-    count_change,
-    final_status,
-    iso_time,
-    phase_durations,
-    sample_errors,
-)
+from shared.domain.row import Phase, Row, RowError, RowStatus, Work, count_change, sample_errors
 from shared.use_cases.jobs.step import StepInput, pace, run_noting_progress
 
 
