@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from shared.domain.errors import CredentialsExpiredError, HubError, NotFoundError, TransientError
@@ -19,7 +20,7 @@ from shared.domain.row import RowError
 from shared.domain.sendable import without_secrets
 from shared.use_cases.jobs.closure import read_closure, read_sources
 from shared.use_cases.jobs.payloads import target_key
-from shared.use_cases.jobs.snapshot import load_snapshot
+from shared.use_cases.jobs.snapshot import Snapshot, load_snapshot
 from shared.use_cases.jobs.step import (
     DONE,
     READ_TRIES,
@@ -54,40 +55,41 @@ def snapshot_target(step: StepInput, ports: StepPorts) -> StepResult:
     resource_type = ports.catalogue[step.resource_type]
     key = target_key(job.org_id, job.id, resource_type.name, "state")
     done_key = target_key(job.org_id, job.id, resource_type.name, "snapshot")
-    state = load_snapshot(ports, job.org_id, job.id, resource_type.name)
-    if state["done"]:
+    snapshot = load_snapshot(ports, job.org_id, job.id, resource_type.name)
+    if snapshot.done:
         return DONE
-    snapshot = _Snapshot(step, ports, job, resource_type, state)
+    look = _Look(step, ports, job, resource_type, snapshot)
     try:
-        is_done = snapshot.read()
+        is_done = look.read()
     except CredentialsExpiredError as error:
         ports.jobs.stop_for(job.org_id, job.id, RowError(error.code, redact(error.message)))
         return result("failed", error.code)
     except HubError as error:
-        state["tries"] += 1
-        if isinstance(error, TransientError) and state["tries"] < READ_TRIES:
-            ports.payloads.put(key, state)
+        snapshot.tries += 1
+        if isinstance(error, TransientError) and snapshot.tries < READ_TRIES:
+            ports.payloads.put(key, snapshot.to_json())
             return result("wait", error.code, error.retry_after or TRY_AGAIN_S)
         # Rows of this type fail with this error: nobody can tell what they would be on the target.
-        ports.payloads.put_once(done_key, {**state, "done": True, "error": [error.code, redact(error.message)]})
+        given_up = replace(snapshot, done=True, error=(error.code, redact(error.message)))
+        ports.payloads.put_once(done_key, given_up.to_json())
         return DONE
     if is_done:
         # The first that comes to the end stays: one that comes later may see what the job itself has created by then.
-        ports.payloads.put_once(done_key, {**state, "done": True})
+        ports.payloads.put_once(done_key, replace(snapshot, done=True).to_json())
         return DONE
-    ports.payloads.put(key, state)
+    ports.payloads.put(key, snapshot.to_json())
     return result("more", "OUT_OF_TIME")
 
 
-class _Snapshot:
+class _Look:
     def __init__(
-        self, step: StepInput, ports: StepPorts, job: Job, resource_type: ResourceType, state: dict[str, Any]
+        self, step: StepInput, ports: StepPorts, job: Job, resource_type: ResourceType, snapshot: Snapshot
     ) -> None:
         self._step = step
         self._ports = ports
         self._job = job
         self._type = resource_type
-        self._state = state
+        self._snapshot = snapshot
         self._invocation = uuid4().hex
         self._target: ConfigRepository = ports.open_repository(job, "target")
         self._closure = read_closure(ports, job.org_id, job.id)
@@ -96,24 +98,24 @@ class _Snapshot:
 
     def read(self) -> bool:
         """List, then read details; False where time ran low."""
-        if self._type.list is not None and not self._state["listed"]:
-            for page in self._target.list_pages(self._type, self._state["resume"]):
+        if self._type.list is not None and not self._snapshot.listed:
+            for page in self._target.list_pages(self._type, self._snapshot.resume):
                 items = self._items(self._type, page.items)
-                self._state["ids"] += items
+                self._snapshot.ids += items
                 self._store(self._candidates(self._type, items, self._sources.values(), self._wanted))
-                self._state["resume"] = page.resume
+                self._snapshot.resume = page.resume
                 if page.resume is not None and self._is_enough():
-                    self._state["capped"] = True
+                    self._snapshot.capped = True
                     break
                 if page.resume is not None and self._ports.now() > self._step.hand_back_at:
                     return False
-        self._state["listed"] = True
-        self._store(self._details(self._type, sorted(self._unlisted_ids() - set(self._state["ids"]))))
+        self._snapshot.listed = True
+        self._store(self._details(self._type, sorted(self._unlisted_ids() - set(self._snapshot.ids))))
         return True
 
     def _is_enough(self) -> bool:
         """Tell whether a list that holds every customer's uploads has been read as far as the index would."""
-        return self._type.indexed_when_used and len(self._state["ids"]) >= MAX_INDEXED_WHEN_USED
+        return self._type.indexed_when_used and len(self._snapshot.ids) >= MAX_INDEXED_WHEN_USED
 
     def _sources_of(self, resource_type: ResourceType) -> Mapping[ResourceKey, SourceConfig]:
         return read_sources(self._ports, self._job.org_id, self._job.id, self._closure, [resource_type.name])
@@ -201,6 +203,6 @@ class _Snapshot:
     def _store(self, configs: Sequence[TargetConfig]) -> None:
         for block in batched(configs, _PART_SIZE, strict=False):
             part = [{"id": config.key.id, "payload": without_secrets(self._type, config.payload)} for config in block]
-            name = f"{len(self._state['parts']):05d}-{self._invocation}"
+            name = f"{len(self._snapshot.parts):05d}-{self._invocation}"
             self._ports.payloads.put(target_key(self._job.org_id, self._job.id, self._type.name, name), part)
-            self._state["parts"].append(name)
+            self._snapshot.parts.append(name)

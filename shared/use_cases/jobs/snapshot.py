@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.errors import NotFoundError
@@ -17,42 +18,70 @@ if TYPE_CHECKING:
     from shared.use_cases.jobs.step import StepPorts
 
 
-def load_snapshot(ports: StepPorts, org_id: str, job_id: str, type_name: str) -> dict[str, Any]:
+@dataclass(slots=True)
+class Snapshot:
+    """How far the look at one type of the target is.
+
+    Attributes:
+        done: it is at its end, or given up.
+        listed: its list is at its end.
+        resume: where its list goes on.
+        parts: names of the stored parts.
+        ids: every id that its list had so far.
+        tries: how often it was broken off for a passing reason.
+        capped: it has more configs than are looked at.
+        error: code and message of why it was given up.
+    """
+
+    done: bool = False
+    listed: bool = False
+    resume: Any = None
+    parts: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    tries: int = 0
+    capped: bool = False
+    error: tuple[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object from which `load_snapshot` makes the same value."""
+        return asdict(self)
+
+
+def load_snapshot(ports: StepPorts, org_id: str, job_id: str, type_name: str) -> Snapshot:
     """Return how far the snapshot of a type is: the finished one, else what is there, else a new one."""
     for part in ("snapshot", "state"):
         with suppress(NotFoundError):
-            state: dict[str, Any] = ports.payloads.get(target_key(org_id, job_id, type_name, part))
-            return state
-    return {"done": False, "listed": False, "resume": None, "parts": [], "ids": [], "tries": 0}
+            return Snapshot(**ports.payloads.get(target_key(org_id, job_id, type_name, part)))
+    return Snapshot()
 
 
 def read_snapshot_ids(ports: StepPorts, org_id: str, job_id: str, type_name: str) -> frozenset[str] | None:
     """Return the ids that a type had on the target when the job was planned; None where not all were listed."""
-    state = load_snapshot(ports, org_id, job_id, type_name)
-    return frozenset(state["ids"]) if state["listed"] and not state.get("capped") else None
+    snapshot = load_snapshot(ports, org_id, job_id, type_name)
+    return frozenset(snapshot.ids) if snapshot.listed and not snapshot.capped else None
 
 
 def was_capped(ports: StepPorts, org_id: str, job_id: str, type_name: str) -> bool:
     """Tell whether the target has more configs of a type than were looked at."""
-    return bool(load_snapshot(ports, org_id, job_id, type_name).get("capped"))
+    return load_snapshot(ports, org_id, job_id, type_name).capped
 
 
 def read_snapshot_error(ports: StepPorts, org_id: str, job_id: str, type_name: str) -> RowError | None:
     """Return why a type of the target could not be looked at; None where it could."""
-    state = load_snapshot(ports, org_id, job_id, type_name)
-    if "error" in state:
-        code, message = state["error"]
+    snapshot = load_snapshot(ports, org_id, job_id, type_name)
+    if snapshot.error is not None:
+        code, message = snapshot.error
         return RowError(code, f"The target's configs of this type could not be read: {message}")
-    if not state["done"]:
+    if not snapshot.done:
         return RowError("SNAPSHOT_INCOMPLETE", "The target's configs of this type could not be read to their end.")
     return None
 
 
 def read_targets(ports: StepPorts, org_id: str, job_id: str, type_name: str) -> Iterator[TargetConfig]:
     """Yield the configs of a type that were kept whole."""
-    state = load_snapshot(ports, org_id, job_id, type_name)
+    snapshot = load_snapshot(ports, org_id, job_id, type_name)
     seen: set[str] = set()
-    for part in state["parts"]:
+    for part in snapshot.parts:
         for entry in ports.payloads.get(target_key(org_id, job_id, type_name, part)):
             if entry["id"] not in seen:
                 seen.add(entry["id"])
