@@ -82,7 +82,7 @@ def plan(
         The same plan for the same input, whatever the order of mappings.
     """
     pair = Pair(
-        source_org_id, target_org_id, heuristic=match is MatchMode.HEURISTIC, follow=activation is Activation.FOLLOW
+        source_org_id, target_org_id, heuristic=match == MatchMode.HEURISTIC, follow=activation == Activation.FOLLOW
     )
     closure = ClosureToPlan.read(sources, referents)
     index = TargetIndex(catalogue, targets)

@@ -13,16 +13,11 @@ import pytest
 
 from sandbox.seed.factory import Resource
 from sandbox.seed.organisations import Seed, build
+from shared.catalog.registry import RESOURCE_TYPES
 from tests.effort import count_calls
 
 SOURCE, TARGET = "739224", "911210"
-TYPES = {
-    "journey", "automation_flow", "workflow_definition", "closing_reason", "flow_template", "schema", "emailtemplate",
-    "product", "price", "tax", "coupon", "file", "document_template", "webhook", "saved_view", "dashboard", "kanban",
-    "role", "usergroup", "validation_rule", "integration", "app", "designbuilder", "notification_template",
-    "custom_variable", "environment_variable", "taxonomy", "taxonomy_classification", "entity_mapping",
-    "portal_config", "target", "product_recommendation", "access_token",
-}  # fmt: skip
+TYPES = set(RESOURCE_TYPES)
 SAME_EVERYWHERE = {"schema", "taxonomy", "environment_variable", "app"}
 
 REFERENCES = (
