@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.dynamodb.lineage_store import LineageStore
 from shared.adapters.dynamodb.memory_store import MemoryStore
 from shared.adapters.dynamodb.sync_commits import RowCommits
@@ -16,6 +15,7 @@ from shared.adapters.payloads import PayloadStore
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.downstream import open_repository
+from shared.bootstrap.sync_jobs import sync_jobs
 from shared.domain.errors import CredentialsExpiredError, NotFoundError
 from shared.observability import logger, record
 from shared.use_cases.jobs.step import StepInput, StepPorts, run_noting_progress
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from shared.domain.job import Job
     from shared.domain.ports.configs import ConfigRepository
     from shared.domain.step_result import StepResult
-
-
-@cache
-def sync_store() -> JobStore:
-    """Return headers, rows and activity logs of jobs."""
-    return JobStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table(), settings.index_table())
 
 
 @cache
@@ -48,7 +42,7 @@ def ports(step: StepInput) -> StepPorts:
     lineage_table = settings.lineage_table()
     return StepPorts(
         catalogue=catalogue(),
-        jobs=sync_store(),
+        jobs=sync_jobs(),
         commits=RowCommits(
             aws.dynamodb(),
             settings.sync_jobs_table(),

@@ -8,23 +8,17 @@ from typing import TYPE_CHECKING
 
 from shared import settings
 from shared.adapters import aws
-from shared.adapters.dynamodb.job_store import JobStore
 from shared.adapters.payloads import PayloadStore
 from shared.adapters.step_functions import SyncExecutions
 from shared.bootstrap.catalogue import catalogue
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.security import token_verifier
+from shared.bootstrap.sync_jobs import sync_jobs
 from shared.domain.job import places_for
 from shared.use_cases.jobs.intake import JobIntake
 
 if TYPE_CHECKING:
     from shared.adapters.credentials import CredentialsStore
-
-
-@cache
-def sync_jobs() -> JobStore:
-    """Return headers, rows and activity logs of sync jobs."""
-    return JobStore(aws.dynamodb(), settings.sync_jobs_table(), settings.sync_resources_table(), settings.index_table())
 
 
 @cache

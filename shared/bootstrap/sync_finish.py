@@ -14,7 +14,7 @@ from shared.adapters.events import EventBus
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.index import index_store
 from shared.bootstrap.index_builder import build_index_function
-from shared.bootstrap.sync import sync_store
+from shared.bootstrap.sync_jobs import sync_jobs
 from shared.observability import record
 from shared.use_cases.finish_job import finish_job
 from shared.use_cases.jobs.step import LONGEST_STEP_S
@@ -54,7 +54,7 @@ def finish(event: Mapping[str, Any]) -> StepResult:
     return finish_job(
         org_id,
         job_id,
-        jobs=sync_store(),
+        jobs=sync_jobs(),
         credentials=credentials_store(),
         events=event_bus(),
         rebuild_target_index=rebuild_target_index,

@@ -19,6 +19,8 @@ _MAX_MARKS = 30
 
 #: Bytes of UTF-8 of an id, ours or another system's.
 MAX_ID_BYTES = 256
+#: Bytes of an identifier: a sort key of DynamoDB ends at 1,024 bytes; `%` and `#` take three there.
+MAX_IDENTIFIER_BYTES = 1000
 #: Bytes of a bearer token; real ones have one or two thousand.
 MAX_TOKEN_BYTES = 16 * 1024
 

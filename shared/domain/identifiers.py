@@ -5,15 +5,13 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.bounds import MAX_IDENTIFIER_BYTES
 from shared.domain.config_node import strings_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shared.domain.resource_type import Catalogue
-
-# A sort key of DynamoDB ends at 1,024 bytes; `%` and `#` take three there.
-MAX_IDENTIFIER_BYTES = 1000
 
 
 def identifying_fields(catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:

@@ -77,7 +77,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
         # What the last write said may come once more: it says the same.
         undoing = task.pinned | {task.key} if task.row.superseded else task.pinned
         lost = [shop.unanswered[key] for key in undoing if key in shop.unanswered]
-        settled_at = max(last_look, *(at + late_update_s for at in lost), 0)
+        settled_at = max([last_look, *(at + late_update_s for at in lost)])
         if shop.ports.now() < settled_at:
             raise OpenOutcomeError(settled_at)
         target_id = task.row.target_id or ""

@@ -19,6 +19,7 @@ from shared.adapters import aws
 from shared.bootstrap import sync, sync_api
 from shared.bootstrap.credentials import credentials_store
 from shared.bootstrap.index import index_store
+from shared.bootstrap.sync_jobs import sync_jobs
 from shared.domain.caller import Caller
 from shared.domain.job import Job, JobStatus
 from shared.domain.row import Row
@@ -123,21 +124,21 @@ class Machine:
         finish_job(
             self.org_id,
             self._job_id,
-            jobs=sync.sync_store(),
+            jobs=sync_jobs(),
             credentials=credentials_store(),
             events=_NoEvents(),
             rebuild_target_index=lambda _job, _token: None,
             count=lambda *_, **__: None,
             now=time.time,
         )
-        job = sync.sync_store().get_job(self.org_id, self._job_id)
+        job = sync_jobs().get_job(self.org_id, self._job_id)
         if job.status is not JobStatus.SUCCEEDED:
             raise RuntimeError(f"The job ended {job.status}: {job.error or job.errors_sample}")
         return job
 
     def rows(self) -> list[Row]:
         """Return the rows of the job."""
-        return list(sync.sync_store().list_rows(self.org_id, self._job_id))
+        return list(sync_jobs().list_rows(self.org_id, self._job_id))
 
     def count_steps(self, *names: str) -> int:
         """Return how often steps of these names were invoked."""

@@ -20,7 +20,7 @@ import pytest
 from functions.index.build_index import handler as build_index
 from shared.bootstrap import sync_api
 from shared.bootstrap.delete_jobs import delete_jobs
-from shared.bootstrap.sync_api import sync_jobs
+from shared.bootstrap.sync_jobs import sync_jobs
 from shared.domain.job import JobKind, JobStatus
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row import Phase, Row, RowStatus

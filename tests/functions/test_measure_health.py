@@ -6,7 +6,7 @@ from moto import mock_aws
 
 from functions.operations.measure_health.handler import lambda_handler
 from sandbox.dashboards import read_samples
-from shared.bootstrap.sync import sync_store
+from shared.bootstrap.sync_jobs import sync_jobs
 from shared.observability import METRICS
 from tests.adapters.test_sync_commits import new_job
 from tests.aws import REGION, create_tables, forget_adapters
@@ -49,7 +49,7 @@ def test_everything_measured_is_sent_although_nothing_runs(deployed, lambda_cont
 
 
 def test_measures_as_of_the_moment_that_the_schedule_names(deployed, lambda_context, capsys):
-    sync_store().create_job(new_job("job-1", started_at="2026-03-02T07:30:00.000Z"))
+    sync_jobs().create_job(new_job("job-1", started_at="2026-03-02T07:30:00.000Z"))
 
     lambda_handler(load_event("operations/measure_health"), lambda_context)
 
@@ -57,7 +57,7 @@ def test_measures_as_of_the_moment_that_the_schedule_names(deployed, lambda_cont
 
 
 def test_a_call_by_hand_measures_as_of_now(deployed, lambda_context, capsys):
-    sync_store().create_job(new_job("job-1", started_at="2026-01-01T00:00:00.000Z"))
+    sync_jobs().create_job(new_job("job-1", started_at="2026-01-01T00:00:00.000Z"))
 
     lambda_handler({}, lambda_context)
 

@@ -11,7 +11,7 @@ from functions.operations.sweep_ended_runs.handler import lambda_handler
 from sandbox.dashboards import read_samples
 from shared.bootstrap import index_builder, sweep
 from shared.bootstrap.index import index_store
-from shared.bootstrap.sync import sync_store
+from shared.bootstrap.sync_jobs import sync_jobs
 from shared.domain.errors import StorageThrottledError
 from shared.use_cases.sweep_ended_runs import LOST
 from tests.adapters.test_sync_commits import new_job
@@ -69,7 +69,7 @@ def test_closes_the_job_whose_execution_has_ended_and_leaves_the_one_that_runs(
     machine, invoked, lambda_context, capsys
 ):
     for job_id in ("ended", "running"):
-        sync_store().create_job(new_job(job_id))
+        sync_jobs().create_job(new_job(job_id))
     boto3.client("stepfunctions").stop_execution(executionArn=machine("ended"))
     machine("running")
 

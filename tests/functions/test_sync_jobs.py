@@ -15,6 +15,7 @@ from functions.api.list_sync_jobs import handler as list_sync_jobs
 from functions.api.retry_sync_job import handler as retry_sync_job
 from shared.adapters import step_functions, tokens
 from shared.bootstrap import sync_api
+from shared.bootstrap.sync_jobs import sync_jobs
 from shared.domain.errors import StorageThrottledError
 from shared.domain.job import JobStatus
 from shared.domain.resource_type import ResourceKey
@@ -100,7 +101,7 @@ def get(hub, job_id, **more):
 
 def end(job_id, status=JobStatus.PARTIAL, rows=()):
     """Close a job as its machine would have."""
-    jobs = sync_api.sync_jobs()
+    jobs = sync_jobs()
     job = jobs.get_job(SOURCE, job_id)
     if rows:
         jobs.put_rows(job, rows)
@@ -227,7 +228,7 @@ def test_shows_where_a_job_is_with_its_events_and_errors(hub):
     followed = RowError("DEPENDENCY_FAILED", "It needs b.", ResourceKey("journey", "b"))
     rows = [row("a", RowStatus.FAILED, error=followed), row("b", RowStatus.FAILED, error=refused)]
     end(job["id"], status=None, rows=[*rows, row("c", RowStatus.PENDING, left=(Work.WRITE,))])
-    jobs = sync_api.sync_jobs()
+    jobs = sync_jobs()
     event = Event(ts="2026-03-01T08:00:00.000Z", status="failed", key=ResourceKey("journey", "b"), error="why")
     jobs.put_events(SOURCE, job["id"], [Event(**{**_fields(event), "seq": number}) for number in range(1, 13)])
 
@@ -436,7 +437,7 @@ def test_a_key_that_failed_once_can_be_used_again(hub, monkeypatch, started):
 
 def test_a_start_whose_answer_was_lost_leaves_the_job_that_runs(hub, monkeypatch):
     def start(self, job_id, _input):
-        sync_api.sync_jobs().start_job(SOURCE, job_id, "execution")
+        sync_jobs().start_job(SOURCE, job_id, "execution")
         _refuse()
 
     monkeypatch.setattr(step_functions.SyncExecutions, "start", start)
@@ -456,7 +457,7 @@ def test_nobody_repeats_another_users_request(hub):
 
 
 def header(job_id):
-    return sync_api.sync_jobs().get_job(SOURCE, job_id)
+    return sync_jobs().get_job(SOURCE, job_id)
 
 
 def test_a_chain_of_retries_knows_its_first_job(hub):

@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from functions.sync.finish_job import handler as finish_job
 from shared.bootstrap import sync
+from shared.bootstrap.sync_jobs import sync_jobs
 from shared.domain.errors import CredentialsExpiredError
 from shared.domain.job import JobStatus
 from tests.adapters.test_sync_commits import new_job
@@ -57,7 +58,7 @@ def deployed(monkeypatch):
 
 def start_job():
     """The job that the event files name, running under their execution."""
-    jobs = sync.sync_store()
+    jobs = sync_jobs()
     assert jobs.create_job(new_job(JOB_ID))
     jobs.start_job("org-a", JOB_ID, load_event("sync/plan_job")["execution_id"])
 
@@ -80,7 +81,7 @@ def test_a_step_for_a_job_that_does_not_exist_fails_by_value(deployed, lambda_co
 @pytest.mark.parametrize("step", [step for step in STEPS if step != "finish_job"])
 def test_a_step_of_a_cancelled_job_stops_without_a_write(deployed, lambda_context, monkeypatch, step):
     start_job()
-    sync.sync_store().cancel_job("org-a", JOB_ID, "2026-01-01T00:00:00.000Z")
+    sync_jobs().cancel_job("org-a", JOB_ID, "2026-01-01T00:00:00.000Z")
     monkeypatch.setattr(sync, "_open_repository", lambda *_: pytest.fail("a cancelled job opened an organisation"))
 
     answer = handler_of(step)(load_event(f"sync/{step}"), lambda_context)
@@ -103,7 +104,7 @@ def test_a_step_without_credentials_ends_the_job_with_credentials_expired(deploy
     answer = handler_of(step)(load_event(f"sync/{step}"), lambda_context)
 
     assert (answer["status"], answer["code"]) == ("failed", "CREDENTIALS_EXPIRED")
-    assert sync.sync_store().get_job("org-a", JOB_ID).error.code == "CREDENTIALS_EXPIRED"
+    assert sync_jobs().get_job("org-a", JOB_ID).error.code == "CREDENTIALS_EXPIRED"
 
 
 def test_finishing_takes_the_event_of_an_ended_execution(deployed, lambda_context):
@@ -114,7 +115,7 @@ def test_finishing_takes_the_event_of_an_ended_execution(deployed, lambda_contex
     again = finish_job.lambda_handler(event, lambda_context)
 
     assert first["job_status"] == again["job_status"] == "failed"
-    job = sync.sync_store().get_job("org-a", JOB_ID)
+    job = sync_jobs().get_job("org-a", JOB_ID)
     assert (job.status, job.error.code) == (JobStatus.FAILED, "PLAN_FAILED")
 
 

@@ -449,10 +449,7 @@ def test_two_jobs_with_the_same_selection_create_everything_once(world: SyncWorl
     plant_cycle(world)
     first, second = world.create_job(ENTRY), world.create_job(ENTRY)
     for job_id in (first, second):
-        types = world.until_done(job_id, "FetchSources")["types"]
-        for type_name in types:
-            world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
-        world.until_done(job_id, "PlanJob")
+        world.plan(job_id)
 
     assert world.run(first).status is JobStatus.SUCCEEDED
     assert world.run(second).status is JobStatus.SUCCEEDED
@@ -466,9 +463,7 @@ def planned_twice(world: SyncWorld) -> tuple[str, str, dict[str, Any]]:
     first, second = world.create_job(ENTRY), world.create_job(ENTRY)
     plans = {}
     for job_id in (first, second):
-        for type_name in world.until_done(job_id, "FetchSources")["types"]:
-            world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
-        plans[job_id] = world.until_done(job_id, "PlanJob")
+        plans[job_id] = world.plan(job_id)
     return first, second, plans
 
 
@@ -521,9 +516,7 @@ def test_what_another_job_created_and_left_half_done_is_no_success_and_a_retry_c
 def test_a_row_that_another_job_holds_is_waited_for_by_the_machine(world: SyncWorld) -> None:
     plant_cycle(world)
     job_id = world.create_job(ENTRY)
-    for type_name in world.until_done(job_id, "FetchSources")["types"]:
-        world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
-    world.until_done(job_id, "PlanJob")
+    world.plan(job_id)
     world.client.put_item(
         TableName="LineageTable",
         Item={
@@ -563,9 +556,7 @@ def test_a_step_that_runs_short_of_time_hands_back_what_is_left(world: SyncWorld
 def test_a_step_that_broke_off_again_and_again_fails_its_rows_and_the_job_ends(world: SyncWorld) -> None:
     plant_cycle(world)
     job_id = world.create_job(ENTRY)
-    for type_name in world.until_done(job_id, "FetchSources")["types"]:
-        world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
-    world.until_done(job_id, "PlanJob")
+    world.plan(job_id)
 
     world.step(job_id, "RecordFailure", step="SyncBatch", batch=1)
 

@@ -59,15 +59,9 @@ def created(world: BesideWorld, source_org: str = SOURCE_ORG, suffix: str = "000
 def planned(world: BesideWorld, job_id: str) -> str:
     """Take a job to where its plan stands, without a boundary."""
     at, world.at = world.at, 0
-    plan(world, job_id)
+    world.plan(job_id)
     world.at, world.passed = at, 0
     return job_id
-
-
-def plan(world: BesideWorld, job_id: str) -> None:
-    for type_name in world.until_done(job_id, "FetchSources")["types"]:
-        world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
-    world.until_done(job_id, "PlanJob")
 
 
 def intervals(world: BesideWorld) -> Iterator[tuple[Write, Write]]:
@@ -215,7 +209,7 @@ def planned_amid(boundary: int, *, there_before: bool, runs: bool) -> bool:
     if there_before:
         plant(world.target, "9999999", "old")
     first, second = planned(world, created(world)), created(world)
-    world.meanwhile = lambda: world.run(second) if runs else plan(world, second)
+    world.meanwhile = lambda: world.run(second) if runs else world.plan(second)
 
     world.run(first)
     reached = world.passed >= boundary

@@ -156,9 +156,7 @@ def test_a_job_planned_before_another_died_guesses_nothing_and_its_retry_finds_o
         world.credentials.put(second, role, f"{role}-token", 0)
     plans = {}
     for job_id in (first, second):
-        for type_name in world.until_done(job_id, "FetchSources")["types"]:
-            world.until_done(job_id, "SnapshotTarget", resource_type=type_name)
-        plans[job_id] = world.until_done(job_id, "PlanJob")
+        plans[job_id] = world.plan(job_id)
     create, created = world.target.create_config, []
 
     def dying(*args: Any, **named: Any) -> Any:

@@ -26,7 +26,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine[SyncWorld]]:
         world = machine.world
         monkeypatch.setattr(sync, "ports", lambda _step: world.ports())
         monkeypatch.setattr(fetch_sources_handler, "index_store", lambda: world.index)
-        monkeypatch.setattr(sync_finish, "sync_store", lambda: world.jobs)
+        monkeypatch.setattr(sync_finish, "sync_jobs", lambda: world.jobs)
         monkeypatch.setattr(sync_finish, "credentials_store", lambda: world.credentials)
         monkeypatch.setattr(sync_finish, "event_bus", lambda: world)
         monkeypatch.setattr(sync_finish, "rebuild_target_index", lambda job, _token: world.rebuilt.append(job.id))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.bootstrap.api import serve
 from shared.bootstrap.downstream import caller_repository
-from shared.bootstrap.sync_api import sync_jobs
+from shared.bootstrap.sync_jobs import sync_jobs
 from shared.use_cases.cancel_sync_job import cancel_sync_job
 
 if TYPE_CHECKING:

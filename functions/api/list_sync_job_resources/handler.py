@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.bootstrap.api import serve
-from shared.bootstrap.sync_api import sync_jobs
+from shared.bootstrap.sync_jobs import sync_jobs
 from shared.domain.job import SYNC_STATUSES
 from shared.use_cases.list_sync_job_resources import list_sync_job_resources
 

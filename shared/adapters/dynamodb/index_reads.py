@@ -52,7 +52,11 @@ class IndexReads(IndexStates):
     @override
     def find_summaries(self, org_id: str, configs: Sequence[ResourceKey]) -> Mapping[ResourceKey, dict[str, Any]]:
         found = batch_get(
-            self._client, self._table, [keys.node(org_id, config) for config in configs], projection="summary"
+            self._client,
+            self._table,
+            [keys.node(org_id, config) for config in configs],
+            projection="summary",
+            consistent=False,
         )
         summaries = (plain(item["summary"]) for item in found)
         return {ResourceKey(summary["type"], summary["id"]): summary for summary in summaries}
@@ -171,7 +175,7 @@ class IndexReads(IndexStates):
     @override
     def find_identifiers(self, org_id: str, values: Iterable[str]) -> Identifiers:
         wanted = [keys.identifier(org_id, value) for value in values if keys.can_be_identifier(value)]
-        found = batch_get(self._client, self._table, wanted, projection="sk, configs")
+        found = batch_get(self._client, self._table, wanted, projection="sk, configs", consistent=False)
         return {keys.split(item["sk"])[0]: identified_in(item) for item in found}
 
     def load_identifiers(self, org_id: str) -> Identifiers:

@@ -9,9 +9,8 @@ import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from shared.domain.bounds import MAX_ID_BYTES
+from shared.domain.bounds import MAX_ID_BYTES, MAX_IDENTIFIER_BYTES
 from shared.domain.errors import InvalidRequestError
-from shared.domain.identifiers import MAX_IDENTIFIER_BYTES
 from shared.domain.job import JobKind
 from shared.domain.resource_type import can_be_id
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, override
 
 from shared.adapters.dynamodb import keys
 from shared.adapters.dynamodb.claims import give_up, is_held, read_claim, release
-from shared.adapters.dynamodb.requests import batch_get, transact
+from shared.adapters.dynamodb.requests import batch_get, query_all, transact
 from shared.domain.errors import ConflictError
 from shared.domain.plan import LineageEntry
 from shared.domain.ports.lineage import Lineage, LineageRegistry
@@ -69,13 +69,13 @@ class LineageStore(Lineage, LineageRegistry):
         return self._query(target_org, keys.lineage_prefix("SOURCE", source))
 
     def _query(self, target_org: str, prefix: str) -> list[LineageEntry]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":pk": keys.lineage_partition(target_org), ":prefix": prefix},
-            ConsistentRead=True,
-        )
-        return [_entry(item) for page in pages for item in page["Items"]]
+        request = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {":pk": keys.lineage_partition(target_org), ":prefix": prefix},
+            "ConsistentRead": True,
+        }
+        return [_entry(item) for item in query_all(self._client, request)]
 
     @override
     def confirm_entry(self, entry: LineageEntry) -> LineageEntry:

@@ -98,7 +98,12 @@ def query_all(client: DynamoDBClient, request: Mapping[str, Any]) -> Iterator[di
 
 
 def batch_get(
-    client: DynamoDBClient, table: str, wanted: Sequence[dict[str, str]], *, projection: str = ""
+    client: DynamoDBClient,
+    table: str,
+    wanted: Sequence[dict[str, str]],
+    *,
+    projection: str = "",
+    consistent: bool = True,
 ) -> list[dict[str, Any]]:
     """Read items by their keys; those that do not exist are left out.
 
@@ -106,14 +111,17 @@ def batch_get(
         client: of DynamoDB.
         table: its name.
         wanted: the keys, each read once.
-        projection: attributes to read; such a read is eventually consistent, one of whole items strongly.
+        projection: attributes to read; by default all.
+        consistent: a read that is not costs half.
 
     Raises:
         StorageThrottledError: the table kept leaving keys unread.
     """
     found: list[dict[str, Any]] = []
     unique = {(key["pk"], key["sk"]): key for key in wanted}
-    how: dict[str, Any] = {"ProjectionExpression": projection} if projection else {"ConsistentRead": True}
+    how: dict[str, Any] = {"ConsistentRead": consistent}
+    if projection:
+        how["ProjectionExpression"] = projection
     for block in batched(unique.values(), MAX_BATCH_GET, strict=False):
         left: list[Any] = list(block)
         for pause in pauses():
