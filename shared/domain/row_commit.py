@@ -34,11 +34,13 @@ def growing_wait(waited_seconds: float) -> float:
     return min(_LONGEST_WAIT_S, max(_FIRST_WAIT_S, waited_seconds / 2))
 
 
+#: Seconds after which what a cut connection left behind is done: within 3 s by our own bound, and somebody may be busy.
+DONE_BEHIND_A_CUT_S = 3.5
 #: Seconds after a create was sent at which to look for what it made before it is sent again: where the API itself said
 #: that it failed, its work has ended; behind a cut connection it is done or soon will be; behind a time-out or a
 #: gateway's it was seen to go on.
 _LOOKS_WHEN_ENDED_S = (0, 1)
-_LOOKS_WHEN_CUT_S = (0, 1, 3)
+_LOOKS_WHEN_CUT_S = (0, 1, DONE_BEHIND_A_CUT_S)
 _LOOKS_WHEN_OUTLIVED_S = (0, 2, 5, 15)
 _LONGEST_LOOK_S = 120
 _MAX_SENDS = 6

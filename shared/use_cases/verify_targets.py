@@ -20,7 +20,7 @@ from shared.domain.remap import (
 )
 from shared.domain.resource_type import ResourceKey
 from shared.domain.row import RowStatus, Work, event_of, suspicion
-from shared.domain.row_commit import RowCommit
+from shared.domain.row_commit import DONE_BEHIND_A_CUT_S, RowCommit
 from shared.domain.sendable import without_secrets
 from shared.domain.since_last_sync import turned
 from shared.use_cases.jobs.closure import read_identifiers
@@ -43,9 +43,7 @@ _MAX_LEFT_OUT = 20
 _MAX_DOUBLES = 5
 # What a create that was sent again may have made beside is looked for this long after its last lost answer.
 _LATE_CREATE_S = 5
-# An update that was sent again is read back this long after: behind a cut connection it is done or soon will be.
-_LATE_UPDATE_S = 3
-# Both where an API was seen to work on behind its answers.
+# The same where an API was seen to work on behind its answers.
 _LATEST_COMMIT_S = 65
 
 
@@ -62,7 +60,7 @@ def _verify(shop: Workshop, tasks: Mapping[ResourceKey, Task]) -> Perform:
     rows = list(shop.ports.jobs.list_rows(shop.job.org_id, shop.job.id)) if tasks else []
     remapped = _remapped(shop, rows) if tasks else SourceIds.of(())
     unwritten = {row.key for row in rows if row.status.unresolved and row.next_work is not Work.VERIFY}
-    late_create_s, late_update_s = _LATE_CREATE_S, _LATE_UPDATE_S
+    late_create_s, late_update_s = _LATE_CREATE_S, DONE_BEHIND_A_CUT_S
     if any(row.outlived for row in rows):
         late_create_s = late_update_s = _LATEST_COMMIT_S
     shop.remember_lineage(tasks)

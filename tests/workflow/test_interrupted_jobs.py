@@ -104,9 +104,9 @@ def test_a_create_whose_answer_is_lost_is_adopted_and_not_sent_again(world: Sync
     assert_complete(world, job_id)
 
 
-@pytest.mark.parametrize(("outlived", "seconds", "last_look"), [(False, 3, 5), (True, 15, 65)])
+@pytest.mark.parametrize(("outlived", "seconds", "last_look"), [(False, 3.5, 5), (True, 15, 65)])
 def test_a_create_that_was_not_done_is_sent_again_the_later_the_longer_it_may_go_on(
-    world: SyncWorld, outlived: bool, seconds: int, last_look: int
+    world: SyncWorld, outlived: bool, seconds: float, last_look: int
 ) -> None:
     plant_cycle(world)
     sent = lose_requests(world, "flow", times=1, outlived=outlived)
@@ -121,9 +121,9 @@ def test_a_create_that_was_not_done_is_sent_again_the_later_the_longer_it_may_go
     assert_complete(world, job_id)
 
 
-@pytest.mark.parametrize(("ended", "times", "seconds"), [(True, 1, 1), (True, 3, 1 + 2 + 8), (False, 2, 3 + 6)])
+@pytest.mark.parametrize(("ended", "times", "seconds"), [(True, 1, 1), (True, 3, 1 + 2 + 8), (False, 2, 3.5 + 7)])
 def test_a_create_is_sent_again_the_sooner_where_the_api_said_that_it_failed(
-    world: SyncWorld, ended: bool, times: int, seconds: int
+    world: SyncWorld, ended: bool, times: int, seconds: float
 ) -> None:
     plant_cycle(world)
     sent = lose_requests(world, "flow", times=times, ended=ended)
@@ -145,7 +145,7 @@ def test_a_create_that_never_shows_is_given_up_after_six_times_and_only_then(wor
     assert str(row.error).startswith("UNKNOWN_OUTCOME: Its create was sent 6 times")
     pauses = [later - earlier for earlier, later in pairwise(sent)]
     assert len(pauses) == 5
-    assert all(pause >= wanted for pause, wanted in zip(pauses, (3, 6, 24, 96, 120), strict=True)), pauses
+    assert all(pause >= wanted for pause, wanted in zip(pauses, (3.5, 7, 28, 112, 120), strict=True)), pauses
     assert {(name, answer["code"]) for name, answer in world.steps} >= {("SyncBatch", "OUTCOME_OPEN")}
 
 
@@ -252,7 +252,7 @@ def test_how_often_a_create_was_sent_outlives_the_step_that_sent_it(world: SyncW
     assert world.run(job_id).status is JobStatus.SUCCEEDED
     assert world.rows(job_id)[ResourceKey("flow", "flow-00000001")].sends == 4
     assert [answer["code"] for name, answer in world.steps if name == "SyncBatch"].count("OUTCOME_OPEN") > 3
-    assert sent[-1] - sent[0] >= 3 + 6 + 24
+    assert sent[-1] - sent[0] >= 3.5 + 7 + 28
     assert_complete(world, job_id)
 
 

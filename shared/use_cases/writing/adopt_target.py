@@ -2,7 +2,7 @@
 
 request leaves      answer lost, or its sender died
 |--------------------|- look -- look after 2 s -- look after 5 s ---- look after 15 s ----> send again
-                     |- look -- look after 1 s -- look after 3 s ----> send again    where the connection was cut
+                     |- look -- look after 1 s -- look after 3.5 s ----> send again    where the connection was cut
                      |- look -- look after 1 s ----> send again       where the API itself said that it failed
 """
 
